@@ -1,0 +1,123 @@
+//! Hashes of ids: where a subject lives, how an id is remembered in eight or sixteen bytes.
+//!
+//! Every function is fixed for ever: its results are stored in Kafka. Never use a seeded or
+//! versioned hasher here. Next: `recent.rs` and `order.rs`, which remember hashes.
+
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
+use std::hash::Hasher;
+
+/// Longest id that is accepted, in bytes.
+pub const MAX_ID_BYTES: usize = 256;
+/// Ids of subjects that are accounts start so; a customer id must not.
+pub const ACCOUNT_PREFIX: &str = "account:";
+/// Ids of subjects that are anonymous visitors start so; a customer id must not.
+pub const ANONYMOUS_PREFIX: &str = "anon:";
+
+/// 64-bit hash of an id (SipHash-1-3, zero key).
+#[must_use]
+pub fn hash64(id: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(id.as_bytes());
+    hasher.finish()
+}
+
+/// 128-bit hash of a subject id (SipHash-1-3-128, zero key): the key of the store.
+#[must_use]
+pub fn hash128(id: &str) -> u128 {
+    let mut hasher = SipHasher13x128::new();
+    hasher.write(id.as_bytes());
+    hasher.finish128().as_u128()
+}
+
+/// The partition of a subject: Kafka's default partitioner (murmur2 of the key, sign bit off).
+///
+/// Source: `org.apache.kafka.common.utils.Utils.murmur2`.
+///
+/// # Panics
+/// When `partitions` is zero.
+#[must_use]
+pub fn partition_of(subject_id: &str, partitions: u32) -> u32 {
+    assert!(partitions > 0, "a topic has at least one partition");
+    (murmur2(subject_id.as_bytes()) & 0x7fff_ffff) % partitions
+}
+
+fn murmur2(bytes: &[u8]) -> u32 {
+    const SEED: u32 = 0x9747_b28c;
+    const M: u32 = 0x5bd1_e995;
+    const R: u32 = 24;
+    #[expect(clippy::cast_possible_truncation, reason = "Kafka keys are far below 4 GiB")]
+    let mut h = SEED ^ bytes.len() as u32;
+    let mut words = bytes.chunks_exact(4);
+    for word in &mut words {
+        let mut k = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        k = k.wrapping_mul(M);
+        k ^= k >> R;
+        k = k.wrapping_mul(M);
+        h = h.wrapping_mul(M) ^ k;
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        for (i, byte) in rest.iter().enumerate() {
+            h ^= u32::from(*byte) << (8 * i);
+        }
+        h = h.wrapping_mul(M);
+    }
+    h ^= h >> 13;
+    h = h.wrapping_mul(M);
+    h ^ (h >> 15)
+}
+
+/// Orders event ids of equal time, in twelve bytes: the first eight bytes of the id, then a hash
+/// of the whole of it.
+///
+/// Ids that differ within their first eight bytes compare as the ids themselves; longer common
+/// beginnings are decided by the hash, the same way whatever the arrival order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct EventKey {
+    /// First eight bytes of the id, big-endian, zero-padded.
+    pub prefix: u64,
+    /// Low half of [`hash64`] of the whole id.
+    pub hash: u32,
+}
+
+impl EventKey {
+    /// The key of an event id.
+    #[must_use]
+    pub fn of(event_id: &str) -> Self {
+        let mut prefix = [0; 8];
+        let kept = event_id.len().min(8);
+        prefix[..kept].copy_from_slice(&event_id.as_bytes()[..kept]);
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+        let hash = hash64(event_id) as u32;
+        Self { prefix: u64::from_be_bytes(prefix), hash }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of Kafka's own `UtilsTest.testMurmur2`.
+    #[test]
+    fn murmur2_is_kafkas() {
+        let cases: [(&str, i32); 6] = [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(murmur2(key.as_bytes()).cast_signed(), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn event_keys_of_short_ids_order_as_the_ids() {
+        assert!(EventKey::of("e-1") < EventKey::of("e-10"));
+        assert!(EventKey::of("e-10") < EventKey::of("e-2"));
+        assert_ne!(EventKey::of("order-000001"), EventKey::of("order-000002"));
+    }
+}

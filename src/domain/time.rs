@@ -1,0 +1,64 @@
+//! Points in time: milliseconds since the Unix epoch, UTC, and UTC days.
+//!
+//! Nothing here reads a clock; time is always an argument.
+//! Next: `event.rs`, where times enter; `gap.rs`, where they become expectations.
+
+use std::fmt;
+
+/// Milliseconds in a UTC day.
+pub const DAY_MS: i64 = 86_400_000;
+
+/// A point in time, in milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Earlier than every event.
+    pub const MIN: Self = Self(i64::MIN);
+    /// Later than every event; as a deadline: never.
+    pub const MAX: Self = Self(i64::MAX);
+    /// 9999-12-31T23:59:59.999Z, the last instant that RFC 3339 can write.
+    pub const LAST_WRITABLE: Self = Self(253_402_300_799_999);
+
+    /// The UTC day that holds this instant.
+    #[must_use]
+    pub const fn day(self) -> Day {
+        Day(self.0.div_euclid(DAY_MS))
+    }
+
+    /// This instant moved by `ms` milliseconds, held at the ends of the range.
+    #[must_use]
+    pub const fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// This instant moved by whole days of 86,400,000 ms, held at the ends of the range.
+    #[must_use]
+    pub const fn plus_days(self, days: i64) -> Self {
+        self.plus_ms(days.saturating_mul(DAY_MS))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative when `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}ms", self.0)
+    }
+}
+
+/// A UTC day, counted from 1970-01-01.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Day(pub i64);
+
+impl Day {
+    /// The first instant of the day.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0.saturating_mul(DAY_MS))
+    }
+}

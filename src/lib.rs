@@ -1,0 +1,4 @@
+//! `ebbflow`: streaming customer engagement, exactly once.
+
+pub mod domain;
+pub mod runtime;
