@@ -1,4 +1,5 @@
 //! `ebbflow`: streaming customer engagement, exactly once.
 
+pub mod config;
 pub mod domain;
 pub mod runtime;
