@@ -1,0 +1,157 @@
+//! The few Avro binary primitives that packing needs.
+//!
+//! Reading never panics and never allocates more than the input could fill.
+//! Source: Apache Avro 1.12 specification, "Binary Encoding". Next: `pack.rs`.
+
+/// Why packed bytes could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The bytes end too early.
+    #[error("packed state ends too early")]
+    Truncated,
+    /// A value is outside of what it may be.
+    #[error("packed state holds an impossible value")]
+    Invalid,
+    /// Bytes are left over.
+    #[error("packed state is followed by other bytes")]
+    Trailing,
+}
+
+/// Appends Avro binary values to a buffer.
+pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl Writer<'_> {
+    pub(crate) fn long(&mut self, value: i64) {
+        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        while rest >= 0x80 {
+            self.0.push(rest.to_le_bytes()[0] | 0x80);
+            rest >>= 7;
+        }
+        self.0.push(rest.to_le_bytes()[0]);
+    }
+
+    pub(crate) fn count(&mut self, count: usize) {
+        self.long(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn unsigned(&mut self, value: u64) {
+        self.long(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.0.push(u8::from(value));
+    }
+
+    pub(crate) fn string(&mut self, value: &str) {
+        self.count(value.len());
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    pub(crate) fn fixed(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn hash(&mut self, hash: u64) {
+        self.fixed(&hash.to_be_bytes());
+    }
+
+    pub(crate) fn array<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
+        if !items.is_empty() {
+            self.count(items.len());
+            for value in items {
+                item(self, value);
+            }
+        }
+        self.long(0);
+    }
+
+    pub(crate) fn option<T>(&mut self, value: Option<T>, some: impl FnOnce(&mut Self, T)) {
+        match value {
+            None => self.long(0),
+            Some(value) => {
+                self.long(1);
+                some(self, value);
+            }
+        }
+    }
+}
+
+/// Reads Avro binary values from a slice.
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], UnpackError> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(UnpackError::Truncated)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    pub(crate) fn long(&mut self) -> Result<i64, UnpackError> {
+        let mut bits = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            bits |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
+            }
+        }
+        Err(UnpackError::Invalid)
+    }
+
+    pub(crate) fn number<T: TryFrom<i64>>(&mut self) -> Result<T, UnpackError> {
+        T::try_from(self.long()?).map_err(|_| UnpackError::Invalid)
+    }
+
+    pub(crate) fn boolean(&mut self) -> Result<bool, UnpackError> {
+        match self.take(1)?[0] {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(UnpackError::Invalid),
+        }
+    }
+
+    pub(crate) fn string(&mut self) -> Result<&'a str, UnpackError> {
+        let length = self.number()?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| UnpackError::Invalid)
+    }
+
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], UnpackError> {
+        self.take(N)?.try_into().map_err(|_| UnpackError::Truncated)
+    }
+
+    pub(crate) fn hash(&mut self) -> Result<u64, UnpackError> {
+        Ok(u64::from_be_bytes(self.fixed()?))
+    }
+
+    pub(crate) fn array<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<T, UnpackError>,
+    ) -> Result<Vec<T>, UnpackError> {
+        let mut items = Vec::new();
+        loop {
+            let count: usize = self.number()?;
+            if count == 0 {
+                return Ok(items);
+            }
+            // Every item takes at least one byte, so a larger count is a lie.
+            if count > self.0.len() {
+                return Err(UnpackError::Truncated);
+            }
+            items.reserve_exact(count);
+            for _ in 0..count {
+                items.push(item(self)?);
+            }
+        }
+    }
+
+    pub(crate) fn option<T>(
+        &mut self,
+        some: impl FnOnce(&mut Self) -> Result<T, UnpackError>,
+    ) -> Result<Option<T>, UnpackError> {
+        match self.long()? {
+            0 => Ok(None),
+            1 => some(self).map(Some),
+            _ => Err(UnpackError::Invalid),
+        }
+    }
+}

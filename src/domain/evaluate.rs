@@ -1,0 +1,265 @@
+//! Raw values become published ones: the changes of one cause, complete, in one group.
+//!
+//! Takes no decision of its own about a value; `raw.rs` does. Next: `evidence.rs`, the numbers
+//! that a change carries; `summary.rs`, its sentence.
+
+use crate::domain::change::{Cause, CauseKind, Change, Group, Holdout, NextChange, Origin, Rule};
+use crate::domain::customer::Customer;
+use crate::domain::dimension::{Dimension, stage};
+use crate::domain::evidence::evidence;
+use crate::domain::id::{ANONYMOUS_PREFIX, hash64};
+use crate::domain::raw::{Raw, next_changes, raw};
+use crate::domain::rules::Rules;
+use crate::domain::summary::summary;
+use crate::domain::time::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// What an evaluation needs to know beside the customer.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// Names the application in change ids.
+    pub application_id: &'a str,
+    /// +1 per rebuild; part of change ids.
+    pub lineage: u32,
+    /// The task's clock.
+    pub clock: Timestamp,
+    /// Wall time; `None` = the clock stands in for it, so that output depends on input alone.
+    pub now: Option<Timestamp>,
+    /// Move published values without a word: state before a baseline.
+    pub silent: bool,
+    /// The run that writes a backfill.
+    pub run_id: Option<&'a str>,
+}
+
+/// The event behind a cause.
+#[derive(Clone, Copy, Debug)]
+pub struct CauseEvent<'a> {
+    /// The event's id.
+    pub event_id: &'a str,
+    /// The event's own time.
+    pub occurred_at: Timestamp,
+    /// Its effective time.
+    pub effective_at: Timestamp,
+    /// Where its record lies: topic, partition, offset.
+    pub origin: (&'a str, u32, i64),
+}
+
+/// Publishes what differs between raw and published values at `after.at`, and sets the next
+/// deadline. `before` are the raw values an instant before, for the evidence. Returns how many
+/// values moved without a change being written.
+pub fn publish(
+    customer: &mut Customer,
+    before: &Raw,
+    after: &Raw,
+    kind: CauseKind,
+    event: Option<&CauseEvent<'_>>,
+    context: &Context<'_>,
+    changes: &mut Vec<Change>,
+) -> u64 {
+    let rules = context.rules;
+    let mut suppressed = 0;
+    let next = next_changes(customer, &after.facts, rules, after.at);
+    customer.evaluated_at = customer.evaluated_at.max(after.at);
+    customer.rules_revision = rules.identity.revision;
+    customer.deadline = next
+        .iter()
+        .flatten()
+        .map(|(at, _)| *at)
+        .chain(customer.book.next_expiry())
+        .min()
+        .unwrap_or(Timestamp::MAX);
+    let first = changes.len();
+    for dimension in Dimension::ALL {
+        let value = after.values[dimension.index()];
+        let previous = customer.published[dimension.index()];
+        if value == previous.value {
+            continue;
+        }
+        let entry = customer.enter(dimension, value);
+        let published = &mut customer.published[dimension.index()];
+        (published.value, published.since) = (value, after.at);
+        if context.silent || !dimension.is_emitted(rules) {
+            suppressed += 1;
+            continue;
+        }
+        customer.seq += 1;
+        let published = &mut customer.published[dimension.index()];
+        published.seq = customer.seq;
+        let corrects = event.is_some_and(|event| event.effective_at < previous.since);
+        let mut change = change(customer, dimension, after, &next, kind, context);
+        change.previous = Some(dimension.value_name(previous.value, rules).to_owned());
+        change.direction = dimension.direction(previous.value, value, rules);
+        change.entry = entry;
+        change.dwell_ms = after.at.since(previous.since).max(0);
+        change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
+        change.evidence = evidence(dimension, before, after, customer, rules);
+        change.cause = Cause {
+            kind,
+            event_id: event.map(|event| event.event_id.to_owned()),
+            occurred_at: event.map(|event| event.occurred_at),
+            origin: event.map(|event| origin(event.origin)),
+        };
+        changes.push(change);
+    }
+    close_group(customer, after, context, &mut changes[first..]);
+    suppressed
+}
+
+/// One change per dimension that is not in its initial value: cause `baseline`.
+pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes: &mut Vec<Change>) {
+    let rules = context.rules;
+    let at = customer.evaluated_at.max(context.clock);
+    let present = raw(customer, rules, at);
+    let next = next_changes(customer, &present.facts, rules, at);
+    let first = changes.len();
+    for dimension in Dimension::ALL {
+        let published = customer.published[dimension.index()];
+        if published.value == crate::domain::dimension::INITIAL || !dimension.is_emitted(rules) {
+            continue;
+        }
+        customer.seq += 1;
+        customer.published[dimension.index()].seq = customer.seq;
+        let mut change = change(customer, dimension, &present, &next, CauseKind::Baseline, context);
+        change.direction = dimension.direction(0, published.value, rules);
+        change.entry = customer.entered(dimension, published.value);
+        change.dwell_ms = at.since(published.since).max(0);
+        change.evidence = evidence(dimension, &present, &present, customer, rules);
+        changes.push(change);
+    }
+    close_group(customer, &present, context, &mut changes[first..]);
+}
+
+/// A change with all that does not depend on the value before.
+fn change(
+    customer: &Customer,
+    dimension: Dimension,
+    after: &Raw,
+    next: &[Option<(Timestamp, u8)>],
+    kind: CauseKind,
+    context: &Context<'_>,
+) -> Change {
+    let rules = context.rules;
+    let value = customer.published[dimension.index()].value;
+    let current = dimension.value_name(value, rules);
+    let set = match dimension {
+        Dimension::Rfm => rules.rfm.map.name(),
+        Dimension::Lifecycle => "lifecycle",
+    };
+    let detected_at = context.now.unwrap_or_else(|| context.clock.max(after.at));
+    let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
+    let stale = detected_at.since(after.at) > rules.output.act_within_ms;
+    let backfill = kind.is_backfill();
+    Change {
+        change_id: change_id(customer, context),
+        seq: customer.seq,
+        customer_id: customer.id.as_ref().to_owned(),
+        subject: subject(&customer.id),
+        dimension: dimension.name().to_owned(),
+        previous: None,
+        current: Some(current.to_owned()),
+        direction: crate::domain::change::Direction::Lateral,
+        entry: 0,
+        occurred_at: after.at,
+        detected_at,
+        cause: Cause { kind, event_id: None, occurred_at: None, origin: None },
+        rule: Rule { identity: rules.identity.clone(), id: format!("{set}:{current}") },
+        evidence: Vec::new(),
+        scores: after.scores,
+        facts: after.facts.written(&customer.book, &rules.gap, after.at),
+        dimensions: Vec::new(),
+        dwell_ms: 0,
+        next: next_of_all(next, rules),
+        group: Group { id: String::new(), index: 0, size: 0 },
+        holdout: holdout(&customer.id),
+        owner_role: Some(owner_role(customer, rules)).filter(|role| !role.is_empty()),
+        consent: Vec::new(),
+        summary: String::new(),
+        correction_of: None,
+        backfill,
+        actionable: !backfill && !passed && !stale,
+        run_id: context.run_id.filter(|_| backfill).map(ToOwned::to_owned),
+    }
+}
+
+/// Fills in what is known only when all changes of a cause are.
+fn close_group(customer: &Customer, after: &Raw, context: &Context<'_>, group: &mut [Change]) {
+    let Some(id) = group.first().map(|change| change.change_id.clone()) else { return };
+    let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
+    let dimensions: Vec<(String, String)> = Dimension::ALL
+        .iter()
+        .map(|dimension| {
+            let value = customer.published[dimension.index()].value;
+            let name = dimension.value_name(value, context.rules);
+            (dimension.name().to_owned(), name.to_owned())
+        })
+        .collect();
+    for (index, change) in (1..).zip(group) {
+        change.group = Group { id: id.clone(), index, size };
+        change.dimensions.clone_from(&dimensions);
+        change.summary = summary(change, after);
+    }
+}
+
+/// The earliest of the next changes, written out.
+fn next_of_all(next: &[Option<(Timestamp, u8)>], rules: &Rules) -> Option<NextChange> {
+    Dimension::ALL
+        .into_iter()
+        .filter_map(|dimension| next[dimension.index()].map(|(at, value)| (at, dimension, value)))
+        .min_by_key(|(at, dimension, _)| (*at, *dimension))
+        .map(|(at, dimension, value)| next_change(at, dimension, value, rules))
+}
+
+/// A coming change, written out.
+#[must_use]
+pub fn next_change(at: Timestamp, dimension: Dimension, value: u8, rules: &Rules) -> NextChange {
+    NextChange {
+        at,
+        dimension: dimension.name().to_owned(),
+        value: dimension.value_name(value, rules).to_owned(),
+    }
+}
+
+/// The hold-out bucket of a subject: its hash modulo 100.
+#[must_use]
+pub fn holdout(subject_id: &str) -> Holdout {
+    let bucket = u8::try_from(hash64(subject_id) % 100).unwrap_or(0);
+    Holdout { bucket, treated: true }
+}
+
+fn owner_role(customer: &Customer, rules: &Rules) -> String {
+    let stage = stage(customer.published[Dimension::Lifecycle.index()].value);
+    rules.roles[stage as usize].clone()
+}
+
+fn subject(id: &str) -> &'static str {
+    if id.starts_with(ANONYMOUS_PREFIX) {
+        "anonymous"
+    } else if id.starts_with(crate::domain::id::ACCOUNT_PREFIX) {
+        "account"
+    } else {
+        "customer"
+    }
+}
+
+fn origin((topic, partition, offset): (&str, u32, i64)) -> Origin {
+    let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+    Origin { topic: topic.to_owned(), partition, offset }
+}
+
+/// The first 16 bytes of SHA-256 over the length-prefixed application id and customer id and the
+/// big-endian lineage, incarnation and `seq`, as hex.
+fn change_id(customer: &Customer, context: &Context<'_>) -> String {
+    let mut hasher = Sha256::new();
+    for text in [context.application_id, &customer.id] {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.update(context.lineage.to_be_bytes());
+    hasher.update(customer.incarnation.to_be_bytes());
+    hasher.update(customer.seq.to_be_bytes());
+    let digest = hasher.finalize();
+    let (half, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    format!("{:032x}", u128::from_be_bytes(*half))
+}

@@ -1,0 +1,156 @@
+//! One order: the fold of its records, whatever their sequence.
+//!
+//! An order is a function of the *set* of its records; nothing here depends on arrival order.
+//! Next: `order_book.rs`, all orders of a customer.
+
+use crate::domain::id::EventKey;
+use crate::domain::money::{ExchangeRates, Money};
+use crate::domain::time::Timestamp;
+
+/// Refunds kept one by one per order; further ones are only added up.
+pub const MAX_REFUNDS: usize = 16;
+
+/// When a record of an order happened, and how ties are decided.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Stamp {
+    /// Effective time.
+    pub at: Timestamp,
+    /// Decides between records of equal time.
+    pub key: EventKey,
+}
+
+/// An order whose base record has been seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Order {
+    /// Hash of the order id.
+    pub id: u64,
+    /// The base record: the least one that opened the order.
+    pub base: Stamp,
+    /// Amount of the base record.
+    pub amount: Money,
+    /// The subscription whose price list sets the amount, when the record had none.
+    pub priced_by: Option<u64>,
+    /// Whether a cancellation was seen.
+    pub cancelled: bool,
+    /// Updates and refunds; most orders have none.
+    pub changes: Option<Box<OrderChanges>>,
+}
+
+/// What happened to an order after it was placed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OrderChanges {
+    /// The greatest update and the amount it set.
+    pub update: Option<(Stamp, Money)>,
+    /// Distinct refunds, ordered by id.
+    pub refunds: Vec<Refund>,
+    /// Refunds beyond [`MAX_REFUNDS`], added up in minor units of the base currency.
+    pub further_refunds_minor: i64,
+}
+
+/// One refund: of the records with its id, the least.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refund {
+    /// Hash of the refund id.
+    pub id: u64,
+    /// The record that counts.
+    pub stamp: Stamp,
+    /// The refunded part; `None` = the whole order.
+    pub amount: Option<Money>,
+}
+
+/// What a record changed in the fold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Folded {
+    /// The order is another now.
+    Changed,
+    /// The record lost the fold, or had been seen.
+    Lost,
+    /// The record was merged into the sum of further refunds: remember its id elsewhere.
+    Summed,
+}
+
+impl Order {
+    /// Amount before refunds, in the order's or update's own currency.
+    #[must_use]
+    pub fn gross(&self) -> Money {
+        self.changes.as_ref().and_then(|changes| changes.update).map_or(self.amount, |(_, set)| set)
+    }
+
+    /// Amount after refunds, in minor units of the base currency at the order's rate; 0 when
+    /// cancelled, never below 0.
+    #[must_use]
+    pub fn net_minor(&self, rates: &ExchangeRates) -> i64 {
+        if self.cancelled {
+            return 0;
+        }
+        let gross = rates.to_base_minor(self.gross(), self.base.at);
+        match &self.changes {
+            None => gross,
+            Some(changes) => (gross - changes.refunded_minor(gross, self.base.at, rates)).max(0),
+        }
+    }
+
+    /// Takes an update in: the greatest one sets the amount.
+    pub fn update(&mut self, stamp: Stamp, amount: Money) -> Folded {
+        let changes = self.changes.get_or_insert_default();
+        if changes.update.is_some_and(|(present, _)| present >= stamp) {
+            return Folded::Lost;
+        }
+        changes.update = Some((stamp, amount));
+        Folded::Changed
+    }
+
+    /// Takes a refund in: of the records with one id the least counts.
+    pub fn refund(&mut self, refund: Refund, rates: &ExchangeRates) -> Folded {
+        let gross = rates.to_base_minor(self.gross(), self.base.at);
+        let at = self.base.at;
+        let changes = self.changes.get_or_insert_default();
+        match changes.refunds.binary_search_by_key(&refund.id, |present| present.id) {
+            Ok(place) => {
+                let present = &mut changes.refunds[place];
+                if present.stamp <= refund.stamp {
+                    return Folded::Lost;
+                }
+                *present = refund;
+                Folded::Changed
+            }
+            Err(place) if changes.refunds.len() < MAX_REFUNDS => {
+                changes.refunds.insert(place, refund);
+                Folded::Changed
+            }
+            Err(_) => {
+                let minor = refund.amount.map_or(gross, |amount| rates.to_base_minor(amount, at));
+                changes.further_refunds_minor = changes.further_refunds_minor.saturating_add(minor);
+                Folded::Summed
+            }
+        }
+    }
+
+    /// Whether refunds take more than there is.
+    #[must_use]
+    pub fn is_over_refunded(&self, rates: &ExchangeRates) -> bool {
+        let gross = rates.to_base_minor(self.gross(), self.base.at);
+        self.changes.as_ref().is_some_and(|changes| {
+            !self.cancelled && changes.refunded_minor(gross, self.base.at, rates) > gross
+        })
+    }
+
+    /// Whether one of the records folded in has this event key.
+    #[must_use]
+    pub fn has_seen(&self, key: EventKey) -> bool {
+        self.base.key == key
+            || self.changes.as_ref().is_some_and(|changes| {
+                changes.update.is_some_and(|(stamp, _)| stamp.key == key)
+                    || changes.refunds.iter().any(|refund| refund.stamp.key == key)
+            })
+    }
+}
+
+impl OrderChanges {
+    fn refunded_minor(&self, gross: i64, at: Timestamp, rates: &ExchangeRates) -> i64 {
+        self.refunds
+            .iter()
+            .map(|refund| refund.amount.map_or(gross, |amount| rates.to_base_minor(amount, at)))
+            .fold(self.further_refunds_minor, i64::saturating_add)
+    }
+}

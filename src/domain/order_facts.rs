@@ -1,0 +1,206 @@
+//! What is counted from an order book: orders, net, days, the expected gap, who is live.
+//!
+//! Facts are lifetime and independent of time; `live` and the gap of a running subscription are
+//! asked for an instant. Next: `rfm.rs` and `lifecycle.rs`, which decide on them.
+
+use crate::domain::change::Facts;
+use crate::domain::money::ExchangeRates;
+use crate::domain::order_book::OrderBook;
+use crate::domain::rules::{GapRules, LifecycleRules};
+use crate::domain::time::{DAY_MS, Day, Timestamp};
+
+/// Counts over all orders of a customer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OrderFacts {
+    /// Counting orders: not cancelled, net above zero.
+    pub orders: u64,
+    /// Their net amounts in minor units of the base currency.
+    pub net_minor: i64,
+    /// First counting order.
+    pub first_counting_at: Option<Timestamp>,
+    /// Last counting order.
+    pub last_counting_at: Option<Timestamp>,
+    /// Last order that is not cancelled, refunded or free ones too.
+    pub last_activity_at: Option<Timestamp>,
+    /// First day of an order that is not cancelled.
+    pub first_day: Option<Day>,
+    /// Last day of an order that is not cancelled.
+    pub last_day: Option<Day>,
+    /// Distinct days of orders that are not cancelled.
+    pub order_days: u64,
+}
+
+/// A duration as an exact fraction of days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// Days times `parts`.
+    pub days: i64,
+    /// Never zero.
+    pub parts: i64,
+}
+
+impl Gap {
+    /// The first instant at which more than `gaps` of this have passed since `from`.
+    #[must_use]
+    pub fn passed_at(self, from: Timestamp, gaps: i64) -> Timestamp {
+        let ms = i128::from(gaps) * i128::from(self.days) * i128::from(DAY_MS);
+        let whole = ms.div_euclid(i128::from(self.parts)) + 1;
+        from.plus_ms(i64::try_from(whole).unwrap_or(i64::MAX))
+    }
+
+    /// For people: the gap in days.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for people; decisions use the fraction")]
+    pub fn in_days(self) -> f64 {
+        self.days as f64 / self.parts as f64
+    }
+}
+
+impl OrderFacts {
+    /// Counts over a book.
+    #[must_use]
+    pub fn of(book: &OrderBook, rates: &ExchangeRates) -> Self {
+        let mut facts = Self::default();
+        if let Some(rare) = &book.rare {
+            let before = &rare.before;
+            facts.orders = before.orders;
+            facts.net_minor = before.net_minor;
+            facts.first_counting_at = before.first_counting_day.map(Day::start);
+            facts.first_day = before.first_day;
+            facts.last_day = before.last_day;
+            facts.order_days = before.order_days;
+            facts.last_activity_at = before.last_day.map(Day::start);
+            for order in &rare.evicted {
+                facts.add(order.day.start(), order.net_minor, order.cancelled);
+            }
+        }
+        for order in &book.orders {
+            facts.add(order.base.at, order.net_minor(rates), order.cancelled);
+        }
+        facts
+    }
+
+    fn add(&mut self, at: Timestamp, net_minor: i64, cancelled: bool) {
+        if cancelled {
+            return;
+        }
+        let day = at.day();
+        if self.last_day < Some(day) {
+            self.order_days += 1;
+            self.last_day = Some(day);
+        }
+        self.first_day = self.first_day.or(Some(day));
+        self.last_activity_at = Some(at);
+        if net_minor > 0 {
+            self.orders += 1;
+            self.net_minor = self.net_minor.saturating_add(net_minor);
+            self.first_counting_at = self.first_counting_at.or(Some(at));
+            self.last_counting_at = Some(at);
+        }
+    }
+
+    /// Own gaps between distinct order days: how many, and the days they span.
+    #[must_use]
+    pub fn own_gaps(&self) -> Option<Gap> {
+        let parts = i64::try_from(self.order_days).ok()? - 1;
+        let days = self.last_day?.0 - self.first_day?.0;
+        (parts > 0).then_some(Gap { days, parts })
+    }
+
+    /// The own mean gap shrunk towards the prior: `(n * own + weight * prior) / (n + weight)`.
+    #[must_use]
+    pub fn shrunk_gap(&self, rules: &GapRules) -> Gap {
+        let own = self.own_gaps().unwrap_or(Gap { days: 0, parts: 0 });
+        Gap {
+            days: own.days + rules.prior_weight * rules.prior_days,
+            parts: own.parts + rules.prior_weight,
+        }
+    }
+
+    /// The facts that are written out; gaps as of `at`.
+    #[must_use]
+    pub fn written(&self, book: &OrderBook, rules: &GapRules, at: Timestamp) -> Facts {
+        let orders = i64::try_from(self.orders).unwrap_or(i64::MAX);
+        Facts {
+            orders: self.orders,
+            net_minor: self.net_minor,
+            average_order_minor: (orders > 0).then(|| (self.net_minor + orders / 2) / orders),
+            first_order_at: self.first_counting_at,
+            last_order_at: self.last_counting_at,
+            average_gap_days: self.own_gaps().map(Gap::in_days),
+            expected_gap_days: self
+                .last_activity_at
+                .map(|_| expected_gap(self, book, rules, at).in_days()),
+        }
+    }
+}
+
+/// The gap expected at `at`: the shortest term among running subscriptions, else the shrunk gap.
+#[must_use]
+pub fn expected_gap(facts: &OrderFacts, book: &OrderBook, rules: &GapRules, at: Timestamp) -> Gap {
+    let term_days = book
+        .subscriptions()
+        .iter()
+        .filter(|subscription| {
+            subscription.runs_until(rules.subscription_grace_ms).is_some_and(|until| at <= until)
+        })
+        .filter_map(super::subscription::Subscription::term_days)
+        .min();
+    match term_days {
+        Some(days) => Gap { days: i64::from(days), parts: 1 },
+        None => facts.shrunk_gap(rules),
+    }
+}
+
+/// Until when the customer is live, as of `at`: the last uncancelled order is at most the allowed
+/// number of expected gaps old, or a subscription runs. `None` = not live at `at`.
+///
+/// The gap may change when a subscription stops, so this holds only until the next boundary.
+#[must_use]
+pub fn live_until(
+    facts: &OrderFacts,
+    book: &OrderBook,
+    gap: &GapRules,
+    lifecycle: &LifecycleRules,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let running = running_until(book, gap, at);
+    let recent = facts.last_activity_at.map(|last| {
+        expected_gap(facts, book, gap, at).passed_at(last, lifecycle.live_gaps).plus_ms(-1)
+    });
+    running.max(recent).filter(|until| at <= *until)
+}
+
+/// Until when a subscription that runs at `at` runs.
+#[must_use]
+pub fn running_until(book: &OrderBook, gap: &GapRules, at: Timestamp) -> Option<Timestamp> {
+    book.subscriptions()
+        .iter()
+        .filter_map(|subscription| subscription.runs_until(gap.subscription_grace_ms))
+        .filter(|until| at <= *until)
+        .max()
+}
+
+/// Every instant after `after` at which `live_until` may give another answer because of time.
+pub fn live_boundaries(
+    facts: &OrderFacts,
+    book: &OrderBook,
+    gap: &GapRules,
+    lifecycle: &LifecycleRules,
+    after: Timestamp,
+    boundaries: &mut Vec<Timestamp>,
+) {
+    if let Some(last) = facts.last_activity_at {
+        boundaries.push(facts.shrunk_gap(gap).passed_at(last, lifecycle.live_gaps));
+    }
+    for subscription in book.subscriptions() {
+        if let Some(until) = subscription.runs_until(gap.subscription_grace_ms) {
+            boundaries.push(until.plus_ms(1));
+        }
+        if let (Some(last), Some(days)) = (facts.last_activity_at, subscription.term_days()) {
+            let term = Gap { days: i64::from(days), parts: 1 };
+            boundaries.push(term.passed_at(last, lifecycle.live_gaps));
+        }
+    }
+    boundaries.retain(|boundary| *boundary > after);
+}

@@ -1,0 +1,59 @@
+//! Raw values: a pure function of facts, rules and an instant.
+//!
+//! What was published before plays no part here. Next: `evaluate.rs`, which compares.
+
+use crate::domain::change::Scores;
+use crate::domain::customer::Customer;
+use crate::domain::dimension::{self, Dimension};
+use crate::domain::lifecycle::{self, Decider};
+use crate::domain::order_facts::OrderFacts;
+use crate::domain::rfm::{self, Measures};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+
+/// The raw values of all dimensions at an instant, and the numbers behind them.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// The instant.
+    pub at: Timestamp,
+    /// Counts over all orders.
+    pub facts: OrderFacts,
+    /// What R, F and M measure; `None` without a counting order.
+    pub measures: Option<Measures>,
+    /// Their scores.
+    pub scores: Option<Scores>,
+    /// What decided the lifecycle stage.
+    pub decider: Decider,
+    /// The values, by [`Dimension::index`].
+    pub values: [u8; dimension::COUNT],
+}
+
+/// Computes the raw values of a customer at an instant.
+#[must_use]
+pub fn raw(customer: &Customer, rules: &Rules, at: Timestamp) -> Raw {
+    let facts = OrderFacts::of(&customer.book, &rules.rates);
+    let measures = rfm::measures(&customer.book, &facts, &rules.rates, &rules.rfm, at);
+    let scores = measures.map(|measures| rfm::scores(&measures, &rules.rfm));
+    let (stage, decider) =
+        lifecycle::raw(&customer.book, &facts, customer.signals.as_deref(), rules, at);
+    let rfm = scores.map_or(rfm::NONE, |scores| rfm::value(&scores, &rules.rfm));
+    Raw { at, facts, measures, scores, decider, values: [rfm, stage as u8] }
+}
+
+/// For each dimension the next instant after `at` at which time alone changes its raw value, and
+/// that value.
+#[must_use]
+pub fn next_changes(
+    customer: &Customer,
+    facts: &OrderFacts,
+    rules: &Rules,
+    at: Timestamp,
+) -> [Option<(Timestamp, u8)>; dimension::COUNT] {
+    let stage =
+        lifecycle::next_change(&customer.book, facts, customer.signals.as_deref(), rules, at);
+    let mut next = [None; dimension::COUNT];
+    next[Dimension::Rfm.index()] =
+        rfm::next_change(&customer.book, facts, &rules.rates, &rules.rfm, at);
+    next[Dimension::Lifecycle.index()] = stage.map(|(at, stage)| (at, stage as u8));
+    next
+}

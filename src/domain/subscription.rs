@@ -1,0 +1,120 @@
+//! A subscription: its latest term, its price list, and until when it runs.
+//!
+//! Each term is also an order; that part is in `order_book.rs`. Like an order, a subscription is
+//! a function of the set of its records.
+
+use crate::domain::money::Money;
+use crate::domain::order::{Folded, Stamp};
+use crate::domain::time::{DAY_MS, Timestamp};
+
+/// Prices kept per subscription; older ones fall out, the oldest kept one stands in for them.
+pub const MAX_PRICES: usize = 8;
+
+/// What is remembered of one subscription.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscription {
+    /// Hash of the subscription id.
+    pub id: u64,
+    /// The latest start or renewal.
+    pub latest_term: Option<Stamp>,
+    /// Price, plan and length set by starts, renewals and changes, ordered by stamp.
+    pub prices: Vec<Price>,
+    /// The latest cancellation.
+    pub cancelled_at: Option<Stamp>,
+    /// The latest immediate end.
+    pub ended_at: Option<Stamp>,
+}
+
+/// What a record set for its term or later ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Price {
+    /// The record.
+    pub stamp: Stamp,
+    /// Price of a term.
+    pub amount: Option<Money>,
+    /// Hash of the plan's name.
+    pub plan: Option<u64>,
+    /// Length of a term in days.
+    pub term_days: Option<u32>,
+}
+
+impl Subscription {
+    /// A subscription of which nothing is known yet.
+    #[must_use]
+    pub const fn new(id: u64) -> Self {
+        Self { id, latest_term: None, prices: Vec::new(), cancelled_at: None, ended_at: None }
+    }
+
+    /// Takes in what a record set.
+    pub fn set_price(&mut self, price: Price) -> Folded {
+        match self.prices.binary_search_by_key(&price.stamp, |present| present.stamp) {
+            Ok(_) => Folded::Lost,
+            Err(place) => {
+                self.prices.insert(place, price);
+                if self.prices.len() > MAX_PRICES {
+                    self.prices.remove(0);
+                }
+                Folded::Changed
+            }
+        }
+    }
+
+    /// Takes in a start or renewal.
+    pub fn begin_term(&mut self, stamp: Stamp) {
+        self.latest_term = self.latest_term.max(Some(stamp));
+    }
+
+    /// Price of a term that began with `stamp`: the latest one set until then, else the first.
+    #[must_use]
+    pub fn amount_at(&self, stamp: Stamp) -> Option<Money> {
+        self.latest_set(stamp, |price| price.amount)
+    }
+
+    fn latest_set<T>(&self, stamp: Stamp, field: impl Fn(&Price) -> Option<T>) -> Option<T> {
+        self.prices
+            .iter()
+            .rev()
+            .filter(|price| price.stamp <= stamp)
+            .find_map(&field)
+            .or_else(|| self.prices.iter().find_map(&field))
+    }
+
+    /// Length of the latest term in days.
+    #[must_use]
+    pub fn term_days(&self) -> Option<u32> {
+        self.latest_set(self.latest_term?, |price| price.term_days)
+    }
+
+    /// The last instant at which it runs: the end of the latest term and the grace in which a
+    /// renewal is awaited; no grace after a cancellation; the instant before an immediate end.
+    #[must_use]
+    pub fn runs_until(&self, grace_ms: i64) -> Option<Timestamp> {
+        let term = self.latest_term?;
+        let end = term.at.plus_ms(i64::from(self.term_days()?) * DAY_MS);
+        let cancelled = self.cancelled_at.is_some_and(|cancelled| cancelled >= term);
+        let awaited = if cancelled { end } else { end.plus_ms(grace_ms) };
+        match self.ended_at {
+            Some(ended) if ended >= term => Some(awaited.min(ended.at.plus_ms(-1))),
+            _ => Some(awaited),
+        }
+    }
+
+    /// The latest thing known of it: decides which subscription is forgotten first.
+    #[must_use]
+    pub fn latest_stamp(&self) -> Option<Stamp> {
+        self.latest_term
+            .max(self.cancelled_at)
+            .max(self.ended_at)
+            .max(self.prices.last().map(|price| price.stamp))
+    }
+
+    /// Whether one of the records taken in has this event key.
+    #[must_use]
+    pub fn has_seen(&self, key: crate::domain::id::EventKey) -> bool {
+        [self.latest_term, self.cancelled_at, self.ended_at]
+            .iter()
+            .flatten()
+            .any(|stamp| stamp.key == key)
+            || self.prices.iter().any(|price| price.stamp.key == key)
+    }
+}

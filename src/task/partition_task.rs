@@ -1,0 +1,447 @@
+//! The task: takes events and time, gives changes, states and progress.
+//!
+//! Between two commits everything it does can be forgotten by [`PartitionTask::rollback`].
+//! Next: `store.rs`, the customers; `clock.rs`, what moves time.
+
+use crate::domain::apply::{Tally, apply, expire};
+use crate::domain::change::{Change, Profile};
+use crate::domain::dimension::INITIAL;
+use crate::domain::evaluate::{Context, publish_baseline};
+use crate::domain::event::Event;
+use crate::domain::id::partition_of;
+use crate::domain::pack::UnpackError;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use crate::task::clock::{Head, InputState, allowed_clock};
+use crate::task::profile::profile;
+use crate::task::progress::{OffsetMetadata, Phase, Progress};
+use crate::task::store::Store;
+use std::sync::Arc;
+
+/// What a task is told when it is made.
+#[derive(Clone, Debug)]
+pub struct TaskConfig {
+    /// Names the application in change ids.
+    pub application_id: Arc<str>,
+    /// The partition of every input.
+    pub partition: u32,
+    /// Partitions of every input.
+    pub partitions: u32,
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// Write a profile at every change of facts.
+    pub profiles_on_touch: bool,
+    /// The run, for backfills.
+    pub run_id: Arc<str>,
+}
+
+/// An event with the place of its record.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRecord<'a> {
+    /// Index of the input.
+    pub input: usize,
+    /// Topic name.
+    pub topic: &'a str,
+    /// Offset of the record.
+    pub offset: i64,
+    /// The event.
+    pub event: &'a Event<'a>,
+    /// Its effective time.
+    pub at: Timestamp,
+}
+
+/// What a transaction can undo beside the customers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    inputs: [InputState; 3],
+    clock: Option<Timestamp>,
+    phase: Phase,
+}
+
+/// One partition of all co-partitioned inputs.
+#[derive(Debug)]
+pub struct PartitionTask {
+    config: TaskConfig,
+    store: Store,
+    position: Position,
+    committed: Position,
+    commit_counter: u64,
+    lineage: u32,
+    control_offset: i64,
+    touched: bool,
+    changes: Vec<Change>,
+    tally: Tally,
+    baseline_keys: Option<std::vec::IntoIter<u64>>,
+}
+
+impl PartitionTask {
+    /// A task without state.
+    #[must_use]
+    pub fn new(config: TaskConfig, lineage: u32, phase: Phase) -> Self {
+        let position = Position { phase, ..Position::default() };
+        Self {
+            config,
+            store: Store::default(),
+            position,
+            committed: position,
+            commit_counter: 0,
+            lineage,
+            control_offset: 0,
+            touched: false,
+            changes: Vec::new(),
+            tally: Tally::default(),
+            baseline_keys: None,
+        }
+    }
+
+    /// Takes over what the changelog says of progress; states go through [`Self::restore_state`].
+    pub fn restore_progress(&mut self, progress: &Progress) {
+        for (index, input) in self.position.inputs.iter_mut().enumerate() {
+            input.next_offset = progress.next_offsets[index];
+            input.highest = progress.highest[index];
+        }
+        self.position.clock = Some(progress.clock);
+        self.position.phase = progress.phase;
+        self.committed = self.position;
+        self.commit_counter = progress.commit_counter;
+        self.lineage = progress.lineage;
+        self.control_offset = progress.control_offset;
+    }
+
+    /// Puts a state of the changelog in place; `None` removes the customer.
+    ///
+    /// # Errors
+    /// When the bytes are no packed customer.
+    pub fn restore_state(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
+        self.store.restore(id, packed)
+    }
+
+    /// The partition.
+    #[must_use]
+    pub const fn partition(&self) -> u32 {
+        self.config.partition
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> &Arc<Rules> {
+        &self.config.rules
+    }
+
+    /// The customers.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is known of the inputs.
+    #[must_use]
+    pub const fn inputs(&self) -> &[InputState; 3] {
+        &self.position.inputs
+    }
+
+    /// The clock; [`Timestamp::MIN`] before any event.
+    #[must_use]
+    pub fn clock(&self) -> Timestamp {
+        self.position.clock.unwrap_or(Timestamp::MIN)
+    }
+
+    /// What the task does with changes.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.position.phase
+    }
+
+    /// Transactions committed for this task.
+    #[must_use]
+    pub const fn commit_counter(&self) -> u64 {
+        self.commit_counter
+    }
+
+    /// The lineage.
+    #[must_use]
+    pub const fn lineage(&self) -> u32 {
+        self.lineage
+    }
+
+    /// Whether the open transaction has to be committed for this task.
+    #[must_use]
+    pub const fn is_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// Changes since the last call, in order.
+    pub fn take_changes(&mut self) -> std::vec::Drain<'_, Change> {
+        self.changes.drain(..)
+    }
+
+    /// Counts since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Sets where an input is read from first.
+    pub fn start_at(&mut self, input: usize, next_offset: i64) {
+        self.position.inputs[input].next_offset = next_offset;
+        self.committed.inputs[input].next_offset = next_offset;
+    }
+
+    /// Passes over offsets that hold no record for readers (control and aborted records).
+    pub fn skip_to(&mut self, input: usize, next_offset: i64) {
+        let state = &mut self.position.inputs[input];
+        state.next_offset = state.next_offset.max(next_offset);
+    }
+
+    /// Tells that the end offset sampled at wall time `at` has been passed.
+    pub fn pass(&mut self, input: usize, at: Timestamp) {
+        let state = &mut self.position.inputs[input];
+        state.passed = state.passed.max(at);
+    }
+
+    /// Passes over a record that is refused.
+    pub fn skip(&mut self, input: usize, offset: i64) {
+        self.position.inputs[input].next_offset = offset + 1;
+        self.touched = true;
+    }
+
+    /// Moves the clock as far as the inputs allow; `wall` is absent when only events move it.
+    pub fn advance(&mut self, heads: &[Head; 3], wall: Option<Timestamp>) {
+        let allowed = allowed_clock(&self.position.inputs, heads, wall);
+        self.advance_to(allowed);
+    }
+
+    /// Moves the clock forward to `clock`.
+    pub fn advance_to(&mut self, clock: Timestamp) {
+        if clock > self.clock() {
+            self.position.clock = Some(clock);
+        }
+    }
+
+    /// Fires deadlines that the clock has reached, at most `budget`; returns how many it fired.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn fire_timers(
+        &mut self,
+        budget: usize,
+        now: Option<Timestamp>,
+    ) -> Result<usize, UnpackError> {
+        let mut fired = 0;
+        while fired < budget {
+            let Some((_, key)) = self.store.timers().due(self.clock()) else { break };
+            let place = self.store.touch_key(key, &self.config.rules)?;
+            self.prepare(place, now);
+            let before = self.store.at(place).customer.deadline;
+            let clock = self.clock();
+            if before <= clock {
+                let first = self.changes.len();
+                let context = context(&self.config, self.lineage, &self.position, now);
+                let touched = self.store.at(place);
+                expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
+                touched.changed = true;
+                touched.published |= self.changes.len() > first;
+                self.store.reschedule(place, before);
+            }
+            self.touched = true;
+            fired += 1;
+        }
+        Ok(fired)
+    }
+
+    /// Applies an event.
+    ///
+    /// # Errors
+    /// A refusal when the event belongs elsewhere; its record is a dead letter, and the input has
+    /// moved on.
+    pub fn handle_event(
+        &mut self,
+        record: &EventRecord<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let state = &mut self.position.inputs[record.input];
+        state.next_offset = record.offset + 1;
+        state.highest = state.highest.max(record.at);
+        self.touched = true;
+        let event = record.event;
+        let subject_id = event.subject_id();
+        let home = partition_of(&subject_id, self.config.partitions);
+        if home != self.config.partition {
+            let detail = format!(
+                "the subject belongs to partition {home}, the record is in partition {}; \
+                 hint: the record's key must be its customer id",
+                self.config.partition
+            );
+            return Err(EventError::Refused(Refusal::new(Reason::Misrouted, detail)));
+        }
+        if event.customer_id.is_none() {
+            return Ok(());
+        }
+        let place = self.store.touch(&subject_id, record.at, &self.config.rules)?;
+        self.prepare(place, now);
+        let first = self.changes.len();
+        let context = context(&self.config, self.lineage, &self.position, now);
+        let touched = self.store.at(place);
+        let before = touched.customer.deadline;
+        let origin = (record.topic, self.config.partition, record.offset);
+        let customer = &mut touched.customer;
+        let applied =
+            apply(customer, event, record.at, origin, &context, &mut self.tally, &mut self.changes);
+        let changed = applied || self.changes.len() > first || customer.deadline != before;
+        touched.changed |= changed;
+        touched.published |= self.changes.len() > first;
+        self.store.reschedule(place, before);
+        Ok(())
+    }
+
+    /// In the baseline phase: a customer that was never written goes first.
+    fn prepare(&mut self, place: usize, now: Option<Timestamp>) {
+        if self.position.phase != Phase::Baseline {
+            return;
+        }
+        let touched = self.store.at(place);
+        let customer = &mut touched.customer;
+        if customer.seq > 0 || customer.published.iter().all(|value| value.value == INITIAL) {
+            return;
+        }
+        let context = context(&self.config, self.lineage, &self.position, now);
+        let first = self.changes.len();
+        publish_baseline(customer, &context, &mut self.changes);
+        touched.changed = true;
+        touched.published |= self.changes.len() > first;
+    }
+
+    /// Ends the silent phase when its offsets are reached; in the baseline phase writes at most
+    /// `budget` customers. True when the phase changed or customers were written.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn work_on_baseline(
+        &mut self,
+        budget: usize,
+        now: Option<Timestamp>,
+    ) -> Result<bool, UnpackError> {
+        match self.position.phase {
+            Phase::Live => Ok(false),
+            Phase::Silent(ends) => {
+                let reached = self
+                    .position
+                    .inputs
+                    .iter()
+                    .zip(ends)
+                    .all(|(input, end)| input.next_offset >= end);
+                let due = self.store.timers().due(self.clock()).is_some();
+                if reached && !due && !self.touched {
+                    self.position.phase = Phase::Baseline;
+                    self.touched = true;
+                    return Ok(true);
+                }
+                Ok(false)
+            }
+            Phase::Baseline => {
+                let mut keys =
+                    self.baseline_keys.take().unwrap_or_else(|| self.store.keys().into_iter());
+                for key in keys.by_ref().take(budget) {
+                    let place = self.store.touch_key(key, &self.config.rules)?;
+                    self.prepare(place, now);
+                }
+                if keys.len() == 0 {
+                    self.position.phase = Phase::Live;
+                } else {
+                    self.baseline_keys = Some(keys);
+                }
+                self.touched = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Packs what the transaction changed: for each customer the id, the state and, where it is
+    /// to be written, the profile.
+    pub fn pack(&mut self, mut each: impl FnMut(&str, &[u8], Option<Profile>)) {
+        let rules = &self.config.rules;
+        let on_touch = self.config.profiles_on_touch;
+        self.store.pack_touched(rules, |touched, packed| {
+            let due = touched.published || on_touch;
+            let profile =
+                due.then(|| profile(&touched.customer, rules, touched.customer.evaluated_at));
+            each(&touched.customer.id, packed, profile);
+        });
+    }
+
+    /// The progress that the open transaction commits.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let rules = &self.config.rules;
+        Progress {
+            next_offsets: self.position.inputs.map(|input| input.next_offset),
+            highest: self.position.inputs.map(|input| input.highest),
+            clock: self.clock(),
+            commit_counter: self.commit_counter + 1,
+            partitions: self.config.partitions,
+            rules_revision: rules.identity.revision,
+            rules_hash: rules.identity.hash.clone(),
+            rfm_values: rules.rfm.map.values().iter().map(|value| value.name.clone()).collect(),
+            lineage: self.lineage,
+            control_offset: self.control_offset,
+            cursor: None,
+            phase: self.position.phase,
+        }
+    }
+
+    /// The metadata that goes with the offsets of [`Self::progress`].
+    #[must_use]
+    pub fn offset_metadata(&self) -> OffsetMetadata {
+        OffsetMetadata {
+            clock: self.clock(),
+            commit_counter: self.commit_counter + 1,
+            lineage: self.lineage,
+        }
+    }
+
+    /// The open transaction is committed.
+    pub fn commit(&mut self) {
+        self.store.commit();
+        self.committed = self.position;
+        self.commit_counter += 1;
+        self.touched = false;
+    }
+
+    /// The open transaction is aborted: everything since the last commit is forgotten.
+    pub fn rollback(&mut self) {
+        self.store.rollback();
+        self.position = self.committed;
+        self.touched = false;
+        self.changes.clear();
+        self.tally = Tally::default();
+        self.baseline_keys = None;
+    }
+}
+
+/// Why an event could not be applied.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EventError {
+    /// The record is a dead letter.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The customer's state cannot be read.
+    #[error("state of a customer: {0}")]
+    State(#[from] UnpackError),
+}
+
+fn context<'a>(
+    config: &'a TaskConfig,
+    lineage: u32,
+    position: &Position,
+    now: Option<Timestamp>,
+) -> Context<'a> {
+    Context {
+        rules: &config.rules,
+        application_id: &config.application_id,
+        lineage,
+        clock: position.clock.unwrap_or(Timestamp::MIN),
+        now,
+        silent: matches!(position.phase, Phase::Silent(_)),
+        run_id: Some(&config.run_id),
+    }
+}

@@ -1,0 +1,75 @@
+//! How far a task has come: the record that says so, the truth of a restart.
+//!
+//! Written in every transaction of its task, beside the states. Its bytes are in `codec/state.rs`.
+
+use crate::domain::time::Timestamp;
+
+/// What a task must know to go on after a restart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Next offset by input.
+    pub next_offsets: [i64; 3],
+    /// Highest effective time consumed, by input.
+    pub highest: [Timestamp; 3],
+    /// The task's clock.
+    pub clock: Timestamp,
+    /// Transactions committed for this task.
+    pub commit_counter: u64,
+    /// Partitions of every input; frozen.
+    pub partitions: u32,
+    /// Revision of the rules.
+    pub rules_revision: u32,
+    /// Hash of the rules.
+    pub rules_hash: String,
+    /// Names of the `rfm` values, so that another map can tell what was published.
+    pub rfm_values: Vec<String>,
+    /// +1 per rebuild.
+    pub lineage: u32,
+    /// Next offset of the `control` topic.
+    pub control_offset: i64,
+    /// Where a re-evaluation of all customers stands: the last key done.
+    pub cursor: Option<u64>,
+    /// What the task does with changes.
+    pub phase: Phase,
+}
+
+/// What a task does with changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Phase {
+    /// Writes them.
+    #[default]
+    Live,
+    /// Builds state silently, until the inputs reach these offsets.
+    Silent([i64; 3]),
+    /// Writes one change per customer and dimension; customers touched go first.
+    Baseline,
+}
+
+/// Clock, commit counter and lineage, as the metadata of the group's offsets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffsetMetadata {
+    /// The task's clock.
+    pub clock: Timestamp,
+    /// Transactions committed for this task.
+    pub commit_counter: u64,
+    /// +1 per rebuild.
+    pub lineage: u32,
+}
+
+impl OffsetMetadata {
+    /// The string that is committed: `1 <clock ms> <commit counter> <lineage>`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("1 {} {} {}", self.clock.0, self.commit_counter, self.lineage)
+    }
+
+    /// Reads [`Self::text`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.strip_prefix("1 ")?.split(' ');
+        let clock = Timestamp(words.next()?.parse().ok()?);
+        let commit_counter = words.next()?.parse().ok()?;
+        let lineage = words.next()?.parse().ok()?;
+        words.next().is_none().then_some(Self { clock, commit_counter, lineage })
+    }
+}

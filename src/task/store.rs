@@ -1,0 +1,280 @@
+//! The customers of a task: committed ones packed, touched ones unpacked beside them.
+//!
+//! What is in [`CommittedStates`] is what Kafka has; a transaction's work lives in the touched
+//! customers until it is committed, so the committed bytes are the pre-images and a rollback only
+//! forgets. Written by the task's worker alone; HTTP reads the committed states.
+//! Next: `timers.rs`, when customers fall due.
+
+use crate::domain::customer::Customer;
+use crate::domain::id::hash64;
+use crate::domain::pack::{UnpackError, pack, peek, unpack};
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use crate::task::timers::Timers;
+use dashmap::DashMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+/// Packed states by key.
+///
+/// The key is a 64-bit hash of the id; where two ids share it, the later one moves to the next
+/// key, so the id in the packed state has the last word.
+pub type CommittedStates = DashMap<u64, Box<[u8]>, BuildHasherDefault<KeyHasher>>;
+
+/// Passes keys through: they are hashes already.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+/// Heap bytes per customer beside the packed state: map slot, allocation header, timer.
+///
+/// Measured by the test `tests/memory.rs`.
+pub const OVERHEAD_BYTES: u64 = 80;
+
+/// A customer that the open transaction has touched.
+#[derive(Debug)]
+pub struct Touched {
+    /// The customer as the transaction leaves it.
+    pub customer: Customer,
+    /// Whether anything about it changed.
+    pub changed: bool,
+    /// Whether its published values changed.
+    pub published: bool,
+    key: u64,
+    committed_deadline: Option<Timestamp>,
+    packed: Option<Box<[u8]>>,
+}
+
+/// The customers of one task.
+#[derive(Debug, Default)]
+pub struct Store {
+    committed: Arc<CommittedStates>,
+    touched: Vec<Touched>,
+    places: HashMap<u64, usize, BuildHasherDefault<KeyHasher>>,
+    timers: Timers,
+    packed_bytes: u64,
+}
+
+impl Store {
+    /// The committed states, for readers.
+    #[must_use]
+    pub fn committed(&self) -> &Arc<CommittedStates> {
+        &self.committed
+    }
+
+    /// Pending deadlines.
+    #[must_use]
+    pub const fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// Committed customers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// Whether there is no committed customer.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.committed.is_empty()
+    }
+
+    /// Estimated heap bytes of the committed customers.
+    #[must_use]
+    pub fn estimated_bytes(&self) -> u64 {
+        self.packed_bytes + OVERHEAD_BYTES * self.committed.len() as u64
+    }
+
+    /// The place of a customer among the touched ones, unpacked or new.
+    ///
+    /// # Errors
+    /// When the committed state cannot be read.
+    pub fn touch(&mut self, id: &str, at: Timestamp, rules: &Rules) -> Result<usize, UnpackError> {
+        let mut key = hash64(id);
+        loop {
+            if let Some(place) = self.places.get(&key) {
+                if &*self.touched[*place].customer.id == id {
+                    return Ok(*place);
+                }
+                key = key.wrapping_add(1);
+                continue;
+            }
+            let customer = match self.committed.get(&key) {
+                None => None,
+                Some(packed) if peek(&packed)?.1 == id => Some(unpack(&packed, &rules.rates)?),
+                Some(_) => {
+                    key = key.wrapping_add(1);
+                    continue;
+                }
+            };
+            let deadline = customer.as_ref().map(|customer| customer.deadline);
+            let revision = rules.identity.revision;
+            let customer = customer.unwrap_or_else(|| Customer::new(id, at, revision));
+            return Ok(self.add(key, customer, deadline));
+        }
+    }
+
+    /// The place of the customer with this key.
+    ///
+    /// # Errors
+    /// When there is none, or its state cannot be read.
+    pub fn touch_key(&mut self, key: u64, rules: &Rules) -> Result<usize, UnpackError> {
+        if let Some(place) = self.places.get(&key) {
+            return Ok(*place);
+        }
+        let customer = match self.committed.get(&key) {
+            Some(packed) => unpack(&packed, &rules.rates)?,
+            None => return Err(UnpackError::Invalid),
+        };
+        let deadline = Some(customer.deadline);
+        Ok(self.add(key, customer, deadline))
+    }
+
+    fn add(
+        &mut self,
+        key: u64,
+        customer: Customer,
+        committed_deadline: Option<Timestamp>,
+    ) -> usize {
+        let place = self.touched.len();
+        self.places.insert(key, place);
+        self.touched.push(Touched {
+            customer,
+            changed: false,
+            published: false,
+            key,
+            committed_deadline,
+            packed: None,
+        });
+        place
+    }
+
+    /// A touched customer.
+    ///
+    /// # Panics
+    /// When nothing was touched at that place.
+    pub fn at(&mut self, place: usize) -> &mut Touched {
+        &mut self.touched[place]
+    }
+
+    /// Moves the timer of a touched customer from `before` to its present deadline.
+    pub fn reschedule(&mut self, place: usize, before: Timestamp) {
+        let touched = &self.touched[place];
+        self.timers.reschedule(touched.key, before, touched.customer.deadline);
+    }
+
+    /// Packs every changed customer; they are then read by [`Self::touched`].
+    pub fn pack_touched(&mut self, rules: &Rules, mut each: impl FnMut(&Touched, &[u8])) {
+        let mut bytes = Vec::with_capacity(256);
+        for touched in self.touched.iter_mut().filter(|touched| touched.changed) {
+            bytes.clear();
+            pack(&touched.customer, rules.rates.base(), &mut bytes);
+            touched.packed = Some(bytes.as_slice().into());
+            each(touched, &bytes);
+        }
+    }
+
+    /// Whether the open transaction changed a customer.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.touched.iter().any(|touched| touched.changed)
+    }
+
+    /// Makes the packed customers the committed ones.
+    ///
+    /// # Panics
+    /// When a changed customer was not packed before.
+    pub fn commit(&mut self) {
+        for touched in self.touched.drain(..).filter(|touched| touched.changed) {
+            let Some(packed) = touched.packed else {
+                unreachable!("a changed customer is packed before its transaction commits")
+            };
+            self.packed_bytes += packed.len() as u64;
+            if let Some(before) = self.committed.insert(touched.key, packed) {
+                self.packed_bytes -= before.len() as u64;
+            }
+        }
+        self.places.clear();
+    }
+
+    /// Forgets what the open transaction did.
+    pub fn rollback(&mut self) {
+        for touched in self.touched.drain(..) {
+            let committed = touched.committed_deadline.unwrap_or(Timestamp::MAX);
+            self.timers.reschedule(touched.key, touched.customer.deadline, committed);
+        }
+        self.places.clear();
+    }
+
+    /// Puts a state read from the changelog in place; `None` removes the customer.
+    ///
+    /// # Errors
+    /// When the bytes are no packed customer.
+    pub fn restore(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
+        let mut key = hash64(id);
+        while let Some(present) = self.committed.get(&key) {
+            let (deadline, present_id) = peek(&present)?;
+            if present_id == id {
+                self.packed_bytes -= present.len() as u64;
+                drop(present);
+                self.timers.reschedule(key, deadline, Timestamp::MAX);
+                self.committed.remove(&key);
+                break;
+            }
+            drop(present);
+            key = key.wrapping_add(1);
+        }
+        if let Some(packed) = packed {
+            let (deadline, _) = peek(packed)?;
+            self.timers.reschedule(key, Timestamp::MAX, deadline);
+            self.packed_bytes += packed.len() as u64;
+            self.committed.insert(key, packed.into());
+        }
+        Ok(())
+    }
+
+    /// The keys of all committed customers, ascending.
+    #[must_use]
+    pub fn keys(&self) -> Vec<u64> {
+        let mut keys: Vec<u64> = self.committed.iter().map(|entry| *entry.key()).collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+/// Reads a committed customer.
+///
+/// # Errors
+/// When its state cannot be read.
+pub fn look_up(
+    committed: &CommittedStates,
+    id: &str,
+    rules: &Rules,
+) -> Result<Option<Customer>, UnpackError> {
+    let mut key = hash64(id);
+    while let Some(packed) = committed.get(&key) {
+        if peek(&packed)?.1 == id {
+            return unpack(&packed, &rules.rates).map(Some);
+        }
+        drop(packed);
+        key = key.wrapping_add(1);
+    }
+    Ok(None)
+}
