@@ -1,0 +1,7 @@
+//! Bytes to values and back: events in, changes and profiles out, in JSON and Avro.
+//!
+//! Pure: no Kafka, no I/O, no clock; a schema that is not at hand is asked for, never fetched.
+//! Reading order: `raw`, `validate`, `decoder`; then `change`, `profile`, `dead_letter`.
+
+pub mod raw;
+pub mod time;
