@@ -1,5 +1,6 @@
 //! `ebbflow`: streaming customer engagement, exactly once.
 
+pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod runtime;

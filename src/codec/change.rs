@@ -1,0 +1,256 @@
+//! Segment changes as records of the `segment-changes` topic: value and headers.
+//!
+//! Adds nothing to a [`Change`] and, unless compact, leaves nothing out. Next: `encode.rs`.
+
+use crate::codec::encode::{Encoder, Map, OutputFormat, Time};
+use crate::codec::schema::SEGMENT_CHANGES;
+use crate::domain::change::{Change, Evidence, Facts, NextChange, Number, Scores};
+use crate::domain::time::Timestamp;
+use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
+
+/// Writes segment changes.
+#[derive(Debug)]
+pub struct ChangeEncoder {
+    encoder: Encoder,
+    compact: bool,
+}
+
+impl ChangeEncoder {
+    /// An encoder; `compact` leaves out evidence, facts, dimensions, summary and consent.
+    #[must_use]
+    pub fn new(format: OutputFormat, compact: bool) -> Self {
+        Self { encoder: Encoder::new(&SEGMENT_CHANGES, format), compact }
+    }
+
+    /// Replaces what the buffer holds by the change.
+    pub fn encode(&mut self, change: &Change, into: &mut Vec<u8>) {
+        let record = record(change, self.compact, self.encoder.writes_text());
+        self.encoder.encode(&record, into);
+    }
+}
+
+/// The headers of a change, for filtering without decoding; a value that is null has none.
+#[must_use]
+pub fn headers(change: &Change) -> Vec<(&'static str, Vec<u8>)> {
+    let mut headers = Vec::with_capacity(5);
+    headers.push(("dimension", change.dimension.as_bytes().to_vec()));
+    if let Some(previous) = &change.previous {
+        headers.push(("previous", previous.as_bytes().to_vec()));
+    }
+    if let Some(current) = &change.current {
+        headers.push(("current", current.as_bytes().to_vec()));
+    }
+    headers.push(("cause", change.cause.kind.name().as_bytes().to_vec()));
+    let actionable: &[u8] = if change.actionable { b"true" } else { b"false" };
+    headers.push(("actionable", actionable.to_vec()));
+    headers
+}
+
+#[derive(Serialize)]
+struct ChangeRecord<'a> {
+    change_id: &'a str,
+    seq: u64,
+    customer_id: &'a str,
+    subject: &'a str,
+    dimension: &'a str,
+    previous: Option<&'a str>,
+    current: Option<&'a str>,
+    direction: &'static str,
+    entry: u32,
+    occurred_at: Time,
+    detected_at: Time,
+    cause: CauseRecord<'a>,
+    rule: RuleRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceList<'a>>,
+    scores: Option<ScoresRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<FactsRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<Map<'a, String>>,
+    dwell_ms: i64,
+    next: Option<NextRecord<'a>>,
+    group: GroupRecord<'a>,
+    holdout: HoldoutRecord,
+    owner_role: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<Map<'a, bool>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    correction_of: Option<u64>,
+    backfill: bool,
+    actionable: bool,
+    run_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct CauseRecord<'a> {
+    kind: &'static str,
+    event_id: Option<&'a str>,
+    occurred_at: Option<Time>,
+    topic: Option<&'a str>,
+    partition: Option<i32>,
+    offset: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct RuleRecord<'a> {
+    set: &'a str,
+    revision: u32,
+    hash: &'a str,
+    id: &'a str,
+}
+
+struct EvidenceList<'a>(&'a [Evidence]);
+
+#[derive(Serialize)]
+struct EvidenceRecord {
+    name: &'static str,
+    op: &'static str,
+    threshold: NumberValue,
+    before: NumberValue,
+    after: NumberValue,
+}
+
+struct NumberValue(Number);
+
+#[derive(Serialize)]
+struct ScoresRecord {
+    r: u8,
+    f: u8,
+    m: u8,
+    cuts: &'static str,
+}
+
+#[derive(Serialize)]
+struct FactsRecord {
+    orders: u64,
+    net_minor: i64,
+    last_order_at: Option<Time>,
+    average_gap_days: Option<f64>,
+    expected_gap_days: Option<f64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct NextRecord<'a> {
+    at: Time,
+    dimension: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct GroupRecord<'a> {
+    id: &'a str,
+    index: u32,
+    size: u32,
+}
+
+#[derive(Serialize)]
+pub(super) struct HoldoutRecord {
+    bucket: u8,
+    treated: bool,
+}
+
+fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
+    let time = |at: Timestamp| Time { at, as_text };
+    let origin = change.cause.origin.as_ref();
+    let full = !compact;
+    ChangeRecord {
+        change_id: &change.change_id,
+        seq: change.seq,
+        customer_id: &change.customer_id,
+        subject: change.subject,
+        dimension: &change.dimension,
+        previous: change.previous.as_deref(),
+        current: change.current.as_deref(),
+        direction: change.direction.name(),
+        entry: change.entry,
+        occurred_at: time(change.occurred_at),
+        detected_at: time(change.detected_at),
+        cause: CauseRecord {
+            kind: change.cause.kind.name(),
+            event_id: change.cause.event_id.as_deref(),
+            occurred_at: change.cause.occurred_at.map(time),
+            topic: origin.map(|origin| origin.topic.as_str()),
+            partition: origin.map(|origin| origin.partition),
+            offset: origin.map(|origin| origin.offset),
+        },
+        rule: RuleRecord {
+            set: &change.rule.identity.set,
+            revision: change.rule.identity.revision,
+            hash: &change.rule.identity.hash,
+            id: &change.rule.id,
+        },
+        evidence: full.then_some(EvidenceList(&change.evidence)),
+        scores: change.scores.map(scores_record),
+        facts: full.then(|| facts_record(&change.facts, as_text)),
+        dimensions: full.then_some(Map(&change.dimensions)),
+        dwell_ms: change.dwell_ms,
+        next: change.next.as_ref().map(|next| next_record(next, as_text)),
+        group: GroupRecord {
+            id: &change.group.id,
+            index: change.group.index,
+            size: change.group.size,
+        },
+        holdout: holdout_record(change.holdout),
+        owner_role: change.owner_role.as_deref(),
+        consent: full.then_some(Map(&change.consent)),
+        summary: full.then_some(&*change.summary),
+        correction_of: change.correction_of,
+        backfill: change.backfill,
+        actionable: change.actionable,
+        run_id: change.run_id.as_deref(),
+    }
+}
+
+fn scores_record(scores: Scores) -> ScoresRecord {
+    ScoresRecord { r: scores.r, f: scores.f, m: scores.m, cuts: scores.cuts }
+}
+
+fn facts_record(facts: &Facts, as_text: bool) -> FactsRecord {
+    FactsRecord {
+        orders: facts.orders,
+        net_minor: facts.net_minor,
+        last_order_at: facts.last_order_at.map(|at| Time { at, as_text }),
+        average_gap_days: facts.average_gap_days,
+        expected_gap_days: facts.expected_gap_days,
+    }
+}
+
+pub(super) fn next_record(next: &NextChange, as_text: bool) -> NextRecord<'_> {
+    NextRecord { at: Time { at: next.at, as_text }, dimension: &next.dimension, value: &next.value }
+}
+
+pub(super) fn holdout_record(holdout: crate::domain::change::Holdout) -> HoldoutRecord {
+    HoldoutRecord { bucket: holdout.bucket, treated: holdout.treated }
+}
+
+impl Serialize for EvidenceList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for evidence in self.0 {
+            list.serialize_element(&EvidenceRecord {
+                name: evidence.name,
+                op: evidence.op,
+                threshold: NumberValue(evidence.threshold),
+                before: NumberValue(evidence.before),
+                after: NumberValue(evidence.after),
+            })?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for NumberValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Number::None => serializer.serialize_none(),
+            Number::Integer(value) => serializer.serialize_i64(value),
+            Number::Decimal(value) => serializer.serialize_f64(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

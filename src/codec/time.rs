@@ -1,0 +1,115 @@
+//! Times as text: RFC 3339 in UTC with exactly three decimals and `Z`.
+//!
+//! Never reads a clock. Next: `raw.rs`, where times come in; `change.rs`, where they go out.
+
+use crate::domain::time::{DAY_MS, Timestamp};
+
+/// 0001-01-01T00:00:00.000Z, the first instant that is written or accepted.
+pub const FIRST_WRITABLE: Timestamp = Timestamp(-62_135_596_800_000);
+
+/// Length of a written time in bytes.
+pub const TEXT_BYTES: usize = 24;
+
+/// Reads an RFC 3339 time; what is finer than a millisecond is cut off, towards the past.
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
+    let parsed: jiff::Timestamp = text.parse().ok()?;
+    let floor = parsed.as_nanosecond().div_euclid(1_000_000);
+    i64::try_from(floor).ok().map(Timestamp)
+}
+
+/// Whether an instant lies within the years 1 to 9999, which RFC 3339 can write.
+#[must_use]
+pub fn writable(at: Timestamp) -> bool {
+    (FIRST_WRITABLE..=Timestamp::LAST_WRITABLE).contains(&at)
+}
+
+/// Writes an instant as ASCII, held at the ends of the years 1 to 9999.
+#[must_use]
+pub fn format(at: Timestamp) -> [u8; TEXT_BYTES] {
+    let held = at.clamp(FIRST_WRITABLE, Timestamp::LAST_WRITABLE);
+    let (year, month, day) = civil_date(held.day().0);
+    let ms_of_day = held.0.rem_euclid(DAY_MS);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    digits(&mut text[0..4], year);
+    digits(&mut text[5..7], month);
+    digits(&mut text[8..10], day);
+    digits(&mut text[11..13], ms_of_day / 3_600_000);
+    digits(&mut text[14..16], ms_of_day / 60_000 % 60);
+    digits(&mut text[17..19], ms_of_day / 1_000 % 60);
+    digits(&mut text[20..23], ms_of_day % 1_000);
+    text
+}
+
+/// Year, month and day of a day counted from 1970-01-01.
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+fn civil_date(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// Fills `text` with the last decimal digits of `value`, which is not negative.
+fn digits(text: &mut [u8], value: i64) {
+    let mut rest = value;
+    for digit in text.iter_mut().rev() {
+        *digit = b"0123456789"[usize::try_from(rest % 10).unwrap_or(0)];
+        rest /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(at: i64) -> String {
+        String::from_utf8(format(Timestamp(at)).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn known_instants_are_written_exactly() {
+        assert_eq!(text(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(text(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(text(1_772_357_400_001), "2026-03-01T09:30:00.001Z");
+        assert_eq!(text(1_709_164_800_000), "2024-02-29T00:00:00.000Z");
+    }
+
+    #[test]
+    fn instants_outside_of_the_years_1_to_9999_are_held_at_the_ends() {
+        assert_eq!(text(i64::MIN), "0001-01-01T00:00:00.000Z");
+        assert_eq!(text(FIRST_WRITABLE.0), "0001-01-01T00:00:00.000Z");
+        assert_eq!(text(i64::MAX), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn times_with_offsets_and_fine_fractions_are_read() {
+        assert_eq!(parse("2026-03-01T09:30:00Z"), Some(Timestamp(1_772_357_400_000)));
+        assert_eq!(parse("2026-03-01T10:30:00.0019+01:00"), Some(Timestamp(1_772_357_400_001)));
+        assert_eq!(parse("1969-12-31T23:59:59.9995Z"), Some(Timestamp(-1)));
+        assert_eq!(parse("yesterday"), None);
+        assert_eq!(parse("2026-02-30T00:00:00Z"), None);
+        assert_eq!(parse("2026-03-01T09:30:00"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn writing_agrees_with_jiff(at in FIRST_WRITABLE.0..=Timestamp::LAST_WRITABLE.0) {
+            let written = text(at);
+            prop_assert_eq!(parse(&written), Some(Timestamp(at)));
+            let oracle = jiff::Timestamp::from_millisecond(at).map(|t| format!("{t:.3}"));
+            if let Ok(oracle) = oracle {
+                prop_assert_eq!(written, oracle);
+            }
+        }
+    }
+}
