@@ -1,5 +1,8 @@
 //! `ebbflow`: streaming customer engagement, exactly once.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod config;
 pub mod domain;
+pub mod metrics;
 pub mod runtime;
