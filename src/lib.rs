@@ -4,5 +4,6 @@
 
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod metrics;
 pub mod runtime;
