@@ -2,3 +2,5 @@
 //! never rdkafka.
 
 pub mod broker;
+pub mod clock;
+pub mod status;

@@ -1,0 +1,449 @@
+//! Every metric: its name, help, unit and labels, in a registry of its own.
+//!
+//! Labels are bounded: topics, partitions, kinds, reasons, names of dimensions and their values.
+//! A customer id is never one of them. What happens per event is counted in a [`Tally`] and added
+//! here when its transaction has committed; what is true of a moment is a [`Snapshot`], taken when
+//! somebody asks. Next: `tally.rs`, then `runtime/status.rs`, where snapshots come from.
+
+mod budget;
+mod snapshot;
+mod tally;
+
+pub use snapshot::{InputGauges, Snapshot, TaskGauges};
+pub use tally::Tally;
+
+use crate::domain::refusal::Reason;
+use crate::domain::time::Timestamp;
+use budget::MinuteCount;
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+use std::sync::{Mutex, PoisonError};
+
+/// Why a transaction was aborted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AbortClass {
+    /// The broker refused it or a record was not delivered; the producer stays.
+    Refused,
+    /// The producer was fenced or broken, or its transaction timed out.
+    Fenced,
+    /// The tasks were given to others before it could be committed.
+    Lost,
+    /// The program is about to end.
+    Fatal,
+}
+
+impl AbortClass {
+    /// All classes.
+    pub const ALL: [Self; 4] = [Self::Refused, Self::Fenced, Self::Lost, Self::Fatal];
+
+    /// The label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Fenced => "fenced",
+            Self::Lost => "lost",
+            Self::Fatal => "fatal",
+        }
+    }
+}
+
+/// What the consumer group did to this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names are those of the group protocol")]
+pub enum Rebalance {
+    Assigned,
+    Revoked,
+    Lost,
+}
+
+impl Rebalance {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Assigned, Self::Revoked, Self::Lost];
+
+    /// The label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Assigned => "assigned",
+            Self::Revoked => "revoked",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Every metric of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    rendering: Mutex<()>,
+    dead_letter_minutes: Mutex<MinuteCount>,
+    dead_letter_budget: u64,
+
+    // Counted per event, through a `Tally`.
+    events: IntCounterVec,
+    input_records: IntCounterVec,
+    input_bytes: IntCounterVec,
+    duplicate_events: IntCounter,
+    late_events: IntCounter,
+    clamped_events: IntCounter,
+    parked_events: IntCounter,
+    unmatched_events: IntCounter,
+    misrouted_events: IntCounter,
+    clipped_refunds: IntCounter,
+    evicted: IntCounterVec,
+    dead_letters: IntCounterVec,
+    changes: IntCounterVec,
+    suppressed_changes: IntCounter,
+    output_records: IntCounterVec,
+    end_to_end_latency: Histogram,
+
+    // Counted where they happen.
+    commit_duration: Histogram,
+    transaction_aborts: IntCounterVec,
+    producer_reinits: IntCounter,
+    rebalances: IntCounterVec,
+    restore_records: IntCounter,
+    restore_seconds: Counter,
+
+    // True of a moment: set from a `Snapshot`.
+    dead_letters_over_budget: IntGauge,
+    ready: IntGauge,
+    tasks: IntGaugeVec,
+    last_commit: GaugeVec,
+    customers: IntGaugeVec,
+    state_bytes: IntGaugeVec,
+    timers_pending: IntGaugeVec,
+    timer_overdue: GaugeVec,
+    task_clock_lag: GaugeVec,
+    input_lag_records: IntGaugeVec,
+    input_lag_seconds: GaugeVec,
+}
+
+/// Seconds from a record's timestamp to the commit of what it brought about.
+const LATENCY_BUCKETS: [f64; 15] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
+/// Seconds from the drain of the producer to the answer to the commit.
+const COMMIT_BUCKETS: [f64; 13] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl Metrics {
+    /// Registers every metric. More than `dead_letter_budget` dead letters per minute in the whole
+    /// process raise `ebbflow_dead_letters_over_budget`.
+    ///
+    /// # Errors
+    /// When two metrics share a name.
+    pub fn new(rules_revision: u32, dead_letter_budget: u64) -> Result<Self, prometheus::Error> {
+        let to = Registry::new();
+        let build_info = gauges(
+            &to,
+            "build_info",
+            "Always 1; the label tells which version this is.",
+            &["version"],
+        )?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        gauge(&to, "rules_revision", "Revision of the rules that this process runs.")?
+            .set(i64::from(rules_revision));
+        let metrics = Self {
+            events: counters(
+                &to,
+                "events_total",
+                "Events applied, by input topic and kind; unknown kinds are one.",
+                &["topic", "kind"],
+            )?,
+            input_records: counters(
+                &to,
+                "input_records_total",
+                "Records consumed, also those that were refused.",
+                &["topic"],
+            )?,
+            input_bytes: counters(
+                &to,
+                "input_bytes_total",
+                "Bytes of the keys and values of the records consumed.",
+                &["topic"],
+            )?,
+            duplicate_events: counter(
+                &to,
+                "duplicate_events_total",
+                "Events that changed nothing because they had been applied.",
+            )?,
+            late_events: counter(
+                &to,
+                "late_events_total",
+                "Events applied whose effective time lies before the customer's last evaluation.",
+            )?,
+            clamped_events: counter(
+                &to,
+                "clamped_events_total",
+                "Events whose time was ahead of their record's and was held at it.",
+            )?,
+            parked_events: counter(
+                &to,
+                "parked_events_total",
+                "Refunds, cancellations and updates that wait for their order.",
+            )?,
+            unmatched_events: counter(
+                &to,
+                "unmatched_events_total",
+                "Parked events whose order never came.",
+            )?,
+            misrouted_events: counter(
+                &to,
+                "misrouted_events_total",
+                "Events that belong to the subject of another partition.",
+            )?,
+            clipped_refunds: counter(
+                &to,
+                "clipped_refunds_total",
+                "Refunds above what was left of their order.",
+            )?,
+            evicted: counters(
+                &to,
+                "evicted_entries_total",
+                "Entries that fell out of a customer's bounded memory, by what they were.",
+                &["what"],
+            )?,
+            dead_letters: counters(
+                &to,
+                "dead_letters_total",
+                "Records that were refused, by reason.",
+                &["reason"],
+            )?,
+            changes: counters(
+                &to,
+                "changes_total",
+                "Segment changes committed, by dimension, new value and cause.",
+                &["dimension", "value", "cause"],
+            )?,
+            suppressed_changes: counter(
+                &to,
+                "suppressed_changes_total",
+                "Changes of raw values that were not published.",
+            )?,
+            output_records: counters(
+                &to,
+                "output_records_total",
+                "Records committed, by output topic.",
+                &["output"],
+            )?,
+            end_to_end_latency: histogram(
+                &to,
+                "end_to_end_latency_seconds",
+                "From the timestamp of an input record to the commit of what it brought about.",
+                &LATENCY_BUCKETS,
+            )?,
+            commit_duration: histogram(
+                &to,
+                "commit_duration_seconds",
+                "From the last record sent to the answer to the commit.",
+                &COMMIT_BUCKETS,
+            )?,
+            transaction_aborts: counters(
+                &to,
+                "transaction_aborts_total",
+                "Transactions that were not committed, by class.",
+                &["class"],
+            )?,
+            producer_reinits: counter(
+                &to,
+                "producer_reinits_total",
+                "Producers that took the place of a fenced, broken or doubtful one.",
+            )?,
+            rebalances: counters(
+                &to,
+                "rebalances_total",
+                "Answers to the consumer group, by kind.",
+                &["kind"],
+            )?,
+            restore_records: counter(
+                &to,
+                "restore_records_total",
+                "Changelog records read to restore tasks.",
+            )?,
+            restore_seconds: {
+                let counter = Counter::with_opts(options(
+                    "restore_seconds_total",
+                    "Time spent on restoring tasks, added up over the tasks.",
+                ))?;
+                register(&to, counter)?
+            },
+            dead_letters_over_budget: gauge(
+                &to,
+                "dead_letters_over_budget",
+                "Dead letters of this or the last minute above the budget; 0 when within.",
+            )?,
+            ready: gauge(&to, "ready", "1 when /readyz answers 200.")?,
+            tasks: gauges(&to, "tasks", "Tasks by state.", &["state"])?,
+            last_commit: gauges_f64(
+                &to,
+                "last_commit_timestamp_seconds",
+                "Wall time of the last commit, in seconds since the Unix epoch; 0 before the first.",
+                &["worker"],
+            )?,
+            customers: gauges(&to, "customers", "Customers in memory.", &["partition"])?,
+            state_bytes: gauges(
+                &to,
+                "state_bytes",
+                "Estimated memory of the customers' states.",
+                &["partition"],
+            )?,
+            timers_pending: gauges(
+                &to,
+                "timers_pending",
+                "Customers with a deadline ahead or due.",
+                &["partition"],
+            )?,
+            timer_overdue: gauges_f64(
+                &to,
+                "timer_overdue_seconds",
+                "How far the task's clock is past its oldest timer that has not fired.",
+                &["partition"],
+            )?,
+            task_clock_lag: gauges_f64(
+                &to,
+                "task_clock_lag_seconds",
+                "How far the task's clock is behind the wall clock, by what holds it.",
+                &["partition", "held_by"],
+            )?,
+            input_lag_records: gauges(
+                &to,
+                "input_lag_records",
+                "Offsets between the next record and the end of the log.",
+                &["topic", "partition"],
+            )?,
+            input_lag_seconds: gauges_f64(
+                &to,
+                "input_lag_seconds",
+                "Age of the oldest record that waits; 0 at the end of the log.",
+                &["topic", "partition"],
+            )?,
+            registry: to,
+            rendering: Mutex::new(()),
+            dead_letter_minutes: Mutex::new(MinuteCount::default()),
+            dead_letter_budget,
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// Counters appear with their bounded labels at once, so that a rate over them sees the first
+    /// increment.
+    fn begin_at_zero(&self) {
+        for reason in Reason::ALL {
+            self.dead_letters.with_label_values(&[reason.code()]);
+        }
+        for class in AbortClass::ALL {
+            self.transaction_aborts.with_label_values(&[class.name()]);
+        }
+        for kind in Rebalance::ALL {
+            self.rebalances.with_label_values(&[kind.name()]);
+        }
+    }
+
+    /// A transaction was committed; `seconds` since its last record was sent.
+    pub fn committed(&self, seconds: f64) {
+        self.commit_duration.observe(seconds);
+    }
+
+    /// A transaction was aborted, or given up with its producer.
+    pub fn aborted(&self, class: AbortClass) {
+        self.transaction_aborts.with_label_values(&[class.name()]).inc();
+    }
+
+    /// A producer took the place of an earlier one of this process.
+    pub fn producer_reinitialised(&self) {
+        self.producer_reinits.inc();
+    }
+
+    /// The consumer group spoke.
+    pub fn rebalanced(&self, kind: Rebalance) {
+        self.rebalances.with_label_values(&[kind.name()]).inc();
+    }
+
+    /// Changelog records were read; `seconds` of the task's restoring have passed meanwhile.
+    pub fn restored(&self, records: u64, seconds: f64) {
+        self.restore_records.inc_by(records);
+        self.restore_seconds.inc_by(seconds.max(0.0));
+    }
+
+    /// All metrics in the text format of Prometheus. Series of tasks that are not in the snapshot
+    /// are gone from it.
+    ///
+    /// # Errors
+    /// When the encoder refuses a metric.
+    pub fn render(&self, now: Timestamp, snapshot: &Snapshot) -> Result<String, prometheus::Error> {
+        // One at a time: a second reader must not see the gauges between reset and set.
+        let _rendering = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        self.show(snapshot);
+        let over = self.dead_letter_minutes().most(now).saturating_sub(self.dead_letter_budget);
+        self.dead_letters_over_budget.set(whole(over));
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    fn dead_letter_minutes(&self) -> std::sync::MutexGuard<'_, MinuteCount> {
+        self.dead_letter_minutes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A count as a gauge takes it.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("ebbflow")
+}
+
+fn register<C: Collector + Clone + 'static>(to: &Registry, metric: C) -> prometheus::Result<C> {
+    to.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(to: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    register(to, IntCounter::with_opts(options(name, help))?)
+}
+
+fn counters(
+    to: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    register(to, IntCounterVec::new(options(name, help), labels)?)
+}
+
+fn gauge(to: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    register(to, IntGauge::with_opts(options(name, help))?)
+}
+
+fn gauges(
+    to: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntGaugeVec> {
+    register(to, IntGaugeVec::new(options(name, help), labels)?)
+}
+
+fn gauges_f64(
+    to: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<GaugeVec> {
+    register(to, GaugeVec::new(options(name, help), labels)?)
+}
+
+fn histogram(
+    to: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+) -> prometheus::Result<Histogram> {
+    let options = HistogramOpts::new(name, help).namespace("ebbflow").buckets(buckets.to_vec());
+    register(to, Histogram::with_opts(options)?)
+}

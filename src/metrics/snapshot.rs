@@ -1,0 +1,106 @@
+//! What is true of a moment: the gauges of the workers and tasks.
+//!
+//! Made from `runtime::status` for each answer to `/metrics`, so that the series of a task that
+//! has gone do not outlive it. Next: `runtime/status.rs`.
+
+use super::{Metrics, whole};
+use prometheus::IntGaugeVec;
+
+/// The gauges of the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Whether `/readyz` answers 200.
+    pub ready: bool,
+    /// How many tasks are in each state; every state is named.
+    pub tasks_by_state: Vec<(&'static str, u64)>,
+    /// Wall time of the last commit by worker, in seconds since the Unix epoch.
+    pub last_commits: Vec<(usize, f64)>,
+    /// The tasks that are assigned.
+    pub tasks: Vec<TaskGauges>,
+}
+
+/// The gauges of one task.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskGauges {
+    /// Its partition.
+    pub partition: u32,
+    /// Customers in memory.
+    pub customers: u64,
+    /// Estimated memory of their states.
+    pub state_bytes: u64,
+    /// Timers in the queue.
+    pub timers_pending: u64,
+    /// How far the clock is past the oldest timer, in seconds.
+    pub timer_overdue_seconds: f64,
+    /// How far the clock is behind the wall clock, in seconds; `None` while it has no time or
+    /// follows the events alone.
+    pub clock_lag_seconds: Option<f64>,
+    /// What holds the clock.
+    pub held_by: &'static str,
+    /// Its inputs.
+    pub inputs: Vec<InputGauges>,
+}
+
+/// The gauges of one input of a task.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InputGauges {
+    /// Name of the input.
+    pub topic: &'static str,
+    /// Offsets up to the end of the log.
+    pub lag_records: u64,
+    /// Age of the oldest record that waits.
+    pub lag_seconds: f64,
+}
+
+impl Metrics {
+    /// Replaces the series of all tasks; the caller holds the lock of `render`.
+    pub(super) fn show(&self, snapshot: &Snapshot) {
+        self.reset_snapshot();
+        self.ready.set(i64::from(snapshot.ready));
+        for (state, count) in &snapshot.tasks_by_state {
+            self.tasks.with_label_values(&[*state]).set(whole(*count));
+        }
+        for (worker, seconds) in &snapshot.last_commits {
+            self.last_commit.with_label_values(&[worker.to_string()]).set(*seconds);
+        }
+        for task in &snapshot.tasks {
+            self.show_task(task);
+        }
+    }
+
+    fn show_task(&self, task: &TaskGauges) {
+        let partition = task.partition.to_string();
+        let set = |gauge: &IntGaugeVec, value: u64| {
+            gauge.with_label_values(&[&partition]).set(whole(value));
+        };
+        set(&self.customers, task.customers);
+        set(&self.state_bytes, task.state_bytes);
+        set(&self.timers_pending, task.timers_pending);
+        self.timer_overdue.with_label_values(&[&partition]).set(task.timer_overdue_seconds);
+        if let Some(seconds) = task.clock_lag_seconds {
+            self.task_clock_lag.with_label_values(&[partition.as_str(), task.held_by]).set(seconds);
+        }
+        for input in &task.inputs {
+            let labels = [input.topic, partition.as_str()];
+            self.input_lag_records.with_label_values(&labels).set(whole(input.lag_records));
+            self.input_lag_seconds.with_label_values(&labels).set(input.lag_seconds);
+        }
+    }
+
+    fn reset_snapshot(&self) {
+        for gauge in [
+            &self.tasks,
+            &self.customers,
+            &self.state_bytes,
+            &self.timers_pending,
+            &self.input_lag_records,
+        ] {
+            gauge.reset();
+        }
+        for gauge in
+            [&self.last_commit, &self.timer_overdue, &self.task_clock_lag, &self.input_lag_seconds]
+        {
+            gauge.reset();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The names of the metrics, which dashboards and alerts build on, and promtool's opinion of them.
+//!
+//! Never starts the service. Next: `config/alerts.yml`, which uses the names.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use ebbflow::domain::time::Timestamp;
+use ebbflow::metrics::{InputGauges, Metrics, Snapshot, TaskGauges};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+const NAMES: [&str; 35] = [
+    "ebbflow_build_info",
+    "ebbflow_changes_total",
+    "ebbflow_clamped_events_total",
+    "ebbflow_clipped_refunds_total",
+    "ebbflow_commit_duration_seconds",
+    "ebbflow_customers",
+    "ebbflow_dead_letters_over_budget",
+    "ebbflow_dead_letters_total",
+    "ebbflow_duplicate_events_total",
+    "ebbflow_end_to_end_latency_seconds",
+    "ebbflow_events_total",
+    "ebbflow_evicted_entries_total",
+    "ebbflow_input_bytes_total",
+    "ebbflow_input_lag_records",
+    "ebbflow_input_lag_seconds",
+    "ebbflow_input_records_total",
+    "ebbflow_last_commit_timestamp_seconds",
+    "ebbflow_late_events_total",
+    "ebbflow_misrouted_events_total",
+    "ebbflow_output_records_total",
+    "ebbflow_parked_events_total",
+    "ebbflow_producer_reinits_total",
+    "ebbflow_ready",
+    "ebbflow_rebalances_total",
+    "ebbflow_restore_records_total",
+    "ebbflow_restore_seconds_total",
+    "ebbflow_rules_revision",
+    "ebbflow_state_bytes",
+    "ebbflow_suppressed_changes_total",
+    "ebbflow_task_clock_lag_seconds",
+    "ebbflow_tasks",
+    "ebbflow_timer_overdue_seconds",
+    "ebbflow_timers_pending",
+    "ebbflow_transaction_aborts_total",
+    "ebbflow_unmatched_events_total",
+];
+
+/// The text of a process in which every metric has a series.
+fn exposition() -> String {
+    let metrics = Arc::new(Metrics::new(3, 10).unwrap());
+    let mut tally = metrics.tally();
+    tally.record("purchases", 100, Some(Timestamp(0)));
+    tally.event("purchases", "order_completed");
+    tally.evicted("order", 1);
+    tally.dead_letter("wrong_type");
+    tally.change("rfm", Some("champions"), "event");
+    tally.sent("segment_changes", 1);
+    tally.commit(Timestamp(20));
+    metrics.committed(0.004);
+    let task = TaskGauges {
+        clock_lag_seconds: Some(0.5),
+        held_by: "none",
+        inputs: vec![InputGauges { topic: "purchases", ..InputGauges::default() }],
+        ..TaskGauges::default()
+    };
+    let snapshot = Snapshot {
+        ready: true,
+        tasks_by_state: vec![("running", 1)],
+        last_commits: vec![(0, 1.5)],
+        tasks: vec![task],
+    };
+    metrics.render(Timestamp(20), &snapshot).unwrap()
+}
+
+/// Runs promtool; without it the tests fail and say what to install.
+fn promtool(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new("promtool")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is needed: `apt-get install prometheus` (`make deps` does it)");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn assert_clean(arguments: &[&str], input: &str) {
+    let output = promtool(arguments, input);
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "promtool {arguments:?}:\n{said}");
+}
+
+#[test]
+fn the_set_of_names_is_the_one_that_others_build_on() {
+    let text = exposition();
+    let found: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(found, BTreeSet::from(NAMES));
+}
+
+#[test]
+fn labels_are_bounded_and_never_name_a_customer() {
+    let allowed = BTreeSet::from([
+        "cause",
+        "class",
+        "dimension",
+        "held_by",
+        "kind",
+        "le",
+        "output",
+        "partition",
+        "reason",
+        "state",
+        "topic",
+        "value",
+        "version",
+        "what",
+        "worker",
+    ]);
+    for line in exposition().lines().filter(|line| !line.starts_with('#')) {
+        let Some((_, rest)) = line.split_once('{') else { continue };
+        let labels = rest.split_once('}').unwrap().0;
+        for label in labels.split("\",") {
+            let name = label.split_once('=').unwrap().0;
+            assert!(allowed.contains(name), "the label \"{name}\" of {line}");
+        }
+    }
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let text = exposition();
+    assert_clean(&["check", "metrics"], &text);
+    let spoilt = text.replace("ebbflow_late_events_total", "ebbflow_late_events");
+    assert!(!promtool(&["check", "metrics"], &spoilt).status.success(), "it can find something");
+}
