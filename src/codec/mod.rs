@@ -12,5 +12,6 @@ mod json_input;
 pub mod profile;
 pub mod raw;
 pub mod schema;
+pub mod state;
 pub mod time;
 pub mod validate;

@@ -19,6 +19,7 @@ pub mod order;
 pub mod order_book;
 pub mod order_facts;
 pub mod pack;
+pub mod progress;
 pub mod raw;
 pub mod refusal;
 pub mod rfm;

@@ -1,13 +1,12 @@
 //! One partition of all co-partitioned inputs: its customers, timers and clock.
 //!
 //! Pure: events and time in, changes and states out; no Kafka, no I/O, no clock, no randomness.
-//! Reading order: `partition_task`, `clock`, `merge`, `store`, `timers`, `progress`.
+//! Reading order: `partition_task`, `clock`, `merge`, `store`, `timers`.
 
 pub mod clock;
 pub mod merge;
 pub mod partition_task;
 pub mod profile;
-pub mod progress;
 pub mod store;
 pub mod timers;
 

@@ -10,12 +10,12 @@ use crate::domain::evaluate::{Context, publish_baseline};
 use crate::domain::event::Event;
 use crate::domain::id::partition_of;
 use crate::domain::pack::UnpackError;
+use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::task::clock::{Head, InputState, allowed_clock};
 use crate::task::profile::profile;
-use crate::task::progress::{OffsetMetadata, Phase, Progress};
 use crate::task::store::Store;
 use std::sync::Arc;
 
@@ -322,7 +322,7 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<bool, UnpackError> {
         match self.position.phase {
-            Phase::Live => Ok(false),
+            Phase::Live | Phase::Purging => Ok(false),
             Phase::Silent(ends) => {
                 let reached = self
                     .position
@@ -354,6 +354,17 @@ impl PartitionTask {
                 Ok(true)
             }
         }
+    }
+
+    /// Changes what the task does with changes; the next commit makes it last.
+    pub fn enter_phase(&mut self, phase: Phase) {
+        self.position.phase = phase;
+        self.touched = true;
+    }
+
+    /// Makes the task part of the open transaction although no event touched it.
+    pub fn touch(&mut self) {
+        self.touched = true;
     }
 
     /// Packs what the transaction changed: for each customer the id, the state and, where it is

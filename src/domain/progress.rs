@@ -43,6 +43,8 @@ pub enum Phase {
     Silent([i64; 3]),
     /// Writes one change per customer and dimension; customers touched go first.
     Baseline,
+    /// Deletes what an earlier lineage left, before any input is read.
+    Purging,
 }
 
 /// Clock, commit counter and lineage, as the metadata of the group's offsets.

@@ -1,0 +1,232 @@
+//! Records of the internal topics `state` and `control`: keys, versions, progress.
+//!
+//! A binary reads its version and refuses newer ones; it never guesses. The packed customer
+//! itself is `domain/pack.rs`. Next: `runtime/restore.rs`, which reads these records back.
+
+use crate::domain::progress::{Phase, Progress};
+use crate::domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version that is written: the first byte of every value in `state`.
+pub const VERSION: u8 = 1;
+
+/// Key of a task's progress.
+pub const PROGRESS_KEY: &[u8] = b"p";
+
+const CUSTOMER_KEY: u8 = b'c';
+
+/// Key of the lineage in `control`.
+pub const LINEAGE_KEY: &[u8] = b"lineage";
+
+/// What a record of `state` is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StateKey<'a> {
+    /// A customer, by id.
+    Customer(&'a str),
+    /// The task's progress.
+    Progress,
+}
+
+/// Why a record of an internal topic cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StateError {
+    /// Written by a newer program.
+    #[error(
+        "version {0} is newer than {VERSION}, the newest that this program reads; \
+         hint: run the newer program again"
+    )]
+    Newer(u8),
+    /// Not what this program writes.
+    #[error("the record is damaged: {0}")]
+    Damaged(String),
+}
+
+impl StateError {
+    fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged(what.into())
+    }
+}
+
+/// Fills `key` with the key of a customer's state.
+pub fn customer_key(id: &str, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(CUSTOMER_KEY);
+    key.extend_from_slice(id.as_bytes());
+}
+
+/// Reads a key of `state`.
+///
+/// # Errors
+/// When the key is none that this program writes.
+pub fn parse_key(key: &[u8]) -> Result<StateKey<'_>, StateError> {
+    match key.split_first() {
+        Some((&CUSTOMER_KEY, id)) => std::str::from_utf8(id)
+            .map(StateKey::Customer)
+            .map_err(|_| StateError::damaged("the customer id is not UTF-8")),
+        _ if key == PROGRESS_KEY => Ok(StateKey::Progress),
+        _ => Err(StateError::damaged("an unknown key")),
+    }
+}
+
+/// Fills `value` with the version and a packed customer.
+pub fn frame(packed: &[u8], value: &mut Vec<u8>) {
+    value.clear();
+    value.push(VERSION);
+    value.extend_from_slice(packed);
+}
+
+/// The bytes behind the version.
+///
+/// # Errors
+/// When the version is newer, or there is none.
+pub fn unframe(value: &[u8]) -> Result<&[u8], StateError> {
+    match value.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((&version, _)) if version > VERSION => Err(StateError::Newer(version)),
+        _ => Err(StateError::damaged("it has no version")),
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProgress {
+    next_offsets: [i64; 3],
+    highest: [i64; 3],
+    clock: i64,
+    commit_counter: u64,
+    partitions: u32,
+    rules_revision: u32,
+    rules_hash: String,
+    rfm_values: Vec<String>,
+    lineage: u32,
+    control_offset: i64,
+    cursor: Option<u64>,
+    phase: WrittenPhase,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenPhase {
+    Live,
+    Silent([i64; 3]),
+    Baseline,
+    Purging,
+}
+
+/// The value of a progress record: the version, then JSON.
+#[must_use]
+pub fn encode_progress(progress: &Progress) -> Vec<u8> {
+    let written = WrittenProgress {
+        next_offsets: progress.next_offsets,
+        highest: progress.highest.map(|at| at.0),
+        clock: progress.clock.0,
+        commit_counter: progress.commit_counter,
+        partitions: progress.partitions,
+        rules_revision: progress.rules_revision,
+        rules_hash: progress.rules_hash.clone(),
+        rfm_values: progress.rfm_values.clone(),
+        lineage: progress.lineage,
+        control_offset: progress.control_offset,
+        cursor: progress.cursor,
+        phase: match progress.phase {
+            Phase::Live => WrittenPhase::Live,
+            Phase::Silent(ends) => WrittenPhase::Silent(ends),
+            Phase::Baseline => WrittenPhase::Baseline,
+            Phase::Purging => WrittenPhase::Purging,
+        },
+    };
+    let mut value = vec![VERSION];
+    // Numbers, strings and arrays always have a JSON form.
+    if let Ok(json) = serde_json::to_vec(&written) {
+        value.extend_from_slice(&json);
+    }
+    value
+}
+
+/// Reads a progress record.
+///
+/// # Errors
+/// When it is newer or damaged.
+pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
+    let json = unframe(value)?;
+    let written: WrittenProgress =
+        serde_json::from_slice(json).map_err(|error| StateError::damaged(error.to_string()))?;
+    Ok(Progress {
+        next_offsets: written.next_offsets,
+        highest: written.highest.map(Timestamp),
+        clock: Timestamp(written.clock),
+        commit_counter: written.commit_counter,
+        partitions: written.partitions,
+        rules_revision: written.rules_revision,
+        rules_hash: written.rules_hash,
+        rfm_values: written.rfm_values,
+        lineage: written.lineage,
+        control_offset: written.control_offset,
+        cursor: written.cursor,
+        phase: match written.phase {
+            WrittenPhase::Live => Phase::Live,
+            WrittenPhase::Silent(ends) => Phase::Silent(ends),
+            WrittenPhase::Baseline => Phase::Baseline,
+            WrittenPhase::Purging => Phase::Purging,
+        },
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenLineage {
+    kind: String,
+    version: u32,
+    lineage: u32,
+}
+
+/// The value of the lineage record of `control`: JSON in the shape of `schemas/control.avsc`.
+#[must_use]
+pub fn encode_lineage(lineage: u32) -> Vec<u8> {
+    let written = WrittenLineage { kind: "lineage".to_owned(), version: 1, lineage };
+    serde_json::to_vec(&written).unwrap_or_default()
+}
+
+/// Reads a lineage record.
+///
+/// # Errors
+/// When it is damaged.
+pub fn decode_lineage(value: &[u8]) -> Result<u32, StateError> {
+    serde_json::from_slice::<WrittenLineage>(value)
+        .map(|written| written.lineage)
+        .map_err(|error| StateError::damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_comes_back_as_it_was_written() {
+        let progress = Progress {
+            next_offsets: [1, 2, 3],
+            highest: [Timestamp(5), Timestamp::MIN, Timestamp(7)],
+            clock: Timestamp(-4),
+            commit_counter: 9,
+            partitions: 12,
+            rules_revision: 3,
+            rules_hash: "3f9a".into(),
+            rfm_values: vec!["champions".into()],
+            lineage: 2,
+            control_offset: 11,
+            cursor: Some(u64::MAX),
+            phase: Phase::Silent([4, 5, 6]),
+        };
+        assert_eq!(decode_progress(&encode_progress(&progress)), Ok(progress));
+    }
+
+    #[test]
+    fn newer_and_damaged_records_are_told_apart() {
+        assert_eq!(unframe(&[VERSION + 1, 0]), Err(StateError::Newer(VERSION + 1)));
+        assert!(matches!(unframe(&[]), Err(StateError::Damaged(_))));
+        assert!(matches!(decode_progress(&[VERSION, b'{']), Err(StateError::Damaged(_))));
+        assert_eq!(parse_key(b"cc-1"), Ok(StateKey::Customer("c-1")));
+        assert_eq!(parse_key(b"p"), Ok(StateKey::Progress));
+        assert!(parse_key(b"x").is_err());
+        assert_eq!(decode_lineage(&encode_lineage(4)), Ok(4));
+    }
+}

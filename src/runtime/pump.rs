@@ -1,0 +1,213 @@
+//! Records of a task's inputs into the task: decoded, in merge order, timers in between.
+//!
+//! Never sends, never waits: what is refused and what is missing is told to the caller. The same
+//! for the service, for `replay` and under the simulator. Next: `worker.rs`, which calls it.
+
+use crate::codec::decoder::{DecodeError, Decoder};
+use crate::domain::event::Event;
+use crate::domain::pack::UnpackError;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Timestamp;
+use crate::runtime::broker::Record;
+use crate::task::clock::{EffectiveTime, Head, Reference, effective_time};
+use crate::task::merge::{Next, next};
+use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
+
+/// Turns a record's value into an event.
+pub trait Decode {
+    /// The event of a record of this input.
+    ///
+    /// # Errors
+    /// A refusal, or the schema that is needed first.
+    fn decode<'r>(&self, input: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError>;
+}
+
+/// The decoders of the service: one per input topic.
+#[derive(Debug)]
+pub struct TopicDecoders {
+    /// By `Input::index`: interactions, purchases.
+    pub decoders: [Decoder; 2],
+    /// The rules, for the currencies that can be converted.
+    pub rules: std::sync::Arc<crate::domain::rules::Rules>,
+}
+
+impl Decode for TopicDecoders {
+    fn decode<'r>(&self, input: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError> {
+        match self.decoders.get(input) {
+            Some(decoder) => decoder.decode(value, &self.rules.rates),
+            None => Err(DecodeError::Refused(Refusal::new(
+                Reason::Undecodable,
+                "this version reads no relay records",
+            ))),
+        }
+    }
+}
+
+/// Limits and surroundings of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    /// Topic names by input.
+    pub topics: &'a [String; 3],
+    /// Offsets known to be the ends of the logs; `None` = not known yet.
+    pub ends: [Option<i64>; 3],
+    /// Records at or behind the end are left alone.
+    pub stop_at_ends: bool,
+    /// Wall time; `None` when only events move the clock.
+    pub wall: Option<Timestamp>,
+    /// Stands in for the record timestamp of inputs that have none.
+    pub limit: Option<Timestamp>,
+    /// Records consumed at most.
+    pub records: usize,
+    /// Timers fired at most.
+    pub timers: usize,
+}
+
+/// What one call did.
+#[derive(Debug, Default)]
+pub struct Pumped {
+    /// Records consumed, by input; the caller removes them.
+    pub consumed: [usize; 3],
+    /// Refused records: input, place in its slice, why.
+    pub refused: Vec<(usize, usize, Refusal)>,
+    /// Events handled: input and kind, in order.
+    pub handled: Vec<(usize, &'static str)>,
+    /// Events whose time was clamped.
+    pub clamped: u64,
+    /// Timers fired.
+    pub timers: usize,
+    /// The schema that an input waits for.
+    pub schema_needed: Option<(usize, u32)>,
+    /// The input that nothing was at hand of, though its log has more.
+    pub awaited: Option<usize>,
+    /// Stopped by a limit, not for want of records.
+    pub limited: bool,
+}
+
+struct Decoded<'r> {
+    event: Event<'r>,
+    effective: EffectiveTime,
+}
+
+/// Moves records into the task until an input runs dry, a schema is missing or a limit is met.
+///
+/// # Errors
+/// When a customer's state cannot be read.
+pub fn pump<R: Record>(
+    task: &mut PartitionTask,
+    records: [&[R]; 3],
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+) -> Result<Pumped, UnpackError> {
+    let mut pumped = Pumped::default();
+    let mut heads: [Option<Decoded<'_>>; 3] = [None, None, None];
+    loop {
+        let mut states = [Head::Awaited; 3];
+        for input in 0..3 {
+            fill(task, &mut heads[input], input, records[input], decode, limits, &mut pumped);
+            states[input] = match &heads[input] {
+                Some(decoded) => Head::Event(decoded.effective.at),
+                None => empty_head(task, input, records[input], limits, &pumped),
+            };
+        }
+        task.advance(&states, limits.wall);
+        pumped.timers += task.fire_timers(limits.timers - pumped.timers, limits.wall)?;
+        let handled = pumped.handled.len() + pumped.refused.len();
+        match next(&states) {
+            Next::AtEnd => break,
+            Next::AwaitInput(input) => {
+                pumped.awaited = Some(input);
+                break;
+            }
+            Next::Input(_) if handled >= limits.records => {
+                pumped.limited = true;
+                break;
+            }
+            Next::Input(input) => {
+                let Some(decoded) = heads[input].take() else { break };
+                let place = pumped.consumed[input];
+                let record = EventRecord {
+                    input,
+                    topic: &limits.topics[input],
+                    offset: records[input][place].offset(),
+                    event: &decoded.event,
+                    at: decoded.effective.at,
+                };
+                pumped.clamped += u64::from(decoded.effective.clamped);
+                pumped.consumed[input] += 1;
+                match task.handle_event(&record, limits.wall) {
+                    Ok(()) => pumped.handled.push((input, decoded.event.kind())),
+                    Err(EventError::Refused(refusal)) => {
+                        pumped.refused.push((input, place, refusal));
+                    }
+                    Err(EventError::State(error)) => return Err(error),
+                }
+            }
+        }
+    }
+    pumped.limited |= pumped.timers >= limits.timers;
+    Ok(pumped)
+}
+
+/// Decodes records of an input until one is an event; the refused ones are passed over.
+fn fill<'r, R: Record>(
+    task: &mut PartitionTask,
+    head: &mut Option<Decoded<'r>>,
+    input: usize,
+    records: &'r [R],
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+    pumped: &mut Pumped,
+) {
+    while head.is_none() {
+        let place = pumped.consumed[input];
+        let Some(record) = records.get(place) else { return };
+        let beyond = limits.ends[input].is_some_and(|end| record.offset() >= end);
+        if (limits.stop_at_ends && beyond)
+            || pumped.schema_needed.is_some_and(|(waiting, _)| waiting == input)
+        {
+            return;
+        }
+        let decoded = match record.value() {
+            None => Err(Refusal::new(Reason::Tombstone, "an event has a value").into()),
+            Some(value) => decode.decode(input, value),
+        };
+        let refusal = match decoded {
+            Ok(event) => {
+                let reference = match (record.timestamp(), limits.limit.or(limits.wall)) {
+                    (Some(recorded_at), _) => Reference::Record(recorded_at),
+                    (None, Some(limit)) => Reference::Limit(limit),
+                    (None, None) => Reference::Limit(Timestamp::MAX),
+                };
+                match effective_time(event.occurred_at, reference) {
+                    Ok(effective) => {
+                        *head = Some(Decoded { event, effective });
+                        return;
+                    }
+                    Err(refusal) => refusal,
+                }
+            }
+            Err(DecodeError::SchemaNeeded(id)) => {
+                pumped.schema_needed = Some((input, id));
+                return;
+            }
+            Err(DecodeError::Refused(refusal)) => refusal,
+        };
+        task.skip(input, record.offset());
+        pumped.consumed[input] += 1;
+        pumped.refused.push((input, place, refusal));
+    }
+}
+
+fn empty_head<R: Record>(
+    task: &PartitionTask,
+    input: usize,
+    records: &[R],
+    limits: &Limits<'_>,
+    pumped: &Pumped,
+) -> Head {
+    let waits = pumped.schema_needed.is_some_and(|(waiting, _)| waiting == input);
+    let left = records.get(pumped.consumed[input]).map(Record::offset);
+    let Some(end) = limits.ends[input] else { return Head::Awaited };
+    let reached = left.unwrap_or(task.inputs()[input].next_offset) >= end;
+    if reached && !waits { Head::AtEnd } else { Head::Awaited }
+}
