@@ -1,7 +1,18 @@
 //! The loop: polls, processes, fires timers, commits. Knows time, threads and the `Broker` trait,
 //! never rdkafka.
+//!
+//! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `restore`,
+//! `commit`, `pump`, `slot`; then `status` and `stores`, what others may read.
 
 pub mod broker;
 pub mod clock;
+mod commit;
+mod group;
 pub mod pump;
+mod report;
+mod restore;
+pub mod settings;
+mod slot;
 pub mod status;
+pub mod stores;
+pub mod worker;

@@ -356,6 +356,12 @@ impl PartitionTask {
         }
     }
 
+    /// Begins in a phase, before anything was processed.
+    pub fn begin_in(&mut self, phase: Phase) {
+        self.position.phase = phase;
+        self.committed.phase = phase;
+    }
+
     /// Changes what the task does with changes; the next commit makes it last.
     pub fn enter_phase(&mut self, phase: Phase) {
         self.position.phase = phase;

@@ -1,0 +1,420 @@
+//! The transaction: what is sent in it, when it ends, and what happens when it cannot.
+//!
+//! One transaction holds everything that its events caused. Memory is changed for good only after
+//! Kafka has said that it is committed. Sources: KIP-98, KIP-447, librdkafka "INTRODUCTION.md",
+//! section "Transactional producer". Next: `group.rs`.
+
+use crate::codec::change::headers;
+use crate::codec::dead_letter::{Source, dead_letter};
+use crate::codec::state::{PROGRESS_KEY, customer_key, encode_progress, frame};
+use crate::config::CommitConfig;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::metrics::AbortClass;
+use crate::runtime::broker::{Broker, BrokerError, OutRecord, Output, Record, Sent, TaskOffsets};
+use crate::runtime::clock::Clock;
+use crate::runtime::settings::WorkerError;
+use crate::runtime::slot::SlotState;
+use crate::runtime::worker::{Trip, Worker};
+use std::collections::VecDeque;
+
+/// Producers that may be given up within a minute; one more ends the process.
+const MAX_RENEWALS: usize = 3;
+const RENEWALS_WITHIN_MS: i64 = 60_000;
+/// Deletions of an earlier lineage in one round.
+const PURGE_RECORDS: usize = 5000;
+
+/// The open transaction of a worker, and the health of its producer.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    state: TransactionState,
+    began_ms: i64,
+    ended_ms: i64,
+    /// Records read since it began.
+    pub(super) records: usize,
+    bytes: usize,
+    renewals_ms: VecDeque<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TransactionState {
+    /// There is no producer, or it must not be used again.
+    NoProducer,
+    Idle,
+    Open,
+}
+
+impl Transaction {
+    pub(super) const fn new(now_ms: i64) -> Self {
+        Self {
+            state: TransactionState::NoProducer,
+            began_ms: now_ms,
+            ended_ms: now_ms,
+            records: 0,
+            bytes: 0,
+            renewals_ms: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == TransactionState::Open
+    }
+
+    /// When a transaction whose inputs have run dry is to be committed.
+    pub(super) fn dry_deadline_ms(&self, config: &CommitConfig) -> Option<i64> {
+        self.is_open().then(|| self.ended_ms.saturating_add(whole_ms(config.idle_gap)))
+    }
+
+    fn end(&mut self, now_ms: i64, renew: bool) {
+        self.state = if renew { TransactionState::NoProducer } else { TransactionState::Idle };
+        self.ended_ms = now_ms;
+        (self.records, self.bytes) = (0, 0);
+    }
+}
+
+fn whole_ms(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl<B: Broker, C: Clock> Worker<B, C> {
+    /// Makes a producer where there is none; false while that does not succeed.
+    pub(super) fn ready_producer(&mut self) -> Result<bool, Trip> {
+        if self.transaction.state != TransactionState::NoProducer {
+            return Ok(true);
+        }
+        match self.broker.init_producer() {
+            Ok(()) => {
+                self.transaction.state = TransactionState::Idle;
+                Ok(true)
+            }
+            Err(BrokerError::Retriable(reason)) => {
+                tracing::warn!(reason, "the producer could not be initialised; trying again");
+                self.shared
+                    .status
+                    .set_trouble(crate::runtime::status::Trouble::Broker, Some(reason));
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Begins a transaction unless one is open.
+    pub(super) fn begin(&mut self) -> Result<(), Trip> {
+        if !self.transaction.is_open() {
+            self.broker.begin()?;
+            self.transaction.state = TransactionState::Open;
+            self.transaction.began_ms = self.now_ms;
+        }
+        Ok(())
+    }
+
+    /// Sends what a task has to say so far: dead letters and changes.
+    pub(super) fn send_effects(
+        &mut self,
+        partition: u32,
+        refused: &[(usize, usize, Refusal)],
+    ) -> Result<(), Trip> {
+        if !self.slots.get(&partition).is_some_and(|slot| slot.task.is_touched()) {
+            return Ok(());
+        }
+        self.begin()?;
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
+        let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
+        for (input, place, refusal) in refused {
+            let record = &slot.queues[*input][*place];
+            let source =
+                Source { topic: &self.settings.topics[*input], partition, offset: record.offset() };
+            let letter = dead_letter(
+                source,
+                refusal,
+                record.key(),
+                record.value(),
+                self.settings.dead_letter_max_bytes,
+            );
+            tracing::debug!(
+                topic = source.topic,
+                partition,
+                offset = source.offset,
+                reason = refusal.reason.code(),
+                "dead letter"
+            );
+            out.send(&OutRecord {
+                output: Output::DeadLetters,
+                partition,
+                key: letter.key,
+                value: letter.value,
+                headers: &letter.headers,
+            })?;
+            self.tally.dead_letter(refusal.reason.code());
+            self.tally.misrouted += u64::from(refusal.reason == Reason::Misrouted);
+            self.tally.sent("dead-letters", 1);
+        }
+        let mut value = Vec::with_capacity(1024);
+        for change in slot.task.take_changes() {
+            self.changes.encode(&change, &mut value);
+            out.send(&OutRecord {
+                output: Output::SegmentChanges,
+                partition,
+                key: Some(change.customer_id.as_bytes()),
+                value: Some(&value),
+                headers: &headers(&change),
+            })?;
+            let cause = change.cause.kind.name();
+            self.tally.change(&change.dimension, change.current.as_deref(), cause);
+            self.tally.sent("segment-changes", 1);
+        }
+        Ok(())
+    }
+
+    /// Deletes a part of what an earlier lineage left.
+    pub(super) fn purge(&mut self, partition: u32) -> Result<(), Trip> {
+        self.begin()?;
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
+        let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
+        let mut key = Vec::new();
+        let keep = slot.purge.len().saturating_sub(PURGE_RECORDS);
+        for id in slot.purge.drain(keep..) {
+            customer_key(&id, &mut key);
+            for (output, key) in
+                [(Output::State, key.as_slice()), (Output::Customers, id.as_bytes())]
+            {
+                out.send(&OutRecord {
+                    output,
+                    partition,
+                    key: Some(key),
+                    value: None,
+                    headers: &[],
+                })?;
+            }
+        }
+        slot.task.touch();
+        if slot.purge.is_empty() {
+            slot.task.enter_phase(slot.first_phase);
+        }
+        Ok(())
+    }
+
+    /// Whether the open transaction is to be committed now.
+    pub(super) fn commit_is_due(&self, busy: bool, done: bool) -> bool {
+        let transaction = &self.transaction;
+        if !transaction.is_open() {
+            return false;
+        }
+        let config = &self.settings.commit;
+        let dry = transaction.ended_ms.saturating_add(whole_ms(config.idle_gap));
+        let late = transaction.began_ms.saturating_add(whole_ms(config.interval));
+        done || (!busy && self.now_ms >= dry)
+            || self.now_ms >= late
+            || transaction.records >= config.max_records
+            || transaction.bytes >= config.max_bytes
+    }
+
+    /// Commits: states, profiles and progress of every touched task, their offsets, the end.
+    pub(super) fn commit(&mut self) -> Result<(), Trip> {
+        let began_ms = self.now_ms;
+        let mut offsets = Vec::new();
+        let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
+        for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.task.is_touched()) {
+            let partition = *partition;
+            let (mut states, mut profiles) = (0, 0);
+            let mut failed = None;
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            let encoder = &mut self.profiles;
+            slot.task.pack(|id, packed, profile| {
+                if failed.is_some() {
+                    return;
+                }
+                customer_key(id, &mut key);
+                frame(packed, &mut value);
+                failed = out.send_value(Output::State, partition, &key, &value).err();
+                states += 1;
+                if let (Some(profile), None) = (profile, &failed) {
+                    encoder.encode(&profile, &mut value);
+                    failed =
+                        out.send_value(Output::Customers, partition, id.as_bytes(), &value).err();
+                    profiles += 1;
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            let progress = slot.task.progress();
+            let value = encode_progress(&progress);
+            out.send_value(Output::State, partition, PROGRESS_KEY, &value)?;
+            self.tally.sent("state", states + 1);
+            self.tally.sent("customers", profiles);
+            offsets.push(TaskOffsets {
+                partition,
+                next_offsets: progress.next_offsets,
+                metadata: slot.task.offset_metadata().text(),
+            });
+        }
+        while !self.broker.drained()? {}
+        if offsets.is_empty() {
+            // Nothing that was sent belongs to a task: there is nothing to commit.
+            return self.abort(AbortClass::Refused).map_err(Trip::End);
+        }
+        self.persist(|broker| broker.send_offsets(&offsets))?;
+        let ended = self.persist(Broker::commit)?;
+        self.read_clocks();
+        self.transaction.end(self.now_ms, ended.renew_producer);
+        if ended.renew_producer {
+            tracing::info!("the end of a transaction took long; its producer is renewed");
+            self.shared.metrics.producer_reinitialised();
+        }
+        for slot in self.slots.values_mut().filter(|slot| slot.task.is_touched()) {
+            slot.task.commit();
+            slot.last_commit_at = Some(self.now);
+        }
+        self.tally.commit(self.now);
+        #[expect(clippy::cast_precision_loss, reason = "a duration in seconds for a histogram")]
+        let seconds = (self.now_ms - began_ms) as f64 / 1000.0;
+        self.shared.metrics.committed(seconds);
+        let now = self.now;
+        self.reporter.update(|worker| worker.last_commit_at = Some(now));
+        Ok(())
+    }
+
+    /// Calls again while the broker says so, until patience ends; then the outcome is unknown and
+    /// only what Kafka has committed counts.
+    fn persist<T>(
+        &mut self,
+        mut call: impl FnMut(&mut B) -> Result<T, BrokerError>,
+    ) -> Result<T, Trip> {
+        let patience_ms = whole_ms(self.settings.commit_patience);
+        let deadline_ms = self.now_ms.saturating_add(patience_ms);
+        loop {
+            match call(&mut self.broker) {
+                Err(BrokerError::Retriable(reason)) => {
+                    self.read_clocks();
+                    self.reporter.beat(self.now_ms);
+                    if self.now_ms >= deadline_ms {
+                        return Err(BrokerError::Fenced(format!(
+                            "a transaction could not be ended: {reason}"
+                        ))
+                        .into());
+                    }
+                    tracing::warn!(reason, "ending the transaction takes long; trying again");
+                }
+                Err(error) => return Err(error.into()),
+                Ok(value) => return Ok(value),
+            }
+        }
+    }
+
+    /// What a broker's error asks for.
+    pub(super) fn recover(&mut self, error: BrokerError) -> Result<(), WorkerError> {
+        let text = error.to_string();
+        self.shared.status.set_trouble(crate::runtime::status::Trouble::Broker, Some(text));
+        match error {
+            BrokerError::Retriable(reason) => {
+                tracing::warn!(reason, "the broker did not answer; trying again");
+                Ok(())
+            }
+            BrokerError::Abort(reason) => {
+                tracing::warn!(reason, "the transaction is aborted; its records are read again");
+                self.abort(AbortClass::Refused)
+            }
+            BrokerError::Fenced(reason) => {
+                tracing::warn!(
+                    reason,
+                    "the producer was fenced or its transaction timed out; making a new one"
+                );
+                self.shared.metrics.aborted(AbortClass::Fenced);
+                self.renew_after_fencing(&reason)
+            }
+            BrokerError::Fatal(reason) => Err(WorkerError::Failed(reason)),
+        }
+    }
+
+    /// Aborts, rolls every task back and reads its records again.
+    pub(super) fn abort(&mut self, class: AbortClass) -> Result<(), WorkerError> {
+        if self.transaction.is_open() {
+            match self.persist(Broker::abort) {
+                Ok(ended) => {
+                    self.shared.metrics.aborted(class);
+                    self.read_clocks();
+                    self.transaction.end(self.now_ms, ended.renew_producer);
+                }
+                Err(Trip::End(error)) => return Err(error),
+                Err(Trip::Broker(BrokerError::Fatal(reason))) => {
+                    return Err(WorkerError::Failed(reason));
+                }
+                Err(Trip::Broker(error)) => {
+                    self.shared.metrics.aborted(AbortClass::Fenced);
+                    return self.renew_after_fencing(&error.to_string());
+                }
+            }
+        }
+        self.roll_back(|state| match state {
+            SlotState::Running => SlotState::Seeking,
+            other => other,
+        });
+        Ok(())
+    }
+
+    fn renew_after_fencing(&mut self, reason: &str) -> Result<(), WorkerError> {
+        self.read_clocks();
+        let renewals = &mut self.transaction.renewals_ms;
+        renewals.push_back(self.now_ms);
+        renewals.retain(|at_ms| self.now_ms - at_ms <= RENEWALS_WITHIN_MS);
+        if renewals.len() > MAX_RENEWALS {
+            return Err(WorkerError::Failed(format!(
+                "the fourth producer within a minute was fenced: {reason}; \
+                 hint: make sure that no other living process has this application_id and \
+                 instance_id, and that kafka.transaction_timeout is longer than the broker's pauses"
+            )));
+        }
+        self.shared.metrics.producer_reinitialised();
+        self.transaction.end(self.now_ms, true);
+        // What was committed is unknown: every task is compared with the group's offsets.
+        self.roll_back(|state| match state {
+            SlotState::Running | SlotState::Seeking => SlotState::Verifying,
+            other => other,
+        });
+        Ok(())
+    }
+
+    fn roll_back(&mut self, next: impl Fn(SlotState) -> SlotState) {
+        self.tally.discard();
+        for slot in self.slots.values_mut() {
+            slot.task.rollback();
+            slot.clear_queues();
+            slot.finished = false;
+            let state = std::mem::replace(&mut slot.state, SlotState::Kept);
+            slot.state = next(state);
+        }
+    }
+}
+
+/// Sends records, waiting while the producer's queue is full.
+struct Out<'a, B> {
+    broker: &'a mut B,
+    bytes: &'a mut usize,
+}
+
+impl<B: Broker> Out<'_, B> {
+    fn send(&mut self, record: &OutRecord<'_>) -> Result<(), BrokerError> {
+        while self.broker.send(record)? == Sent::QueueFull {
+            // Serving the delivery reports makes room.
+            self.broker.drained()?;
+        }
+        *self.bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        Ok(())
+    }
+
+    fn send_value(
+        &mut self,
+        output: Output,
+        partition: u32,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), BrokerError> {
+        self.send(&OutRecord {
+            output,
+            partition,
+            key: Some(key),
+            value: Some(value),
+            headers: &[],
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What a worker tells of its tasks, a few times a second.
+//!
+//! Copies only; nothing decides by it. Next: `status/task.rs`.
+
+use crate::domain::time::Timestamp;
+use crate::runtime::broker::{Broker, Input};
+use crate::runtime::clock::Clock;
+use crate::runtime::slot::{Slot, SlotState};
+use crate::runtime::status::{HeldBy, InputStatus, TaskState, TaskStatus};
+use crate::runtime::worker::Worker;
+use std::collections::BTreeMap;
+
+/// Time between two reports, in ms.
+const REPORT_MS: i64 = 200;
+
+impl<B: Broker, C: Clock> Worker<B, C> {
+    /// Tells what the tasks are doing, unless it was told just before.
+    pub(super) fn report(&mut self) {
+        if self.now_ms < self.next_report_ms {
+            return;
+        }
+        self.next_report_ms = self.now_ms + REPORT_MS;
+        let wall = self.settings.wall_clock;
+        let tasks: BTreeMap<u32, TaskStatus> =
+            self.slots.iter().map(|(partition, slot)| (*partition, status(slot, wall))).collect();
+        let joined = self.assigned;
+        self.reporter.update(|worker| {
+            worker.joined = joined;
+            worker.tasks = tasks;
+        });
+    }
+}
+
+fn status<R>(slot: &Slot<R>, follows_wall: bool) -> TaskStatus {
+    let task = &slot.task;
+    let state = match &slot.state {
+        SlotState::Starting => TaskState::Created,
+        SlotState::Restoring(restore) => TaskState::Restoring { records: restore.records },
+        SlotState::Verifying | SlotState::Seeking => TaskState::Restoring { records: 0 },
+        SlotState::Running => TaskState::Running,
+        SlotState::Kept => TaskState::Suspended,
+        SlotState::Blocked(reason) => TaskState::Blocked { reason: reason.clone() },
+    };
+    let ends = slot.ends();
+    let timers = task.store().timers();
+    TaskStatus {
+        held_by: if state == TaskState::Running { slot.held_by } else { HeldBy::Restore },
+        state,
+        clock: Some(task.clock()).filter(|clock| *clock != Timestamp::MIN),
+        follows_wall,
+        inputs: Input::ALL.map(|input| {
+            let next_offset = task.inputs()[input.index()].next_offset;
+            InputStatus {
+                next_offset,
+                end_offset: ends[input.index()],
+                waiting_since: slot.oldest_waiting[input.index()],
+            }
+        }),
+        customers: task.store().len() as u64,
+        state_bytes: task.store().estimated_bytes(),
+        timers_pending: timers.len() as u64,
+        oldest_due_at: timers.first().filter(|first| *first <= task.clock()),
+        commit_count: task.commit_counter(),
+        last_commit_at: slot.last_commit_at,
+    }
+}

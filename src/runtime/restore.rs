@@ -1,0 +1,200 @@
+//! From a changelog to a task: reads states and progress back, and refuses what does not fit.
+//!
+//! Never goes on with half a state: what disagrees is an error that says what to do.
+//! Next: `worker.rs`, which drives it between its other work.
+
+use crate::codec::state::{StateKey, decode_progress, parse_key, unframe};
+use crate::domain::progress::{OffsetMetadata, Phase, Progress};
+use crate::runtime::broker::{ChangelogRecord, CommittedOffsets};
+use crate::runtime::settings::WorkerError;
+use crate::task::{PartitionTask, TaskConfig};
+use std::collections::BTreeSet;
+
+/// A changelog that is being read into a task.
+#[derive(Debug)]
+pub(super) struct Restore {
+    /// The group's offsets, read before the changelog.
+    pub(super) offsets: CommittedOffsets,
+    progress: Option<Progress>,
+    /// Monotonic ms of the start.
+    pub(super) began_ms: i64,
+    /// Records read.
+    pub(super) records: u64,
+    /// Ids with a state, when all of them are to be deleted.
+    ids: Option<BTreeSet<String>>,
+}
+
+/// How a restored task goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Restored {
+    /// At its offsets.
+    Ready,
+    /// From the start of the inputs; nothing was ever committed.
+    Fresh,
+    /// From the start of the inputs in a new lineage, after these ids were deleted.
+    Rebuild(Vec<String>),
+    /// Not by this process.
+    Blocked(String),
+}
+
+const REBUILD: &str = "hint: stop all instances and run `ebbflow run --rebuild` once, \
+                       which starts a new lineage from the inputs";
+
+impl Restore {
+    pub(super) fn new(offsets: CommittedOffsets, began_ms: i64, collects_ids: bool) -> Self {
+        let ids = collects_ids.then(BTreeSet::new);
+        Self { offsets, progress: None, began_ms, records: 0, ids }
+    }
+
+    /// Takes records of the changelog in, oldest first.
+    pub(super) fn apply(
+        &mut self,
+        task: &mut PartitionTask,
+        records: &[ChangelogRecord],
+    ) -> Result<(), WorkerError> {
+        let partition = task.partition();
+        for record in records {
+            self.records += 1;
+            let key = parse_key(&record.key);
+            let result = match (key, &record.value) {
+                (Ok(StateKey::Progress), Some(value)) => {
+                    decode_progress(value).map(|progress| self.progress = Some(progress))
+                }
+                (Ok(StateKey::Progress), None) => {
+                    self.progress = None;
+                    Ok(())
+                }
+                (Ok(StateKey::Customer(id)), value) => {
+                    if let Some(ids) = &mut self.ids {
+                        match value {
+                            Some(_) => ids.insert(id.to_owned()),
+                            None => ids.remove(id),
+                        };
+                        continue;
+                    }
+                    let packed = value.as_deref().map(unframe).transpose();
+                    packed.and_then(|packed| {
+                        task.restore_state(id, packed).map_err(|error| {
+                            crate::codec::state::StateError::Damaged(error.to_string())
+                        })
+                    })
+                }
+                (Err(error), _) => Err(error),
+            };
+            result.map_err(|error| {
+                WorkerError::Failed(format!(
+                    "restoring partition {partition} failed: a record of the state topic: {error}"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The changelog was read to its end: checks everything and sets the task up.
+    pub(super) fn finish(
+        self,
+        task: &mut PartitionTask,
+        config: &TaskConfig,
+        lineage: u32,
+        forgetful: bool,
+    ) -> Result<Restored, WorkerError> {
+        let partition = task.partition();
+        let committed = self.offsets.next_offsets.iter().any(Option::is_some);
+        let Some(progress) = self.progress else {
+            let states = !task.store().is_empty() || self.ids.is_some_and(|ids| !ids.is_empty());
+            if states || (committed && !forgetful) {
+                return Err(WorkerError::Failed(format!(
+                    "partition {partition}: {}, but the state topic has no progress record; \
+                     it was deleted or truncated; {REBUILD}",
+                    if states { "there are customer states" } else { "offsets are committed" }
+                )));
+            }
+            return Ok(Restored::Fresh);
+        };
+        if progress.partitions != config.partitions {
+            return Err(WorkerError::Refused(format!(
+                "the inputs have {} partitions, but the state of partition {partition} was \
+                 written for {}; customers would be looked for in the wrong place; \
+                 hint: create new topics under another topics.prefix and application_id with the \
+                 new count and run the history through them, or set the old count back",
+                config.partitions, progress.partitions
+            )));
+        }
+        if progress.lineage < lineage {
+            let carried = Progress {
+                next_offsets: [0; 3],
+                lineage,
+                phase: Phase::Purging,
+                clock: crate::domain::time::Timestamp::MIN,
+                highest: [crate::domain::time::Timestamp::MIN; 3],
+                ..progress
+            };
+            task.restore_progress(&carried);
+            return Ok(Restored::Rebuild(self.ids.unwrap_or_default().into_iter().collect()));
+        }
+        if progress.phase == Phase::Purging {
+            task.restore_progress(&progress);
+            return Ok(Restored::Rebuild(self.ids.unwrap_or_default().into_iter().collect()));
+        }
+        check_offsets(partition, &progress, &self.offsets)?;
+        let ours = &config.rules.identity;
+        if progress.rules_revision > ours.revision {
+            return Ok(Restored::Blocked(format!(
+                "its state was written by rules revision {}, this instance has {}",
+                progress.rules_revision, ours.revision
+            )));
+        }
+        if progress.rules_hash != ours.hash {
+            return Err(WorkerError::Refused(format!(
+                "partition {partition}: its state was written by rules revision {} with hash {}, \
+                 this instance has revision {} with hash {}; {}",
+                progress.rules_revision,
+                progress.rules_hash,
+                ours.revision,
+                ours.hash,
+                if progress.rules_revision == ours.revision {
+                    "hint: rules change only with a higher rules.revision"
+                } else {
+                    REBUILD
+                }
+            )));
+        }
+        task.restore_progress(&progress);
+        Ok(Restored::Ready)
+    }
+
+    /// Whether the ids have to be collected after all: the progress is of an older lineage, or a
+    /// deletion was under way.
+    pub(super) fn needs_ids(&self, lineage: u32) -> bool {
+        self.ids.is_none()
+            && self.progress.as_ref().is_some_and(|progress| {
+                progress.lineage < lineage || progress.phase == Phase::Purging
+            })
+    }
+}
+
+fn check_offsets(
+    partition: u32,
+    progress: &Progress,
+    offsets: &CommittedOffsets,
+) -> Result<(), WorkerError> {
+    if offsets.next_offsets.iter().all(Option::is_none) {
+        return Err(WorkerError::Failed(format!(
+            "partition {partition}: the consumer group has no offsets, but the state topic has \
+             progress at {:?}; they have expired or the group was deleted; {REBUILD}",
+            progress.next_offsets
+        )));
+    }
+    let told = offsets.metadata.as_deref().and_then(OffsetMetadata::parse);
+    let agree = offsets.next_offsets == progress.next_offsets.map(Some)
+        && told.is_none_or(|told| told.commit_counter == progress.commit_counter);
+    if agree {
+        return Ok(());
+    }
+    Err(WorkerError::Failed(format!(
+        "partition {partition}: the group's offsets {:?} (metadata {:?}) disagree with the state \
+         topic's progress at {:?} (commit {}); offsets were reset by hand or the state topic was \
+         truncated; {REBUILD}",
+        offsets.next_offsets, offsets.metadata, progress.next_offsets, progress.commit_counter
+    )))
+}

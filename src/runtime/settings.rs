@@ -1,0 +1,76 @@
+//! What a worker is told when it is made, and how it ends.
+
+use crate::codec::encode::OutputFormat;
+use crate::config::CommitConfig;
+use crate::domain::time::Timestamp;
+use crate::task::TaskConfig;
+use std::time::Duration;
+
+/// What a worker is told when it is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What every task is told; the partition is filled in.
+    pub task: TaskConfig,
+    /// Topic names by input.
+    pub topics: [String; 3],
+    /// When transactions end.
+    pub commit: CommitConfig,
+    /// Whether wall time moves the clocks.
+    pub wall_clock: bool,
+    /// Timers fired for a task in one round.
+    pub timers_per_round: usize,
+    /// Largest dead letter in bytes.
+    pub dead_letter_max_bytes: usize,
+    /// Encoding of `segment-changes`.
+    pub changes: OutputFormat,
+    /// Change records without their details.
+    pub compact_changes: bool,
+    /// Encoding of `customers`.
+    pub profiles: OutputFormat,
+    /// Leave the group for good when stopping.
+    pub leave_on_stop: bool,
+    /// Process up to the ends of this moment, advance the clocks to the time (if any), stop.
+    pub until_end: Option<Option<Timestamp>>,
+    /// Build state silently first, then write one change per customer and dimension.
+    pub baseline: bool,
+    /// The broker keeps nothing (the mock cluster): no offsets are compared, nothing is restored.
+    pub forgetful: bool,
+    /// How long a commit is tried again before its producer is given up.
+    pub commit_patience: Duration,
+}
+
+/// Why a worker, and with it the process, ends.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Exit code 2: what was asked for cannot be.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What a round of a worker came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Round {
+    /// There is more to do at once.
+    Busy,
+    /// Nothing to do before this time is over, or something arrives.
+    Idle(Duration),
+    /// A run that ends by itself has done everything.
+    Done,
+}
+
+/// What the registry answers to the question for a schema.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SchemaAnswer {
+    /// The schema.
+    Schema(String),
+    /// There is none of this id.
+    Unknown(String),
+    /// Ask again later.
+    Unavailable(String),
+}
+
+/// Asks the registry for a schema by id.
+pub type AskForSchema = Box<dyn FnMut(u32) -> SchemaAnswer + Send>;

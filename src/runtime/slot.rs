@@ -1,0 +1,154 @@
+//! A task in the hands of its worker: its state, fetched records, samples of the log ends.
+//!
+//! Knows nothing of transactions. Next: `worker.rs`; `restore.rs`, how a slot comes to run.
+
+use crate::domain::progress::Phase;
+use crate::domain::time::Timestamp;
+use crate::runtime::broker::{Broker, BrokerError, EndSample, Input};
+use crate::runtime::status::HeldBy;
+use crate::task::PartitionTask;
+use std::collections::VecDeque;
+
+/// Where a task stands in its worker.
+#[derive(Debug)]
+pub(super) enum SlotState {
+    /// Its committed offsets are to be compared with the memory that was kept.
+    Verifying,
+    /// Its committed offsets are to be read, then its changelog.
+    Starting,
+    /// Its changelog is being read.
+    Restoring(Box<crate::runtime::restore::Restore>),
+    /// Its inputs are to be sought.
+    Seeking,
+    /// Processing.
+    Running,
+    /// Revoked; its memory is kept until the next assignment.
+    Kept,
+    /// This process must not run it.
+    Blocked(String),
+}
+
+/// A task with what was fetched for it.
+pub(super) struct Slot<R> {
+    pub(super) task: PartitionTask,
+    pub(super) state: SlotState,
+    pub(super) queues: [VecDeque<R>; 3],
+    /// End offsets fixed at the start of a run that ends by itself.
+    pub(super) until: Option<[i64; 3]>,
+    /// The latest sample of the end offsets.
+    pub(super) sample: Option<EndSample>,
+    /// By input, the sample that is to be passed next.
+    pending: [Option<(Timestamp, i64)>; 3],
+    /// Ids of an earlier lineage that are still to be deleted.
+    pub(super) purge: Vec<String>,
+    pub(super) held_by: HeldBy,
+    pub(super) oldest_waiting: [Option<Timestamp>; 3],
+    /// The clock was advanced to where a run that ends by itself wants it.
+    pub(super) finished: bool,
+    /// The phase after a purge.
+    pub(super) first_phase: Phase,
+    pub(super) last_commit_at: Option<Timestamp>,
+}
+
+impl<R> Slot<R> {
+    pub(super) fn new(task: PartitionTask) -> Self {
+        Self {
+            task,
+            state: SlotState::Starting,
+            queues: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+            until: None,
+            sample: None,
+            pending: [None; 3],
+            purge: Vec::new(),
+            held_by: HeldBy::None,
+            oldest_waiting: [None; 3],
+            finished: false,
+            first_phase: Phase::Live,
+            last_commit_at: None,
+        }
+    }
+
+    /// The ends that are known: the fixed ones, else those of the latest sample.
+    pub(super) fn ends(&self) -> [Option<i64>; 3] {
+        match (self.until, self.sample) {
+            (Some(until), _) => until.map(Some),
+            (None, Some(sample)) => sample.ends.map(Some),
+            (None, None) => [None; 3],
+        }
+    }
+
+    /// Fetches what is missing, passes over records that readers never see, and tells the task
+    /// which samples of the log ends it has passed.
+    pub(super) fn top_up<B: Broker<Record = R>>(
+        &mut self,
+        broker: &mut B,
+        low: usize,
+        max: usize,
+    ) -> Result<usize, BrokerError> {
+        let partition = self.task.partition();
+        let mut fetched = 0;
+        for input in Input::ALL {
+            let queue = &mut self.queues[input.index()];
+            if queue.len() < low {
+                let before = queue.len();
+                broker.fetch(partition, input, max, queue)?;
+                fetched += queue.len() - before;
+                if queue.is_empty()
+                    && let Some(position) = broker.position(partition, input)
+                {
+                    self.task.skip_to(input.index(), position);
+                }
+            }
+        }
+        if let Some(sample) = broker.end_offsets(partition) {
+            self.sample = Some(sample);
+        }
+        for index in 0..3 {
+            let next_offset = self.task.inputs()[index].next_offset;
+            if let Some(sample) = self.sample {
+                self.pending[index].get_or_insert((sample.at, sample.ends[index]));
+            }
+            if let Some((at, end)) = self.pending[index]
+                && next_offset >= end
+            {
+                self.task.pass(index, at);
+                self.pending[index] = None;
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// In a run that ends by itself: true when everything up to the ends is processed, the clock
+    /// was advanced and nothing is due.
+    pub(super) fn finish(&mut self, advance_to: Option<Timestamp>) -> bool {
+        let Some(until) = self.until.filter(|_| self.is_running()) else { return false };
+        let task = &mut self.task;
+        let reached = task.inputs().iter().zip(until).all(|(input, end)| input.next_offset >= end);
+        let due = task.store().timers().due(task.clock()).is_some();
+        if !reached || due || task.phase() != Phase::Live {
+            return false;
+        }
+        if self.finished {
+            return true;
+        }
+        self.finished = true;
+        if let Some(advance_to) = advance_to.filter(|at| *at > task.clock()) {
+            task.advance_to(advance_to);
+            task.touch();
+            return task.store().timers().due(advance_to).is_none();
+        }
+        true
+    }
+
+    /// Forgets what was fetched.
+    pub(super) fn clear_queues(&mut self) {
+        self.queues.iter_mut().for_each(VecDeque::clear);
+        self.pending = [None; 3];
+        self.sample = None;
+    }
+
+    /// Whether the group has given this task to us and it processes.
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.state, SlotState::Running)
+    }
+}

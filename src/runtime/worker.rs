@@ -1,0 +1,345 @@
+//! The worker: one thread with one broker connection and its tasks, in numbered steps.
+//!
+//! Everything happens in line on its thread; nothing is shared but status, metrics and committed
+//! states. Reading order: this file, `group.rs` (rebalances and restoring), `commit.rs`
+//! (transactions), `pump.rs` (records into a task), `report.rs` (what is told).
+
+use crate::codec::change::ChangeEncoder;
+use crate::codec::decoder::SchemaId;
+use crate::codec::profile::ProfileEncoder;
+use crate::domain::pack::UnpackError;
+use crate::domain::progress::Phase;
+use crate::domain::time::Timestamp;
+use crate::metrics::{Metrics, Tally};
+use crate::runtime::broker::{Broker, BrokerError};
+use crate::runtime::clock::{Clock, SteadyWall};
+use crate::runtime::commit::Transaction;
+use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
+use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
+use crate::runtime::slot::Slot;
+use crate::runtime::status::{HeldBy, Status, Trouble, WorkerReporter};
+use crate::runtime::stores::Stores;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A queue shorter than this is topped up.
+const LOW_WATER: usize = 500;
+/// Records fetched for an input at once.
+const FETCH_RECORDS: usize = 2000;
+/// Records processed for a task before the next one has its turn.
+const PUMP_RECORDS: usize = 1000;
+/// How long an idle worker may sleep.
+const IDLE: Duration = Duration::from_millis(20);
+/// How long to wait before the registry is asked again, in ms.
+const REGISTRY_RETRY_MS: i64 = 1000;
+
+/// What a worker shares with the rest of the process.
+pub struct Shared {
+    /// What is told to people and probes.
+    pub status: Arc<Status>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where committed states can be read.
+    pub stores: Arc<Stores>,
+}
+
+/// One thread's work: a broker connection and its tasks.
+pub struct Worker<B: Broker, C: Clock> {
+    pub(super) broker: B,
+    clock: C,
+    steady: SteadyWall,
+    pub(super) settings: Settings,
+    pub(super) slots: BTreeMap<u32, Slot<B::Record>>,
+    pub(super) transaction: Transaction,
+    pub(super) decoders: TopicDecoders,
+    ask_for_schema: AskForSchema,
+    next_question_ms: i64,
+    pub(super) changes: ChangeEncoder,
+    pub(super) profiles: ProfileEncoder,
+    pub(super) shared: Shared,
+    pub(super) tally: Tally,
+    pub(super) reporter: WorkerReporter,
+    pub(super) lineage: Option<u32>,
+    pub(super) assigned: bool,
+    /// Steady wall time of this round.
+    pub(super) now: Timestamp,
+    /// Monotonic ms of this round.
+    pub(super) now_ms: i64,
+    pub(super) next_report_ms: i64,
+}
+
+impl<B: Broker, C: Clock> Worker<B, C> {
+    /// A worker that has done nothing yet; `index` is its place in the status.
+    pub fn new(
+        broker: B,
+        clock: C,
+        settings: Settings,
+        decoders: TopicDecoders,
+        ask_for_schema: AskForSchema,
+        shared: Shared,
+        index: usize,
+    ) -> Self {
+        let now_ms = clock.monotonic_ms();
+        Self {
+            changes: ChangeEncoder::new(settings.changes, settings.compact_changes),
+            profiles: ProfileEncoder::new(settings.profiles),
+            tally: shared.metrics.tally(),
+            reporter: shared.status.reporter(index, now_ms),
+            transaction: Transaction::new(now_ms),
+            broker,
+            clock,
+            steady: SteadyWall::default(),
+            settings,
+            slots: BTreeMap::new(),
+            decoders,
+            ask_for_schema,
+            next_question_ms: 0,
+            shared,
+            lineage: None,
+            assigned: false,
+            now: Timestamp::MIN,
+            now_ms,
+            next_report_ms: 0,
+        }
+    }
+
+    /// One round of work.
+    ///
+    /// # Errors
+    /// When the process has to end; the text says what to do.
+    pub fn round(&mut self) -> Result<Round, WorkerError> {
+        self.read_clocks();
+        self.reporter.beat(self.now_ms);
+        match self.steps() {
+            Ok(round) => Ok(round),
+            Err(Trip::End(error)) => Err(error),
+            Err(Trip::Broker(error)) => {
+                self.recover(error)?;
+                Ok(Round::Busy)
+            }
+        }
+    }
+
+    pub(super) fn read_clocks(&mut self) {
+        self.now_ms = self.clock.monotonic_ms();
+        self.now = self.steady.read(self.clock.wall(), self.now_ms);
+    }
+
+    fn steps(&mut self) -> Result<Round, Trip> {
+        // 1. The producer: none, or one that has to be renewed.
+        if !self.ready_producer()? {
+            self.serve_group()?;
+            self.report();
+            return Ok(Round::Idle(Duration::from_millis(100)));
+        }
+        // 2. The group: assigned and revoked tasks.
+        self.serve_group()?;
+        // 3. Restoring, a slice at a time.
+        let restoring = self.restore_slices()?;
+        // 4. Records and timers, task by task.
+        let mut busy = false;
+        let partitions: Vec<u32> = self.slots.keys().copied().collect();
+        for partition in partitions {
+            busy |= self.work_on(partition)?;
+        }
+        // 5. The end of a run that ends by itself.
+        let done = self.settings.until_end.is_some() && self.finish_tasks();
+        // 6. Commit.
+        if self.commit_is_due(busy || restoring, done) {
+            self.commit()?;
+        }
+        // 7. What is told.
+        self.report();
+        if done && !self.transaction.is_open() {
+            return Ok(Round::Done);
+        }
+        if busy || restoring {
+            return Ok(Round::Busy);
+        }
+        Ok(Round::Idle(self.idle_time()))
+    }
+
+    /// Steps of one task; true when there is more to do at once.
+    fn work_on(&mut self, partition: u32) -> Result<bool, Trip> {
+        let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.is_running()) else {
+            return Ok(false);
+        };
+        if slot.task.phase() == Phase::Purging {
+            self.purge(partition)?;
+            return Ok(true);
+        }
+        let fetched = slot.top_up(&mut self.broker, LOW_WATER, FETCH_RECORDS)?;
+        let wall = self.settings.wall_clock.then_some(self.now);
+        let limits = Limits {
+            topics: &self.settings.topics,
+            ends: slot.ends(),
+            stop_at_ends: slot.until.is_some(),
+            wall,
+            limit: None,
+            records: PUMP_RECORDS,
+            timers: self.settings.timers_per_round,
+        };
+        let queues = slot.queues.each_mut().map(|queue| &*queue.make_contiguous());
+        let pumped = pump(&mut slot.task, queues, &self.decoders, &limits)
+            .map_err(|error| damaged(partition, &error))?;
+        let baseline = slot
+            .task
+            .work_on_baseline(self.settings.timers_per_round, wall)
+            .map_err(|error| damaged(partition, &error))?;
+        self.account(partition, &pumped);
+        self.send_effects(partition, &pumped.refused)?;
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(false) };
+        for (queue, consumed) in slot.queues.iter_mut().zip(pumped.consumed) {
+            queue.drain(..consumed);
+        }
+        if let Some((input, id)) = pumped.schema_needed {
+            self.fetch_schema(input, id);
+        }
+        let worked = pumped.consumed.iter().any(|count| *count > 0) || pumped.timers > 0;
+        Ok(worked || fetched > 0 || pumped.limited || baseline)
+    }
+
+    /// Counts what a pump did, and keeps what holds the clock.
+    fn account(&mut self, partition: u32, pumped: &Pumped) {
+        let Some(slot) = self.slots.get_mut(&partition) else { return };
+        for (input, consumed) in pumped.consumed.iter().enumerate() {
+            let topic = crate::runtime::broker::Input::ALL[input].name();
+            for record in slot.queues[input].iter().take(*consumed) {
+                use crate::runtime::broker::Record;
+                let bytes =
+                    record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len);
+                self.tally.record(topic, bytes as u64, record.timestamp());
+            }
+            self.transaction.records += consumed;
+            let waiting = slot.queues[input].get(*consumed);
+            slot.oldest_waiting[input] =
+                waiting.and_then(crate::runtime::broker::Record::timestamp);
+        }
+        for (input, kind) in &pumped.handled {
+            self.tally.event(crate::runtime::broker::Input::ALL[*input].name(), kind);
+        }
+        self.tally.clamped += pumped.clamped;
+        let domain = slot.task.take_tally();
+        self.tally.duplicates += domain.duplicates + domain.book.duplicates;
+        self.tally.late += domain.late;
+        self.tally.parked += domain.book.parked;
+        self.tally.unmatched += domain.book.unmatched;
+        self.tally.clipped_refunds += domain.book.clipped;
+        self.tally.suppressed += domain.suppressed;
+        self.tally.evicted("book_entry", domain.book.evicted);
+        slot.held_by = match (pumped.schema_needed, pumped.awaited) {
+            (Some(_), _) => HeldBy::Registry,
+            (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),
+            (None, None) if pumped.limited => HeldBy::Replaying,
+            (None, None) => HeldBy::None,
+        };
+    }
+
+    /// Asks the registry, at most once a second: while it does not answer, only the tasks whose
+    /// next record needs the schema wait.
+    fn fetch_schema(&mut self, input: usize, id: u32) {
+        if self.now_ms < self.next_question_ms {
+            return;
+        }
+        let decoder = &mut self.decoders.decoders[input];
+        match (self.ask_for_schema)(id) {
+            SchemaAnswer::Schema(schema) => {
+                if let Err(reason) = decoder.add_schema(SchemaId::Registry(id), &schema) {
+                    tracing::warn!(
+                        id,
+                        reason,
+                        "a schema cannot be read as ours; its records are dead letters"
+                    );
+                }
+                self.shared.status.set_trouble(Trouble::Registry, None);
+            }
+            SchemaAnswer::Unknown(reason) => decoder.mark_unknown(SchemaId::Registry(id), reason),
+            SchemaAnswer::Unavailable(reason) => {
+                tracing::warn!(
+                    id,
+                    reason,
+                    "the schema registry does not answer; tasks wait for it"
+                );
+                self.shared.status.set_trouble(Trouble::Registry, Some(reason));
+                self.next_question_ms = self.now_ms + REGISTRY_RETRY_MS;
+            }
+        }
+    }
+
+    /// Advances the clocks of tasks that reached their ends; true when all have finished.
+    fn finish_tasks(&mut self) -> bool {
+        let Some(advance_to) = self.settings.until_end else { return false };
+        let mut done = self.assigned;
+        for slot in self.slots.values_mut() {
+            done &= slot.finish(advance_to);
+        }
+        done
+    }
+
+    fn idle_time(&self) -> Duration {
+        let dry_ms = self.transaction.dry_deadline_ms(&self.settings.commit);
+        match dry_ms {
+            Some(at_ms) => {
+                let left_ms = u64::try_from(at_ms - self.now_ms).unwrap_or(0);
+                Duration::from_millis(left_ms).clamp(Duration::from_millis(1), IDLE)
+            }
+            None => IDLE,
+        }
+    }
+
+    /// Sleeps until something arrives.
+    pub fn wait(&mut self, at_most: Duration) {
+        self.broker.wait(at_most);
+    }
+
+    /// Finishes the open transaction and gives the tasks up.
+    ///
+    /// # Errors
+    /// When the transaction could not be finished; nothing of it is visible then.
+    pub fn stop(&mut self) -> Result<(), WorkerError> {
+        self.read_clocks();
+        let result = if self.transaction.is_open() { self.commit() } else { Ok(()) };
+        if let Err(Trip::Broker(error)) = &result {
+            tracing::warn!(%error, "the last transaction was not committed; it is read again");
+        }
+        for slot in self.slots.values_mut() {
+            slot.clear_queues();
+        }
+        if self.settings.leave_on_stop {
+            self.broker.leave_group().map_err(|error| WorkerError::Failed(error.to_string()))?;
+        }
+        match result {
+            Err(Trip::End(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What interrupts a round.
+#[derive(Debug)]
+pub(super) enum Trip {
+    /// The broker; the worker recovers, or ends.
+    Broker(BrokerError),
+    /// The process has to end.
+    End(WorkerError),
+}
+
+impl From<BrokerError> for Trip {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(error)
+    }
+}
+
+impl From<WorkerError> for Trip {
+    fn from(error: WorkerError) -> Self {
+        Self::End(error)
+    }
+}
+
+fn damaged(partition: u32, error: &UnpackError) -> Trip {
+    Trip::End(WorkerError::Failed(format!(
+        "partition {partition}: the state of a customer in memory cannot be read: {error}; \
+         hint: restart; if it comes back, run `ebbflow run --rebuild`"
+    )))
+}
