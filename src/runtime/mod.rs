@@ -2,3 +2,4 @@
 //! never rdkafka.
 
 pub mod broker;
+pub mod clock;
