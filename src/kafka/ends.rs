@@ -10,6 +10,7 @@ use crate::kafka::error;
 use crate::runtime::broker::{BrokerError, EndSample, Input, Watermarks};
 use crate::runtime::clock::wall_now;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,9 @@ use std::time::Duration;
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// How long one query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the cluster may take to answer about its topics.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// High watermarks by task and input.
 pub(crate) type Ends = BTreeMap<u32, [i64; 3]>;
@@ -42,6 +46,51 @@ impl Observer {
         let answer = self.consumer.fetch_metadata(Some(topic), timeout);
         self.serve();
         answer.map(drop).map_err(|error| self.failed("reach the kafka cluster", &error))
+    }
+
+    /// Partitions and replicas of a topic; `None` when it does not exist.
+    pub(crate) fn shape(
+        &self,
+        topic: &str,
+        timeout: Duration,
+    ) -> Result<Option<TopicShape>, BrokerError> {
+        let doing = format!("look up topic \"{topic}\"");
+        let answer = self
+            .consumer
+            .fetch_metadata(Some(topic), timeout)
+            .map_err(|error| self.failed(&doing, &error))?;
+        let Some(found) = answer.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(TopicShape {
+                partitions: u32::try_from(found.partitions().len()).unwrap_or(u32::MAX),
+                replicas: found
+                    .partitions()
+                    .iter()
+                    .map(|partition| partition.replicas().len())
+                    .min()
+                    .unwrap_or(0),
+            })),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(None)
+            }
+            Some(code) => Err(self.failed(&doing, &KafkaError::MetadataFetch(code))),
+        }
+    }
+
+    /// Number of living brokers.
+    pub(crate) fn brokers(&self, timeout: Duration) -> Result<usize, BrokerError> {
+        let topic = self.names.input(Input::ALL[0]);
+        self.consumer
+            .fetch_metadata(Some(topic), timeout)
+            .map(|answer| answer.brokers().len())
+            .map_err(|error| self.failed("list the brokers", &error))
+    }
+
+    /// Serves callbacks for that long.
+    pub(crate) fn pause(&self, time: Duration) {
+        drop(self.consumer.poll(time));
     }
 
     /// High watermarks of all inputs of these tasks, in one request by broker.
@@ -95,7 +144,7 @@ impl Observer {
             })
     }
 
-    fn failed(&self, doing: &str, error: &rdkafka::error::KafkaError) -> BrokerError {
+    fn failed(&self, doing: &str, error: &KafkaError) -> BrokerError {
         self.serve();
         error::query(doing, error, &self.consumer.context().diagnostics)
     }
@@ -108,6 +157,13 @@ impl Observer {
             drop(self.consumer.poll(Duration::ZERO));
         }
     }
+}
+
+/// Size of a topic.
+pub(crate) struct TopicShape {
+    pub(crate) partitions: u32,
+    /// The least of its partitions.
+    pub(crate) replicas: usize,
 }
 
 /// Kafka's partition number.

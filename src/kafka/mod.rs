@@ -13,6 +13,7 @@ mod ends;
 mod error;
 mod group;
 mod producer;
+pub mod topics;
 mod waker;
 
 pub use batch::FetchedRecord;
@@ -21,7 +22,7 @@ pub use client::ConnectMode;
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::Clients;
-use crate::kafka::ends::{Ends, Observer, Sampler};
+use crate::kafka::ends::{CONNECT_TIMEOUT, Ends, Observer, Sampler};
 use crate::kafka::group::Group;
 use crate::kafka::producer::Transactional;
 use crate::kafka::waker::Waker;
@@ -34,8 +35,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the cluster may take to answer the first time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the control topic may take to read, in ms.
 const CONTROL_TIMEOUT_MS: i64 = 10_000;
 /// Records read at once from the control topic, and how long the first is waited for.
