@@ -6,6 +6,7 @@ pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod kafka;
 pub mod metrics;
 pub mod runtime;
 pub mod task;

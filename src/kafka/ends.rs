@@ -1,0 +1,276 @@
+//! End offsets of the inputs: asked once, or sampled all the time by a thread of its own.
+//!
+//! A sample is the wall time read first and the high watermarks asked for after it, so that a
+//! consumer which has passed those ends has seen everything from before that time. Never touches
+//! the group. Next: `runtime/worker.rs`, where samples move clocks.
+
+use crate::kafka::client::{Clients, Names, create};
+use crate::kafka::diagnostics::PlainContext;
+use crate::kafka::error;
+use crate::runtime::broker::{BrokerError, EndSample, Input, Watermarks};
+use crate::runtime::clock::wall_now;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the ends are sampled.
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// How long one query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the cluster may take to answer about its topics.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// High watermarks by task and input.
+pub(crate) type Ends = BTreeMap<u32, [i64; 3]>;
+
+/// A client that reads watermarks and nothing else; may be shared between threads.
+pub(crate) struct Observer {
+    consumer: BaseConsumer<PlainContext>,
+    names: Arc<Names>,
+}
+
+impl Observer {
+    pub(crate) fn new(clients: &Clients) -> Result<Self, BrokerError> {
+        let consumer = create(&clients.observer(), clients.plain_context())?;
+        Ok(Self { consumer, names: Arc::clone(&clients.names) })
+    }
+
+    /// Fails unless the cluster answers; the error says what the client told meanwhile.
+    pub(crate) fn reach(&self, timeout: Duration) -> Result<(), BrokerError> {
+        let topic = self.names.input(Input::ALL[0]);
+        let answer = self.consumer.fetch_metadata(Some(topic), timeout);
+        self.serve();
+        answer.map(drop).map_err(|error| self.failed("reach the kafka cluster", &error))
+    }
+
+    /// Partitions and replicas of a topic; `None` when it does not exist.
+    pub(crate) fn shape(
+        &self,
+        topic: &str,
+        timeout: Duration,
+    ) -> Result<Option<TopicShape>, BrokerError> {
+        let doing = format!("look up topic \"{topic}\"");
+        let answer = self
+            .consumer
+            .fetch_metadata(Some(topic), timeout)
+            .map_err(|error| self.failed(&doing, &error))?;
+        let Some(found) = answer.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(TopicShape {
+                partitions: u32::try_from(found.partitions().len()).unwrap_or(u32::MAX),
+                replicas: found
+                    .partitions()
+                    .iter()
+                    .map(|partition| partition.replicas().len())
+                    .min()
+                    .unwrap_or(0),
+            })),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(None)
+            }
+            Some(code) => Err(self.failed(&doing, &KafkaError::MetadataFetch(code))),
+        }
+    }
+
+    /// Number of living brokers.
+    pub(crate) fn brokers(&self, timeout: Duration) -> Result<usize, BrokerError> {
+        let topic = self.names.input(Input::ALL[0]);
+        self.consumer
+            .fetch_metadata(Some(topic), timeout)
+            .map(|answer| answer.brokers().len())
+            .map_err(|error| self.failed("list the brokers", &error))
+    }
+
+    /// Serves callbacks for that long.
+    pub(crate) fn pause(&self, time: Duration) {
+        drop(self.consumer.poll(time));
+    }
+
+    /// High watermarks of all inputs of these tasks, in one request by broker.
+    pub(crate) fn ends(&self, partitions: &[u32]) -> Result<Ends, BrokerError> {
+        if partitions.is_empty() {
+            return Ok(Ends::new());
+        }
+        let doing = "read the end offsets of the inputs";
+        let mut wanted = TopicPartitionList::with_capacity(partitions.len() * 3);
+        for input in Input::ALL {
+            for partition in partitions {
+                // The logical offset `End`, sent as a timestamp, is Kafka's LATEST.
+                wanted
+                    .add_partition_offset(self.names.input(input), number(*partition), Offset::End)
+                    .map_err(|error| self.failed(doing, &error))?;
+            }
+        }
+        let answer = self
+            .consumer
+            .offsets_for_times(wanted, QUERY_TIMEOUT)
+            .map_err(|error| self.failed(doing, &error))?;
+        let mut ends = Ends::new();
+        let elements = answer.elements();
+        for (index, element) in elements.iter().enumerate() {
+            element.error().map_err(|error| self.failed(doing, &error))?;
+            let Offset::Offset(end) = element.offset() else {
+                return Err(BrokerError::Retriable(format!(
+                    "could not {doing}: no offset for topic \"{}\" partition {}",
+                    element.topic(),
+                    element.partition()
+                )));
+            };
+            let partition = partitions[index % partitions.len()];
+            ends.entry(partition).or_insert([0; 3])[index / partitions.len()] = end;
+        }
+        Ok(ends)
+    }
+
+    /// Log start and high watermark of one partition.
+    pub(crate) fn watermarks(
+        &self,
+        topic: &str,
+        partition: u32,
+    ) -> Result<Watermarks, BrokerError> {
+        self.consumer
+            .fetch_watermarks(topic, number(partition), QUERY_TIMEOUT)
+            .map(|(low, high)| Watermarks { low, high })
+            .map_err(|error| {
+                let doing = format!("read the watermarks of \"{topic}\" partition {partition}");
+                self.failed(&doing, &error)
+            })
+    }
+
+    fn failed(&self, doing: &str, error: &KafkaError) -> BrokerError {
+        self.serve();
+        error::query(doing, error, &self.consumer.context().diagnostics)
+    }
+
+    /// Error callbacks and log lines come only in a poll.
+    fn serve(&self) {
+        for _ in 0..8 {
+            // A client without a group or an assignment yields no records, and its errors have
+            // gone to the callback.
+            drop(self.consumer.poll(Duration::ZERO));
+        }
+    }
+}
+
+/// Size of a topic.
+pub(crate) struct TopicShape {
+    pub(crate) partitions: u32,
+    /// The least of its partitions.
+    pub(crate) replicas: usize,
+}
+
+/// Kafka's partition number.
+pub(crate) fn number(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// Samples the ends of the watched tasks from a thread of its own, until dropped.
+pub(crate) struct Sampler {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    watched: Vec<u32>,
+    /// Raised with every change of `watched`: a sample asked for before it is not published.
+    generation: u64,
+    samples: BTreeMap<u32, EndSample>,
+    stopping: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sampler {
+    pub(crate) fn start(observer: Arc<Observer>) -> Result<Self, BrokerError> {
+        let shared =
+            Arc::new(Shared { state: Mutex::new(State::default()), changed: Condvar::new() });
+        let thread = std::thread::Builder::new()
+            .name("end-offsets".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || sample(&shared, &observer)
+            })
+            .map_err(|error| BrokerError::Fatal(format!("could not start a thread: {error}")))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Watches these tasks and no others; what was sampled before is forgotten.
+    pub(crate) fn watch(&self, partitions: &[u32]) {
+        let mut state = self.shared.lock();
+        state.watched = partitions.to_vec();
+        state.generation += 1;
+        state.samples.clear();
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// The latest sample of a watched task.
+    pub(crate) fn latest(&self, partition: u32) -> Option<EndSample> {
+        self.shared.lock().samples.get(&partition).copied()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that samples end offsets panicked");
+        }
+    }
+}
+
+fn sample(shared: &Shared, observer: &Observer) {
+    let mut failing = false;
+    loop {
+        let (watched, generation) = {
+            let state = shared.lock();
+            if state.stopping {
+                return;
+            }
+            (state.watched.clone(), state.generation)
+        };
+        // Read before the ends are asked for: that order is what a sample promises.
+        let at = wall_now();
+        match observer.ends(&watched) {
+            Ok(ends) => {
+                failing = false;
+                let mut state = shared.lock();
+                if state.generation == generation {
+                    let samples = ends.into_iter();
+                    state
+                        .samples
+                        .extend(samples.map(|(task, ends)| (task, EndSample { at, ends })));
+                }
+            }
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(%error, "end offsets not sampled, clocks wait");
+            }
+            Err(error) => tracing::debug!(%error, "end offsets not sampled, clocks wait"),
+        }
+        observer.serve();
+        let state = shared.lock();
+        let unchanged = |state: &mut State| !state.stopping && state.generation == generation;
+        drop(shared.changed.wait_timeout_while(state, SAMPLE_EVERY, unchanged));
+    }
+}

@@ -1,0 +1,167 @@
+//! Errors of rdkafka, sorted by what the worker does about them.
+//!
+//! Never retries and never logs: it only names the class and writes the sentence.
+//! Next: `runtime/broker.rs`, `BrokerError`.
+
+use crate::kafka::diagnostics::Diagnostics;
+use crate::runtime::broker::BrokerError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// Sorts the error of a transaction call, saying what was tried ("commit").
+pub(crate) fn transaction(doing: &str, error: &KafkaError, told: &Diagnostics) -> BrokerError {
+    let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+    if let Some(fatal) = never_heals(doing, code, &error.to_string()) {
+        return fatal;
+    }
+    let text = sentence(doing, error, told);
+    let (fatal, abort, retriable) = match error {
+        KafkaError::Transaction(inner) => {
+            (inner.is_fatal(), inner.txn_requires_abort(), inner.is_retriable())
+        }
+        _ => (code == Code::Fatal, false, is_transient(code)),
+    };
+    if fatal || is_fenced(code) {
+        BrokerError::Fenced(text)
+    } else if abort {
+        BrokerError::Abort(text)
+    } else if retriable || is_transient(code) {
+        BrokerError::Retriable(text)
+    } else {
+        // Neither fatal, nor abortable, nor retriable: the state of the producer is unknown, and
+        // only what is committed can be trusted.
+        BrokerError::Fenced(text)
+    }
+}
+
+/// Sorts the error of sending or delivering a record.
+pub(crate) fn delivery(topic: &str, code: Code) -> BrokerError {
+    let doing = format!("write to topic \"{topic}\"");
+    if let Some(fatal) = never_heals(&doing, code, &code.to_string()) {
+        return fatal;
+    }
+    let text = format!("could not {doing}: {}", lowered(&code.to_string()));
+    match code {
+        Code::MessageSizeTooLarge => BrokerError::Fatal(format!(
+            "{text}; hint: raise max.message.bytes of the topic, and message.max.bytes in \
+             kafka.properties"
+        )),
+        Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
+            BrokerError::Fatal(format!("{text}; hint: run `ebbflow topics --config FILE`"))
+        }
+        code if is_fenced(code) || code == Code::Fatal => BrokerError::Fenced(text),
+        _ => BrokerError::Abort(text),
+    }
+}
+
+/// Sorts the error of a query: `Retriable`, unless it never heals.
+pub(crate) fn query(doing: &str, error: &KafkaError, told: &Diagnostics) -> BrokerError {
+    let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+    never_heals(doing, code, &error.to_string())
+        .or_else(|| wrong_credentials(doing, told))
+        .unwrap_or_else(|| BrokerError::Retriable(sentence(doing, error, told)))
+}
+
+/// A query that timed out because the broker refuses the login.
+pub(crate) fn wrong_credentials(doing: &str, told: &Diagnostics) -> Option<BrokerError> {
+    let last = told.last()?;
+    (last.code == Code::Authentication).then(|| {
+        BrokerError::Fatal(format!(
+            "could not {doing}: {}; hint: {}",
+            last.reason,
+            last.hint().unwrap_or_default()
+        ))
+    })
+}
+
+/// Errors of the consumer with which the process has to end.
+pub(crate) fn fatal_consumer(code: Code, reason: &str) -> BrokerError {
+    never_heals("read as a member of the group", code, reason).unwrap_or_else(|| {
+        BrokerError::Fatal(format!("the consumer failed for good: {}", lowered(reason)))
+    })
+}
+
+/// Errors that no repetition heals, with what to do about them.
+pub(crate) fn never_heals(doing: &str, code: Code, reason: &str) -> Option<BrokerError> {
+    let hint = match code {
+        Code::FencedInstanceId => {
+            "another living process has the same application_id and instance_id: give each process \
+             its own instance_id"
+        }
+        Code::TransactionalIdAuthorizationFailed => {
+            "grant Write on TransactionalId, prefixed by the application_id"
+        }
+        Code::GroupAuthorizationFailed => "grant Read on the Group named by the application_id",
+        Code::TopicAuthorizationFailed => {
+            "grant Read on the topics that are read (inputs, relay, state, control) and Write on \
+             those that are written (segment-changes, customers, state, relay, dead-letters, \
+             control)"
+        }
+        Code::ClusterAuthorizationFailed => "grant what the refused call needs on the Cluster",
+        Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            "check kafka.properties: sasl.mechanisms, sasl.username, sasl.password"
+        }
+        Code::InvalidTransactionTimeout => {
+            "kafka.transaction_timeout exceeds transaction.max.timeout.ms of the broker"
+        }
+        Code::InvalidSessionTimeout => {
+            "kafka.session_timeout lies outside group.min.session.timeout.ms and \
+             group.max.session.timeout.ms of the broker"
+        }
+        Code::InconsistentGroupProtocol => {
+            "the group has members of another kind: choose another application_id, or stop them"
+        }
+        Code::UnsupportedFeature | Code::UnsupportedVersion => "Kafka 2.5 or later is needed",
+        _ => return None,
+    };
+    Some(BrokerError::Fatal(format!("could not {doing}: {}; hint: {hint}", lowered(reason))))
+}
+
+/// The broker or the coordinator turned this producer away for good.
+fn is_fenced(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Fenced
+            | Code::ProducerFenced
+            | Code::InvalidProducerEpoch
+            | Code::InvalidProducerIdMapping
+            | Code::UnknownProducerId
+            | Code::TransactionCoordinatorFenced
+    )
+}
+
+fn is_transient(code: Code) -> bool {
+    matches!(
+        code,
+        Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::NetworkException
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::ConcurrentTransactions
+            | Code::PreviousInProgress
+            | Code::InProgress
+    )
+}
+
+/// "could not commit: ...", with the last error that librdkafka told and what to check.
+pub(crate) fn sentence(doing: &str, error: &KafkaError, told: &Diagnostics) -> String {
+    let mut text = format!("could not {doing}: {}", lowered(&error.to_string()));
+    if let Some(last) = told.last() {
+        text.push_str(&format!("; last told by the client: {}", last.reason));
+        if let Some(hint) = last.hint() {
+            text.push_str(&format!("; hint: {hint}"));
+        }
+    }
+    text
+}
+
+/// rdkafka's texts begin with a capital; ours stand within a sentence.
+fn lowered(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(chars).collect::<String>().trim_end_matches('.').to_owned()
+    })
+}

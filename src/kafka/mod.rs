@@ -1,0 +1,221 @@
+//! Kafka as the worker's broker: a member of the group, a transactional producer, readers of
+//! changelogs, a sampler of end offsets.
+//!
+//! The only folder that names rdkafka. Never decides what is processed or committed: it carries
+//! out what `runtime` says and sorts what goes wrong. Reading order: `client`, `group`, `batch`,
+//! `producer`, `changelog`, `ends`, `error`, `topics`.
+
+mod batch;
+mod changelog;
+mod client;
+mod diagnostics;
+mod ends;
+mod error;
+mod group;
+mod producer;
+pub mod topics;
+mod waker;
+
+pub use batch::FetchedRecord;
+pub use client::ConnectMode;
+
+use crate::config::Config;
+use crate::kafka::changelog::ChangelogReader;
+use crate::kafka::client::Clients;
+use crate::kafka::ends::{CONNECT_TIMEOUT, Ends, Observer, Sampler};
+use crate::kafka::group::Group;
+use crate::kafka::producer::Transactional;
+use crate::kafka::waker::Waker;
+use crate::runtime::broker::{
+    Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
+    OutRecord, Output, Sent, TaskOffsets, Watermarks,
+};
+use crate::runtime::clock::monotonic_ms;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the control topic may take to read, in ms.
+const CONTROL_TIMEOUT_MS: i64 = 10_000;
+/// Records read at once from the control topic, and how long the first is waited for.
+const CONTROL_BATCH: usize = 1_000;
+const CONTROL_WAIT: Duration = Duration::from_millis(20);
+
+/// A worker's broker on a Kafka cluster.
+///
+/// Every [`FetchedRecord`] has to be dropped before it: closing a consumer waits for the records
+/// that are still held. Dropping it keeps the static membership.
+pub struct KafkaBroker {
+    // Dropped in this order: readers before the member, the member after its transaction.
+    changelogs: BTreeMap<u32, ChangelogReader>,
+    sampler: Sampler,
+    producer: Transactional,
+    group: Group,
+    observer: Arc<Observer>,
+    clients: Clients,
+    waker: Arc<Waker>,
+}
+
+impl KafkaBroker {
+    /// Makes the clients of a worker (counted from 0) and joins the group in the background.
+    ///
+    /// # Errors
+    /// `Retriable` when the cluster does not answer, with the last error that the client told;
+    /// `Fatal` when a setting is refused or the login fails.
+    pub fn connect(config: &Config, worker: usize, mode: ConnectMode) -> Result<Self, BrokerError> {
+        let clients = Clients::new(config, worker, mode);
+        let observer = Arc::new(Observer::new(&clients)?);
+        observer.reach(CONNECT_TIMEOUT)?;
+        let waker = Arc::new(Waker::default());
+        Ok(Self {
+            changelogs: BTreeMap::new(),
+            sampler: Sampler::start(Arc::clone(&observer))?,
+            producer: Transactional::new(&clients),
+            group: Group::join(&clients, &waker)?,
+            observer,
+            clients,
+            waker,
+        })
+    }
+}
+
+impl Broker for KafkaBroker {
+    type Record = FetchedRecord;
+
+    fn poll_group(&mut self) -> Result<Option<GroupEvent>, BrokerError> {
+        self.producer.poll();
+        self.group.poll()
+    }
+
+    fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
+        let ends: Ends = self.observer.ends(partitions)?;
+        self.group.assign(&ends)?;
+        self.sampler.watch(partitions);
+        Ok(())
+    }
+
+    fn unassign(&mut self) -> Result<(), BrokerError> {
+        self.sampler.watch(&[]);
+        self.group.unassign()
+    }
+
+    fn leave_group(&mut self) -> Result<(), BrokerError> {
+        self.sampler.watch(&[]);
+        self.group.leave()
+    }
+
+    fn seek(&mut self, partition: u32, input: Input, next_offset: i64) -> Result<(), BrokerError> {
+        self.group.seek(partition, input, next_offset)
+    }
+
+    fn fetch(
+        &mut self,
+        partition: u32,
+        input: Input,
+        max: usize,
+        into: &mut VecDeque<FetchedRecord>,
+    ) -> Result<(), BrokerError> {
+        self.group.fetch(partition, input, max, into)
+    }
+
+    fn position(&mut self, partition: u32, input: Input) -> Option<i64> {
+        self.group.position(partition, input)
+    }
+
+    fn end_offsets(&mut self, partition: u32) -> Option<EndSample> {
+        self.sampler.latest(partition)
+    }
+
+    fn watermarks(&mut self, partition: u32, input: Input) -> Result<Watermarks, BrokerError> {
+        self.observer.watermarks(self.clients.names.input(input), partition)
+    }
+
+    fn committed(&mut self, partition: u32) -> Result<CommittedOffsets, BrokerError> {
+        self.group.committed(partition)
+    }
+
+    fn open_changelog(&mut self, partition: u32) -> Result<(), BrokerError> {
+        self.changelogs.remove(&partition);
+        let topic = self.clients.names.output(Output::State);
+        let reader =
+            ChangelogReader::open(&self.clients, &self.observer, topic, partition, &self.waker)?;
+        self.changelogs.insert(partition, reader);
+        Ok(())
+    }
+
+    fn read_changelog(
+        &mut self,
+        partition: u32,
+        max: usize,
+        into: &mut Vec<ChangelogRecord>,
+    ) -> Result<bool, BrokerError> {
+        let Some(reader) = self.changelogs.get_mut(&partition) else {
+            return Err(BrokerError::Fatal(format!(
+                "the changelog of partition {partition} is read before it was opened"
+            )));
+        };
+        let done = reader.read(max, Duration::ZERO, into)?;
+        if done {
+            self.changelogs.remove(&partition);
+        }
+        Ok(done)
+    }
+
+    fn close_changelog(&mut self, partition: u32) {
+        self.changelogs.remove(&partition);
+    }
+
+    fn read_control(&mut self) -> Result<Vec<ChangelogRecord>, BrokerError> {
+        let topic = self.clients.names.output(Output::Control);
+        let mut reader =
+            ChangelogReader::open(&self.clients, &self.observer, topic, 0, &self.waker)?;
+        let mut records = Vec::new();
+        let give_up_ms = monotonic_ms() + CONTROL_TIMEOUT_MS;
+        while !reader.read(CONTROL_BATCH, CONTROL_WAIT, &mut records)? {
+            if monotonic_ms() > give_up_ms {
+                return Err(BrokerError::Retriable(format!(
+                    "could not read topic \"{topic}\" to its end in {CONTROL_TIMEOUT_MS} ms, a \
+                     transaction may be open in it"
+                )));
+            }
+        }
+        Ok(records)
+    }
+
+    fn init_producer(&mut self) -> Result<(), BrokerError> {
+        self.producer.init()
+    }
+
+    fn begin(&mut self) -> Result<(), BrokerError> {
+        self.producer.begin()
+    }
+
+    fn send(&mut self, record: &OutRecord<'_>) -> Result<Sent, BrokerError> {
+        self.producer.send(record)
+    }
+
+    fn drained(&mut self) -> Result<bool, BrokerError> {
+        self.producer.drained()
+    }
+
+    fn send_offsets(&mut self, offsets: &[TaskOffsets]) -> Result<(), BrokerError> {
+        self.group.alive()?;
+        let Some(metadata) = self.group.metadata() else {
+            return Err(BrokerError::Abort("no partitions were ever assigned".to_owned()));
+        };
+        self.producer.send_offsets(offsets, metadata)
+    }
+
+    fn commit(&mut self) -> Result<Ended, BrokerError> {
+        self.group.alive()?;
+        self.producer.commit()
+    }
+
+    fn abort(&mut self) -> Result<Ended, BrokerError> {
+        self.producer.abort()
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        self.waker.wait(at_most);
+    }
+}

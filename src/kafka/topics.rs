@@ -1,0 +1,381 @@
+//! The topics the program needs: checked at start, made by `ebbflow topics --create`.
+//!
+//! Never changes or deletes a topic that exists. Next: `client.rs`, where their names come from.
+
+use crate::config::Config;
+use crate::kafka::client::{Clients, ConnectMode, create};
+use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, TopicShape};
+use crate::kafka::error;
+use crate::runtime::broker::BrokerError;
+use crate::runtime::clock::monotonic_ms;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long an administrative request may take.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long created topics may take to be known everywhere, in ms.
+const VISIBLE_TIMEOUT_MS: i64 = 15_000;
+
+/// What the cluster has, held against what the program needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicReport {
+    /// Every topic the program uses.
+    pub topics: Vec<TopicStatus>,
+    /// What forbids to start, each with what to do.
+    pub problems: Vec<String>,
+    /// What should be looked at.
+    pub warnings: Vec<String>,
+}
+
+/// One topic as the cluster has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicStatus {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions; `None` = it does not exist.
+    pub partitions: Option<u32>,
+    /// `cleanup.policy`; `None` = unknown (it does not exist, or DescribeConfigs is not granted).
+    pub cleanup_policy: Option<String>,
+    /// `retention.ms`; `None` = unknown.
+    pub retention_ms: Option<i64>,
+}
+
+impl TopicReport {
+    /// Partitions of the co-partitioned topics, when none has another count.
+    #[must_use]
+    pub fn tasks(&self) -> Option<u32> {
+        if self.problems.is_empty() { self.topics.first()?.partitions } else { None }
+    }
+
+    /// Whether a topic does not exist.
+    #[must_use]
+    pub fn misses_any(&self) -> bool {
+        self.topics.iter().any(|topic| topic.partitions.is_none())
+    }
+}
+
+/// How many partitions a topic needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Partitions {
+    /// As many as the inputs.
+    Same,
+    /// At least as many as the inputs.
+    Enough,
+    One,
+}
+
+/// What the program needs of a topic.
+struct Need<'a> {
+    name: &'a str,
+    partitions: Partitions,
+    compacted: bool,
+    /// Retention it is made with; compacted topics have none.
+    retention: Duration,
+    /// Read as an input: losing a record unread is losing an event.
+    input: bool,
+}
+
+fn needs(config: &Config) -> [Need<'_>; 8] {
+    let topics = &config.topics;
+    let same = Partitions::Same;
+    let log = |name, retention, input| Need {
+        name,
+        partitions: same,
+        compacted: false,
+        retention,
+        input,
+    };
+    let compacted = |name, partitions| Need {
+        name,
+        partitions,
+        compacted: true,
+        retention: Duration::ZERO,
+        input: false,
+    };
+    [
+        log(&topics.interactions, topics.input_retention, true),
+        log(&topics.purchases, topics.input_retention, true),
+        log(&topics.relay, topics.input_retention, true),
+        compacted(&topics.state, same),
+        log(&topics.segment_changes, topics.segment_changes_retention, false),
+        compacted(&topics.customers, same),
+        Need {
+            partitions: Partitions::Enough,
+            ..log(&topics.dead_letters, topics.dead_letters_retention, false)
+        },
+        compacted(&topics.control, Partitions::One),
+    ]
+}
+
+/// Looks at every topic.
+///
+/// Must not be called from an async context.
+///
+/// # Errors
+/// `Retriable` when the cluster does not answer, `Fatal` when it refuses.
+pub fn check_topics(config: &Config) -> Result<TopicReport, BrokerError> {
+    let clients = Clients::new(config, 0, ConnectMode::Cluster);
+    let observer = Observer::new(&clients)?;
+    check(config, &clients, &observer)
+}
+
+/// Makes the topics that are missing and looks at all of them.
+///
+/// Must not be called from an async context.
+///
+/// # Errors
+/// `Retriable` when the cluster does not answer, `Fatal` when it refuses.
+pub fn create_topics(config: &Config) -> Result<TopicReport, BrokerError> {
+    let clients = Clients::new(config, 0, ConnectMode::Cluster);
+    let observer = Observer::new(&clients)?;
+    let report = check(config, &clients, &observer)?;
+    if !report.misses_any() {
+        return Ok(report);
+    }
+    create_missing(config, &clients, &observer, &report)?;
+    let give_up_ms = monotonic_ms() + VISIBLE_TIMEOUT_MS;
+    loop {
+        let report = check(config, &clients, &observer)?;
+        if !report.misses_any() || monotonic_ms() > give_up_ms {
+            return Ok(report);
+        }
+        observer.pause(Duration::from_millis(100));
+    }
+}
+
+fn check(
+    config: &Config,
+    clients: &Clients,
+    observer: &Observer,
+) -> Result<TopicReport, BrokerError> {
+    let needs = needs(config);
+    let mut shapes = Vec::with_capacity(needs.len());
+    for need in &needs {
+        shapes.push(observer.shape(need.name, CONNECT_TIMEOUT)?);
+    }
+    let existing: Vec<&str> = needs
+        .iter()
+        .zip(&shapes)
+        .filter(|(_, shape)| shape.is_some())
+        .map(|(need, _)| need.name)
+        .collect();
+    let mut report = TopicReport::default();
+    let settings = match settings(clients, &existing) {
+        Ok(settings) => settings,
+        Err(reason) => {
+            report.warnings.push(format!(
+                "could not read the settings of the topics: {reason}; hint: grant \
+                 DescribeConfigs on them to have cleanup.policy and retention.ms checked"
+            ));
+            BTreeMap::new()
+        }
+    };
+    for (need, shape) in needs.iter().zip(&shapes) {
+        let found = settings.get(need.name);
+        report.topics.push(TopicStatus {
+            name: need.name.to_owned(),
+            partitions: shape.as_ref().map(|shape| shape.partitions),
+            cleanup_policy: found.and_then(|found| found.cleanup_policy.clone()),
+            retention_ms: found.and_then(|found| found.retention_ms),
+        });
+    }
+    judge(&needs, &shapes, observer.brokers(CONNECT_TIMEOUT)?, &mut report);
+    Ok(report)
+}
+
+fn judge(
+    needs: &[Need<'_>; 8],
+    shapes: &[Option<TopicShape>],
+    brokers: usize,
+    report: &mut TopicReport,
+) {
+    let missing: Vec<String> = needs
+        .iter()
+        .zip(shapes)
+        .filter(|(_, shape)| shape.is_none())
+        .map(|(need, _)| format!("\"{}\"", need.name))
+        .collect();
+    if !missing.is_empty() {
+        report.problems.push(format!(
+            "missing topics: {}; hint: make them, or run `ebbflow topics --config FILE --create`",
+            missing.join(", ")
+        ));
+    }
+    let same: Vec<(&str, u32)> = needs
+        .iter()
+        .zip(shapes)
+        .filter(|(need, _)| need.partitions == Partitions::Same)
+        .filter_map(|(need, shape)| Some((need.name, shape.as_ref()?.partitions)))
+        .collect();
+    let first = same.first().map_or(0, |(_, partitions)| *partitions);
+    if same.iter().any(|(_, partitions)| *partitions != first) {
+        let counts: Vec<String> =
+            same.iter().map(|(name, partitions)| format!("\"{name}\" has {partitions}")).collect();
+        report.problems.push(format!(
+            "unequal partition counts: {}; hint: a customer's records have to be in the same \
+             partition of each, so make the topics that differ anew",
+            counts.join(", ")
+        ));
+    }
+    let input_retention = |name: &str| {
+        report.topics.iter().find(|topic| topic.name == name).and_then(|topic| topic.retention_ms)
+    };
+    let retentions = [0, 1, 2].map(|index: usize| input_retention(needs[index].name));
+    for ((need, shape), topic) in needs.iter().zip(shapes).zip(&report.topics) {
+        let name = need.name;
+        let Some(shape) = shape else { continue };
+        match need.partitions {
+            Partitions::Enough if shape.partitions < first => report.problems.push(format!(
+                "topic \"{name}\" has {} partitions, fewer than the inputs' {first}; hint: add \
+                 partitions",
+                shape.partitions
+            )),
+            Partitions::One if shape.partitions > 1 => report.warnings.push(format!(
+                "topic \"{name}\" has {} partitions, only the first is used",
+                shape.partitions
+            )),
+            _ => {}
+        }
+        if brokers >= 3 && shape.replicas < 3 {
+            report.warnings.push(format!(
+                "topic \"{name}\" has {} replicas on a cluster of {brokers} brokers: losing one \
+                 can lose committed state",
+                shape.replicas
+            ));
+        }
+        let Some(policy) = &topic.cleanup_policy else { continue };
+        if need.compacted && policy != "compact" {
+            report.problems.push(format!(
+                "topic \"{name}\" has cleanup.policy \"{policy}\": its last record per key must \
+                 be kept for ever; hint: set cleanup.policy=compact"
+            ));
+        }
+        if !need.compacted && policy.contains("compact") {
+            report.problems.push(format!(
+                "topic \"{name}\" has cleanup.policy \"{policy}\": every record counts, not only \
+                 the last of a key; hint: set cleanup.policy=delete"
+            ));
+        }
+    }
+    if let [Some(first), Some(second), Some(relay)] = retentions {
+        let longest = if first < 0 || second < 0 { i64::MAX } else { first.max(second) };
+        if relay >= 0 && relay < longest {
+            report.warnings.push(format!(
+                "topic \"{}\" keeps records for {relay} ms, shorter than the inputs: a rebuild \
+                 would miss what has gone; hint: raise its retention.ms",
+                needs[2].name
+            ));
+        }
+    }
+    if needs.iter().zip(&report.topics).any(|(need, topic)| {
+        need.input && topic.retention_ms.is_some_and(|ms| (0..86_400_000).contains(&ms))
+    }) {
+        report.warnings.push(
+            "an input keeps records for less than a day: what is not read by then is lost"
+                .to_owned(),
+        );
+    }
+}
+
+struct Settings {
+    cleanup_policy: Option<String>,
+    retention_ms: Option<i64>,
+}
+
+fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settings>, String> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let admin: AdminClient<_> =
+        create(&clients.observer(), clients.plain_context()).map_err(|error| error.to_string())?;
+    let resources: Vec<ResourceSpecifier<'_>> =
+        names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
+    let answers = block_on(admin.describe_configs(&resources, &options))
+        .and_then(|answers| answers.map_err(|error| error.to_string()))?;
+    let mut settings = BTreeMap::new();
+    for (name, answer) in names.iter().zip(answers) {
+        let resource = answer.map_err(|code| code.to_string())?;
+        let value = |key: &str| resource.get(key).and_then(|entry| entry.value.clone());
+        settings.insert(
+            (*name).to_owned(),
+            Settings {
+                cleanup_policy: value("cleanup.policy"),
+                retention_ms: value("retention.ms").and_then(|ms| ms.parse().ok()),
+            },
+        );
+    }
+    Ok(settings)
+}
+
+fn create_missing(
+    config: &Config,
+    clients: &Clients,
+    observer: &Observer,
+    report: &TopicReport,
+) -> Result<(), BrokerError> {
+    let doing = "make the missing topics";
+    let brokers = observer.brokers(CONNECT_TIMEOUT)?;
+    let replication = config.topics.replication.map_or(if brokers >= 3 { 3 } else { 1 }, i32::from);
+    let needs = needs(config);
+    // Topics that exist decide: a count that differs could not work.
+    let tasks = needs
+        .iter()
+        .zip(&report.topics)
+        .filter(|(need, _)| need.partitions == Partitions::Same)
+        .find_map(|(_, topic)| topic.partitions)
+        .unwrap_or(config.topics.partitions);
+    let lag_ms = config.topics.max_compaction_lag.as_millis().to_string();
+    let retentions = needs.each_ref().map(|need| need.retention.as_millis().to_string());
+    let mut topics = Vec::new();
+    for ((need, status), retention_ms) in needs.iter().zip(&report.topics).zip(&retentions) {
+        if status.partitions.is_some() {
+            continue;
+        }
+        let partitions = if need.partitions == Partitions::One { 1 } else { tasks };
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+        let mut topic = NewTopic::new(need.name, partitions, TopicReplication::Fixed(replication));
+        topic = if need.compacted {
+            topic.set("cleanup.policy", "compact").set("max.compaction.lag.ms", &lag_ms)
+        } else {
+            topic.set("cleanup.policy", "delete").set("retention.ms", retention_ms)
+        };
+        if replication >= 3 {
+            topic = topic.set("min.insync.replicas", "2");
+        }
+        topics.push(topic);
+    }
+    let admin: AdminClient<_> = create(&clients.observer(), clients.plain_context())?;
+    let options = AdminOptions::new()
+        .request_timeout(Some(ADMIN_TIMEOUT))
+        .operation_timeout(Some(ADMIN_TIMEOUT));
+    let failed = |error: &KafkaError| error::query(doing, error, &clients.diagnostics);
+    let results = block_on(admin.create_topics(&topics, &options))
+        .map_err(BrokerError::Fatal)?
+        .map_err(|error| failed(&error))?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                return Err(BrokerError::Fatal(format!(
+                    "could not make topic \"{name}\": not allowed; hint: grant Create on it, or \
+                     have it made by who may"
+                )));
+            }
+            Err((name, code)) => {
+                return Err(BrokerError::Fatal(format!("could not make topic \"{name}\": {code}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for an administrative request; rdkafka answers it from a thread of its own.
+fn block_on<T>(request: impl Future<Output = T>) -> Result<T, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map(|runtime| runtime.block_on(request))
+        .map_err(|error| format!("could not start a runtime: {error}"))
+}
