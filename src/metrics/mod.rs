@@ -9,6 +9,7 @@ mod budget;
 mod snapshot;
 mod tally;
 
+pub use prometheus::TEXT_FORMAT;
 pub use snapshot::{InputGauges, Snapshot, TaskGauges};
 pub use tally::Tally;
 
@@ -281,7 +282,7 @@ impl Metrics {
             last_commit: gauges_f64(
                 &to,
                 "last_commit_timestamp_seconds",
-                "Wall time of the last commit, in seconds since the Unix epoch; 0 before the first.",
+                "Wall time of the last commit in seconds since the Unix epoch; 0 before the first.",
                 &["worker"],
             )?,
             customers: gauges(&to, "customers", "Customers in memory.", &["partition"])?,
