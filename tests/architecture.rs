@@ -85,6 +85,7 @@ fn names_away_from_home_are_refused() {
 fn floats_beside_money_are_refused() {
     assert_eq!(floats_in_money("src/domain/money.rs", "let x = 1 as f64;").len(), 1);
     assert_eq!(floats_in_money("src/domain/order_book.rs", "fn f(x: f32) {}").len(), 1);
+    assert_eq!(floats_in_money("src/domain/order_facts.rs", "fn f(x: f32) {}").len(), 0);
     assert_eq!(floats_in_money("src/domain/gap.rs", "let x = 1 as f64;").len(), 0);
     assert_eq!(floats_in_money("src/domain/money.rs", "let xf64 = 1;").len(), 0);
 }
