@@ -1,9 +1,10 @@
 //! Every metric: its name, help, unit and labels, in a registry of its own.
 //!
 //! Labels are bounded: topics, partitions, kinds, reasons, names of dimensions and their values.
-//! A customer id is never one of them. What happens per event is counted in a [`TransactionTally`] and added
-//! here when its transaction has committed; what is true of a moment is a [`Snapshot`], taken when
-//! somebody asks. Next: `tally.rs`, then `runtime/status.rs`, where snapshots come from.
+//! A customer id is never one of them. What happens per event is counted in a
+//! [`TransactionTally`] and added here when its transaction has committed; what is true of a
+//! moment is a [`Snapshot`], taken when somebody asks.
+//! Next: `tally.rs`, then `runtime/status`, where snapshots come from.
 
 mod budget;
 mod labels;
