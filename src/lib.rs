@@ -3,4 +3,5 @@
 pub mod codec;
 pub mod config;
 pub mod domain;
+pub mod registry;
 pub mod runtime;

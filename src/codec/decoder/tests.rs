@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 const CONFLUENT: Format = Format::Avro(Framing::Confluent);
 const SINGLE: Format = Format::Avro(Framing::SingleObject);
-const ORDER: &str = r#"{"event_id":"e-1","kind":"order_completed","customer_id":"c-1",
+static ORDER: &str = r#"{"event_id":"e-1","kind":"order_completed","customer_id":"c-1",
  "occurred_at":"2026-03-01T09:30:00Z","order_id":"o-1","amount_minor":5990,"currency":"EUR",
  "channel":"web","coupon":"SPR\u0049NG",
  "items":[{"sku":"s-1","category":"shoes","quantity":1,"amount_minor":5990}]}"#;
