@@ -8,5 +8,6 @@ pub mod domain;
 pub mod http;
 pub mod kafka;
 pub mod metrics;
+pub mod registry;
 pub mod runtime;
 pub mod task;

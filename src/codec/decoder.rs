@@ -247,3 +247,6 @@ fn read_datum<'r, T: Deserialize<'r>>(datum: &'r [u8], schema: &FastSchema) -> R
         _ => Err(Refusal::new(Reason::Undecodable, "bytes after the end of the Avro record")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,25 +48,21 @@ impl EventEncoder {
     }
 }
 
-fn str<'e>(text: &'e Text<'_>) -> Option<Str<'e>> {
-    Some(literal(text))
-}
-
 fn option<'e>(text: &'e Option<Text<'_>>) -> Option<Str<'e>> {
-    text.as_ref().and_then(str)
+    text.as_deref().map(literal)
 }
 
 fn literal(text: &str) -> Str<'_> {
     Str(Cow::Borrowed(text))
 }
 
-fn raw_time(event: &Event<'_>, as_text: bool) -> Option<RawTime<'static>> {
-    Some(if as_text {
+fn raw_time(event: &Event<'_>, as_text: bool) -> RawTime<'static> {
+    if as_text {
         let text = time::format(event.occurred_at);
         RawTime::Text(Str(Cow::Owned(String::from_utf8_lossy(&text).into_owned())))
     } else {
         RawTime::Millis(event.occurred_at.0)
-    })
+    }
 }
 
 fn raw_purchase<'e>(
@@ -75,18 +71,18 @@ fn raw_purchase<'e>(
     as_text: bool,
 ) -> RawPurchase<'e> {
     let mut raw = RawPurchase {
-        event_id: str(&event.event_id),
+        event_id: Some(literal(&event.event_id)),
         kind: Some(literal(purchase.kind())),
         customer_id: option(&event.customer_id),
         anonymous_id: option(&event.anonymous_id),
         account_id: option(&event.account_id),
-        occurred_at: raw_time(event, as_text),
+        occurred_at: Some(raw_time(event, as_text)),
         source: option(&event.source),
         ..RawPurchase::default()
     };
     match purchase {
         Purchase::OrderCompleted { order_id, amount, channel, coupon, items } => {
-            raw.order_id = str(order_id);
+            raw.order_id = Some(literal(order_id));
             set_money(Some(amount), &mut raw.amount_minor, &mut raw.currency);
             raw.channel = option(channel);
             raw.coupon = option(coupon);
@@ -99,15 +95,15 @@ fn raw_purchase<'e>(
             raw.items = Some(items.collect());
         }
         Purchase::OrderUpdated { order_id, amount } => {
-            raw.order_id = str(order_id);
+            raw.order_id = Some(literal(order_id));
             set_money(Some(amount), &mut raw.amount_minor, &mut raw.currency);
         }
         Purchase::OrderCancelled { order_id }
         | Purchase::OrderPaid { order_id }
-        | Purchase::OrderFulfilled { order_id } => raw.order_id = str(order_id),
+        | Purchase::OrderFulfilled { order_id } => raw.order_id = Some(literal(order_id)),
         Purchase::OrderRefunded { order_id, refund_id, amount } => {
-            raw.order_id = str(order_id);
-            raw.refund_id = str(refund_id);
+            raw.order_id = Some(literal(order_id));
+            raw.refund_id = Some(literal(refund_id));
             set_money(amount.as_ref(), &mut raw.amount_minor, &mut raw.currency);
         }
         Purchase::SubscriptionStarted(term)
@@ -115,14 +111,14 @@ fn raw_purchase<'e>(
         | Purchase::SubscriptionChanged(term) => set_term(term, &mut raw),
         Purchase::SubscriptionCancelled { subscription_id }
         | Purchase::SubscriptionEnded { subscription_id } => {
-            raw.subscription_id = str(subscription_id);
+            raw.subscription_id = Some(literal(subscription_id));
         }
     }
     raw
 }
 
 fn set_term<'e>(term: &'e Term<'_>, raw: &mut RawPurchase<'e>) {
-    raw.subscription_id = str(&term.subscription_id);
+    raw.subscription_id = Some(literal(&term.subscription_id));
     raw.order_id = option(&term.order_id);
     raw.plan = option(&term.plan);
     set_money(term.amount.as_ref(), &mut raw.amount_minor, &mut raw.currency);
@@ -144,12 +140,12 @@ fn raw_interaction<'e>(
     as_text: bool,
 ) -> RawInteraction<'e> {
     let mut raw = RawInteraction {
-        event_id: str(&event.event_id),
+        event_id: Some(literal(&event.event_id)),
         kind: Some(literal(interaction.kind())),
         customer_id: option(&event.customer_id),
         anonymous_id: option(&event.anonymous_id),
         account_id: option(&event.account_id),
-        occurred_at: raw_time(event, as_text),
+        occurred_at: Some(raw_time(event, as_text)),
         source: option(&event.source),
         ..RawInteraction::default()
     };
@@ -198,14 +194,14 @@ fn raw_interaction<'e>(
             raw.traits = Some(Pairs(pairs.collect()));
         }
         Interaction::CustomersMerged { from_customer_id } => {
-            raw.from_customer_id = str(from_customer_id);
+            raw.from_customer_id = Some(literal(from_customer_id));
         }
         Interaction::ConsentChanged { purposes } => {
             let pairs = purposes.iter().map(|(name, allowed)| (literal(name), *allowed));
             raw.purposes = Some(Pairs(pairs.collect()));
         }
         Interaction::EraseRequested => {}
-        Interaction::Unknown { kind } => raw.kind = str(kind),
+        Interaction::Unknown { kind } => raw.kind = Some(literal(kind)),
     }
     raw
 }
@@ -246,3 +242,6 @@ fn set_qualification<'e>(update: &'e Qualification<'_>, raw: &mut RawInteraction
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,8 @@ impl RfmMap {
                         for cell in scores {
                             if cell.len() != dimensions || !(2..=3).contains(&cell.len()) {
                                 problems.push(format!(
-                                    "{}: the cell \"{pattern}\" names {} scores; all must name 2 or all 3",
+                                    "{}: the cell \"{pattern}\" names {} scores; \
+                                     all must name 2 or all 3",
                                     value.name,
                                     cell.len()
                                 ));

@@ -4,6 +4,7 @@
 
 use super::Sources;
 use crate::domain::time::Timestamp;
+use crate::metrics::TEXT_FORMAT;
 use crate::runtime::broker::Input;
 use crate::runtime::clock;
 use crate::runtime::status::{TaskState, TaskStatus, WorkerStatus};
@@ -36,7 +37,7 @@ fn probe(result: Result<(), Vec<String>>) -> Response {
 pub(super) async fn metrics(State(sources): State<Sources>) -> Response {
     let now = clock::wall_now();
     match sources.metrics.render(now, &sources.status.snapshot(now)) {
-        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be encoded");
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()

@@ -55,7 +55,7 @@ pub enum HttpError {
         source: std::io::Error,
     },
     /// The token's file cannot be read.
-    #[error("cannot read the bearer token from \"{}\", hint: see http.admin_token_file", path.display())]
+    #[error("cannot read the bearer token from {path:?}, hint: see http.admin_token_file")]
     TokenFile {
         /// The file.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum HttpError {
         source: std::io::Error,
     },
     /// The token's file holds nothing.
-    #[error("the bearer token in \"{}\" is empty", path.display())]
+    #[error("the bearer token in {path:?} is empty")]
     EmptyToken {
         /// The file.
         path: PathBuf,

@@ -1,79 +1,31 @@
 //! Every metric: its name, help, unit and labels, in a registry of its own.
 //!
 //! Labels are bounded: topics, partitions, kinds, reasons, names of dimensions and their values.
-//! A customer id is never one of them. What happens per event is counted in a [`Tally`] and added
-//! here when its transaction has committed; what is true of a moment is a [`Snapshot`], taken when
-//! somebody asks. Next: `tally.rs`, then `runtime/status.rs`, where snapshots come from.
+//! A customer id is never one of them. What happens per event is counted in a
+//! [`TransactionTally`] and added here when its transaction has committed; what is true of a
+//! moment is a [`Snapshot`], taken when somebody asks.
+//! Next: `tally.rs`, then `runtime/status`, where snapshots come from.
 
 mod budget;
+mod labels;
+mod registration;
 mod snapshot;
 mod tally;
 
+pub use labels::{AbortClass, Rebalance};
+pub use prometheus::TEXT_FORMAT;
 pub use snapshot::{InputGauges, Snapshot, TaskGauges};
-pub use tally::Tally;
+pub use tally::TransactionTally;
 
 use crate::domain::refusal::Reason;
 use crate::domain::time::Timestamp;
 use budget::MinuteCount;
-use prometheus::core::Collector;
 use prometheus::{
-    Counter, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Counter, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
+use registration::{counter, counters, gauge, gauges, gauges_f64, histogram, options, register};
 use std::sync::{Mutex, PoisonError};
-
-/// Why a transaction was aborted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AbortClass {
-    /// The broker refused it or a record was not delivered; the producer stays.
-    Refused,
-    /// The producer was fenced or broken, or its transaction timed out.
-    Fenced,
-    /// The tasks were given to others before it could be committed.
-    Lost,
-    /// The program is about to end.
-    Fatal,
-}
-
-impl AbortClass {
-    /// All classes.
-    pub const ALL: [Self; 4] = [Self::Refused, Self::Fenced, Self::Lost, Self::Fatal];
-
-    /// The label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Fenced => "fenced",
-            Self::Lost => "lost",
-            Self::Fatal => "fatal",
-        }
-    }
-}
-
-/// What the consumer group did to this process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names are those of the group protocol")]
-pub enum Rebalance {
-    Assigned,
-    Revoked,
-    Lost,
-}
-
-impl Rebalance {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Assigned, Self::Revoked, Self::Lost];
-
-    /// The label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Assigned => "assigned",
-            Self::Revoked => "revoked",
-            Self::Lost => "lost",
-        }
-    }
-}
 
 /// Every metric of the process.
 #[derive(Debug)]
@@ -83,7 +35,7 @@ pub struct Metrics {
     dead_letter_minutes: Mutex<MinuteCount>,
     dead_letter_budget: u64,
 
-    // Counted per event, through a `Tally`.
+    // Counted per event, through a `TransactionTally`.
     events: IntCounterVec,
     input_records: IntCounterVec,
     input_bytes: IntCounterVec,
@@ -94,7 +46,7 @@ pub struct Metrics {
     unmatched_events: IntCounter,
     misrouted_events: IntCounter,
     clipped_refunds: IntCounter,
-    evicted: IntCounterVec,
+    evicted_entries: IntCounter,
     dead_letters: IntCounterVec,
     changes: IntCounterVec,
     suppressed_changes: IntCounter,
@@ -201,11 +153,10 @@ impl Metrics {
                 "clipped_refunds_total",
                 "Refunds above what was left of their order.",
             )?,
-            evicted: counters(
+            evicted_entries: counter(
                 &to,
                 "evicted_entries_total",
-                "Entries that fell out of a customer's bounded memory, by what they were.",
-                &["what"],
+                "Entries that fell out of a customer's bounded memory.",
             )?,
             dead_letters: counters(
                 &to,
@@ -281,7 +232,7 @@ impl Metrics {
             last_commit: gauges_f64(
                 &to,
                 "last_commit_timestamp_seconds",
-                "Wall time of the last commit, in seconds since the Unix epoch; 0 before the first.",
+                "Wall time of the last commit in seconds since the Unix epoch; 0 before the first.",
                 &["worker"],
             )?,
             customers: gauges(&to, "customers", "Customers in memory.", &["partition"])?,
@@ -392,58 +343,4 @@ impl Metrics {
 /// A count as a gauge takes it.
 fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("ebbflow")
-}
-
-fn register<C: Collector + Clone + 'static>(to: &Registry, metric: C) -> prometheus::Result<C> {
-    to.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn counter(to: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    register(to, IntCounter::with_opts(options(name, help))?)
-}
-
-fn counters(
-    to: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntCounterVec> {
-    register(to, IntCounterVec::new(options(name, help), labels)?)
-}
-
-fn gauge(to: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-    register(to, IntGauge::with_opts(options(name, help))?)
-}
-
-fn gauges(
-    to: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntGaugeVec> {
-    register(to, IntGaugeVec::new(options(name, help), labels)?)
-}
-
-fn gauges_f64(
-    to: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<GaugeVec> {
-    register(to, GaugeVec::new(options(name, help), labels)?)
-}
-
-fn histogram(
-    to: &Registry,
-    name: &str,
-    help: &str,
-    buckets: &[f64],
-) -> prometheus::Result<Histogram> {
-    let options = HistogramOpts::new(name, help).namespace("ebbflow").buckets(buckets.to_vec());
-    register(to, Histogram::with_opts(options)?)
 }

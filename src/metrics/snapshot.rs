@@ -1,7 +1,7 @@
 //! What is true of a moment: the gauges of the workers and tasks.
 //!
 //! Made from `runtime::status` for each answer to `/metrics`, so that the series of a task that
-//! has gone do not outlive it. Next: `runtime/status.rs`.
+//! has gone do not outlive it. Next: `runtime/status/report.rs`, which makes it.
 
 use super::{Metrics, whole};
 use prometheus::IntGaugeVec;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Counts of the open transaction of one worker.
 #[derive(Debug)]
-pub struct Tally {
+pub struct TransactionTally {
     metrics: Arc<Metrics>,
     /// Events that were duplicates.
     pub duplicates: u64,
@@ -27,6 +27,8 @@ pub struct Tally {
     pub misrouted: u64,
     /// Refunds above what was left.
     pub clipped_refunds: u64,
+    /// Entries that fell out of a customer's memory.
+    pub evicted: u64,
     /// Changes that were not published.
     pub suppressed: u64,
     dead_letter_count: u64,
@@ -34,7 +36,6 @@ pub struct Tally {
     events: Series<[&'static str; 2]>,
     input_records: Series<[&'static str; 1]>,
     input_bytes: Series<[&'static str; 1]>,
-    evicted: Series<[&'static str; 1]>,
     dead_letters: Series<[&'static str; 1]>,
     outputs: Series<[&'static str; 1]>,
     changes: Series<(String, String, &'static str)>,
@@ -43,8 +44,8 @@ pub struct Tally {
 impl Metrics {
     /// A tally for one worker.
     #[must_use]
-    pub fn tally(self: &Arc<Self>) -> Tally {
-        Tally {
+    pub fn tally(self: &Arc<Self>) -> TransactionTally {
+        TransactionTally {
             metrics: Arc::clone(self),
             duplicates: 0,
             late: 0,
@@ -53,13 +54,13 @@ impl Metrics {
             unmatched: 0,
             misrouted: 0,
             clipped_refunds: 0,
+            evicted: 0,
             suppressed: 0,
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
             input_records: Series::new(),
             input_bytes: Series::new(),
-            evicted: Series::new(),
             dead_letters: Series::new(),
             outputs: Series::new(),
             changes: Series::new(),
@@ -67,7 +68,7 @@ impl Metrics {
     }
 }
 
-impl Tally {
+impl TransactionTally {
     /// A record was consumed: its input, the size of key and value in bytes, its timestamp.
     pub fn record(&mut self, topic: &'static str, bytes: u64, recorded_at: Option<Timestamp>) {
         self.input_records.add(&self.metrics.input_records, &[topic], 1);
@@ -78,11 +79,6 @@ impl Tally {
     /// An event was applied.
     pub fn event(&mut self, topic: &'static str, kind: &'static str) {
         self.events.add(&self.metrics.events, &[topic, kind], 1);
-    }
-
-    /// Entries fell out of a customer's memory.
-    pub fn evicted(&mut self, what: &'static str, count: u64) {
-        self.evicted.add(&self.metrics.evicted, &[what], count);
     }
 
     /// A record became a dead letter; `reason` is the stable code.
@@ -121,6 +117,7 @@ impl Tally {
             (&metrics.unmatched_events, self.unmatched),
             (&metrics.misrouted_events, self.misrouted),
             (&metrics.clipped_refunds, self.clipped_refunds),
+            (&metrics.evicted_entries, self.evicted),
             (&metrics.suppressed_changes, self.suppressed),
         ] {
             counter.inc_by(count);
@@ -136,7 +133,6 @@ impl Tally {
         self.events.flush();
         self.input_records.flush();
         self.input_bytes.flush();
-        self.evicted.flush();
         self.dead_letters.flush();
         self.outputs.flush();
         self.changes.flush();
@@ -152,13 +148,13 @@ impl Tally {
         self.unmatched = 0;
         self.misrouted = 0;
         self.clipped_refunds = 0;
+        self.evicted = 0;
         self.suppressed = 0;
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();
         self.input_records.clear();
         self.input_bytes.clear();
-        self.evicted.clear();
         self.dead_letters.clear();
         self.outputs.clear();
         self.changes.clear();
@@ -234,14 +230,14 @@ mod tests {
     fn only_what_was_committed_is_counted() {
         let metrics = Arc::new(Metrics::new(1, 10).unwrap());
         let mut tally = metrics.tally();
-        let fill = |tally: &mut Tally| {
+        let fill = |tally: &mut TransactionTally| {
             tally.record("purchases", 120, Some(Timestamp(1_000)));
             tally.event("purchases", "order_completed");
             tally.change("rfm", Some("at_risk"), "timer");
             tally.change("rfm", None, "erase");
             tally.duplicates += 1;
             tally.sent("segment-changes", 2);
-            tally.evicted("order", 3);
+            tally.evicted += 3;
         };
         fill(&mut tally);
         tally.discard();
@@ -258,7 +254,7 @@ mod tests {
             "ebbflow_changes_total{cause=\"erase\",dimension=\"rfm\",value=\"closed\"} 2",
             "ebbflow_duplicate_events_total 2",
             "ebbflow_output_records_total{output=\"segment-changes\"} 4",
-            "ebbflow_evicted_entries_total{what=\"order\"} 6",
+            "ebbflow_evicted_entries_total 6",
             "ebbflow_end_to_end_latency_seconds_bucket{le=\"0.025\"} 0",
             "ebbflow_end_to_end_latency_seconds_bucket{le=\"0.05\"} 2",
         ] {

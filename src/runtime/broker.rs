@@ -210,7 +210,8 @@ pub trait Broker {
     /// Fetches from `next_offset` on; what was fetched before is forgotten.
     ///
     /// # Errors
-    /// `Retriable` while the partition is not ready for it; `Fatal` when the offset is out of range.
+    /// `Retriable` while the partition is not ready for it; `Fatal` when the offset is out of
+    /// range.
     fn seek(&mut self, partition: u32, input: Input, next_offset: i64) -> Result<(), BrokerError>;
 
     /// Moves at most `max` fetched records, in offset order, to the end of `into`; never waits.

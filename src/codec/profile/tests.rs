@@ -1,1 +1,92 @@
+//! The shape of a profile, and apache-avro as the oracle of what Avro says.
 
+use super::*;
+use crate::domain::change::{Facts, Holdout, NextChange};
+use apache_avro::types::Value;
+
+fn example() -> Profile {
+    let dimension = |name: &str, since| ProfileDimension {
+        name: name.to_owned(),
+        value: "at_risk".to_owned(),
+        raw: "lost".to_owned(),
+        since,
+    };
+    Profile {
+        customer_id: "c \"1\"".to_owned(),
+        seq: 7,
+        as_of: Timestamp(1_000),
+        dimensions: vec![dimension("rfm", Some(Timestamp(-1))), dimension("lifecycle", None)],
+        scores: Some(Scores {
+            r: 2,
+            f: 3,
+            m: 3,
+            frequency: 3,
+            monetary_minor: 17_970,
+            cuts: "config",
+        }),
+        facts: Facts {
+            orders: 3,
+            net_minor: 17_970,
+            average_order_minor: Some(5_990),
+            last_order_at: Some(Timestamp(0)),
+            expected_gap_days: Some(60.75),
+            ..Facts::default()
+        },
+        recency_days: Some(1_000.0 / 86_400_000.0),
+        next: vec![NextChange {
+            at: Timestamp(2_000),
+            dimension: "rfm".to_owned(),
+            value: "lost".to_owned(),
+        }],
+        holdout: Holdout { bucket: 42, treated: true },
+        traits: vec![("city".to_owned(), "Łódź".to_owned())],
+        consent: vec![("marketing:email".to_owned(), false)],
+    }
+}
+
+fn encoded(format: OutputFormat) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ProfileEncoder::new(format).encode(&example(), &mut bytes);
+    bytes
+}
+
+#[test]
+fn json_has_the_fields_of_the_contract() {
+    let expected = concat!(
+        r#"{"customer_id":"c \"1\"","seq":7,"as_of":"1970-01-01T00:00:01.000Z","#,
+        r#""dimensions":{"rfm":{"value":"at_risk","raw":"lost","#,
+        r#""since":"1969-12-31T23:59:59.999Z"},"#,
+        r#""lifecycle":{"value":"at_risk","raw":"lost","since":null}},"#,
+        r#""scores":{"r":2,"f":3,"m":3,"frequency":3,"monetary_minor":17970,"cuts":"config"},"#,
+        r#""facts":{"orders":3,"net_minor":17970,"average_order_minor":5990,"#,
+        r#""first_order_at":null,"last_order_at":"1970-01-01T00:00:00.000Z","#,
+        r#""recency_days":0.000011574,"average_gap_days":null,"expected_gap_days":60.75},"#,
+        r#""next":[{"at":"1970-01-01T00:00:02.000Z","dimension":"rfm","value":"lost"}],"#,
+        r#""holdout":{"bucket":42,"treated":true},"traits":{"city":"Łódź"},"#,
+        r#""consent":{"marketing:email":false}}"#,
+    );
+    assert_eq!(String::from_utf8(encoded(OutputFormat::Json)).unwrap(), expected);
+}
+
+#[test]
+fn avro_says_the_same_by_apache_avro() {
+    let bytes = encoded(OutputFormat::AvroConfluent { schema_id: 1 });
+    let schema = apache_avro::Schema::parse_str(CUSTOMERS.text).unwrap();
+    let mut rest = &bytes[5..];
+    let value = apache_avro::reader::datum::GenericDatumReader::builder(&schema)
+        .build()
+        .unwrap()
+        .read_value(&mut rest)
+        .unwrap();
+    assert!(rest.is_empty());
+    let Value::Record(fields) = value else { panic!("a record") };
+    let field = |name: &str| fields.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    assert_eq!(field("as_of"), Value::TimestampMillis(1_000));
+    let Value::Map(dimensions) = field("dimensions") else { panic!("a map") };
+    let Value::Record(rfm) = &dimensions["rfm"] else { panic!("a record") };
+    assert_eq!(rfm[2].1, Value::Union(1, Box::new(Value::TimestampMillis(-1))));
+    let Value::Map(traits) = field("traits") else { panic!("a map") };
+    assert_eq!(traits["city"], Value::String("Łódź".to_owned()));
+    let Value::Array(next) = field("next") else { panic!("an array") };
+    assert_eq!(next.len(), 1);
+}

@@ -123,7 +123,7 @@ fn minutes(minutes: Option<i64>) -> Result<Option<u32>, Refusal> {
 
 fn survey_answered(raw: RawInteraction<'_>) -> Result<Interaction<'_>, Refusal> {
     let name = field::required("survey", raw.survey)?;
-    let (survey, scale) = survey(name)?;
+    let (survey, scale) = survey(&name)?;
     let score = if survey == Survey::PurchaseReason {
         field::score(raw.score, scale)?
     } else {
@@ -133,8 +133,8 @@ fn survey_answered(raw: RawInteraction<'_>) -> Result<Interaction<'_>, Refusal> 
 }
 
 /// The survey and its scale.
-fn survey(name: Text<'_>) -> Result<(Survey<'_>, (u8, u8)), Refusal> {
-    Ok(match &*name {
+fn survey<'a>(name: &Text<'a>) -> Result<(Survey<'a>, (u8, u8)), Refusal> {
+    Ok(match &**name {
         "nps" => (Survey::Nps, (0, 10)),
         "csat" => (Survey::Csat, (1, 5)),
         "ces" => (Survey::Ces, (1, 7)),
@@ -142,12 +142,12 @@ fn survey(name: Text<'_>) -> Result<(Survey<'_>, (u8, u8)), Refusal> {
         "brand" => (Survey::Brand, (1, 5)),
         "purchase_reason" => (Survey::PurchaseReason, (0, 10)),
         _ => {
-            if let Some(about) = after_prefix(&name, "benefit:") {
+            if let Some(about) = after_prefix(name, "benefit:") {
                 (Survey::Benefit(about), (0, 10))
-            } else if let Some(about) = after_prefix(&name, "cost:") {
+            } else if let Some(about) = after_prefix(name, "cost:") {
                 (Survey::Cost(about), (0, 10))
             } else {
-                return Err(field::invalid("survey", &field::shown(&name), "a known survey"));
+                return Err(field::invalid("survey", &field::shown(name), "a known survey"));
             }
         }
     })

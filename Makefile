@@ -1,0 +1,84 @@
+# `make demo` shows it, `make test` checks everything; `make help` lists the rest.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench simulate up down \
+        deps check-format check-lints check-tests check-alerts check-demo
+
+# Minutes that a stage of `make test` may take on 2 cores, builds included; 30 together.
+DEPS_MINUTES   := 4
+FORMAT_MINUTES := 1
+LINTS_MINUTES  := 5
+TESTS_MINUTES  := 13
+ALERTS_MINUTES := 1
+DEMO_MINUTES   := 6
+
+# Seeds of `make simulate`.
+SEEDS ?= 2000
+
+# $(call stage,name,minutes,command): runs the command without input, ends it and all that it
+# started when the time is over, and tells how long it took.
+define stage
+	@echo "=== $(1)"; start=$$(date +%s); \
+	timeout --kill-after=10s $(2)m $(3) </dev/null & \
+	trap "kill -TERM $$!" INT TERM; \
+	code=0; wait $$! || code=$$?; \
+	seconds=$$(( $$(date +%s) - start )); \
+	if [ $$code -eq 124 ] || [ $$code -eq 137 ]; then \
+	  echo "=== $(1): not done in its $(2) min (see the Makefile)" >&2; \
+	elif [ $$code -ne 0 ]; then \
+	  echo "=== $(1): failed with $$code after $$seconds s" >&2; \
+	else \
+	  echo "=== $(1): $$seconds s of $(2) min"; \
+	fi; \
+	exit $$code
+endef
+
+help:
+	@echo "make demo      build, and stream real orders through the whole path (no Kafka needed)"
+	@echo "make test      install or name what is needed; format, lints, all tests, alerts, demo"
+	@echo "make bench     benchmarks"
+	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
+	@echo "make up, down  Kafka, registry, ebbflow, Prometheus in containers; down removes the data"
+
+demo:
+	cargo run --release --locked --bin ebbflow -- demo
+
+test:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory check-format
+	@$(MAKE) --no-print-directory check-lints
+	@$(MAKE) --no-print-directory check-tests
+	@$(MAKE) --no-print-directory check-alerts
+	@$(MAKE) --no-print-directory check-demo
+
+bench:
+	cargo bench --locked
+
+simulate:
+	SIM_SEEDS=$(SEEDS) cargo test --release --locked --test simulation -- --nocapture
+
+up:
+	docker compose up --build --detach --wait
+
+down:
+	docker compose down --volumes
+
+deps:
+	$(call stage,deps,$(DEPS_MINUTES),.ci/deps)
+
+check-format:
+	$(call stage,format,$(FORMAT_MINUTES),cargo fmt --check)
+
+check-lints:
+	$(call stage,lints,$(LINTS_MINUTES),cargo clippy --all-targets --locked -- -D warnings)
+
+check-tests:
+	$(call stage,tests,$(TESTS_MINUTES),cargo test --locked --no-fail-fast)
+
+check-alerts:
+	$(call stage,alerts,$(ALERTS_MINUTES),promtool check config config/prometheus.yml)
+	$(call stage,alert rules,$(ALERTS_MINUTES),promtool test rules config/alerts.test.yml)
+
+check-demo:
+	$(call stage,demo,$(DEMO_MINUTES),$(MAKE) --no-print-directory demo)
