@@ -10,7 +10,7 @@ use crate::codec::profile::ProfileEncoder;
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::Phase;
 use crate::domain::time::Timestamp;
-use crate::metrics::{Metrics, Tally};
+use crate::metrics::{Metrics, TransactionTally};
 use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
@@ -58,7 +58,7 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
-    pub(super) tally: Tally,
+    pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
     pub(super) lineage: Option<u32>,
     pub(super) assigned: bool,
@@ -227,7 +227,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.unmatched += domain.book.unmatched;
         self.tally.clipped_refunds += domain.book.clipped;
         self.tally.suppressed += domain.suppressed;
-        self.tally.evicted("book_entry", domain.book.evicted);
+        self.tally.evicted += domain.book.evicted;
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),
