@@ -1,1 +1,34 @@
-fn main() {}
+//! Parses, runs, exits: the only place that decides an exit code.
+//!
+//! Next: `cli/mod.rs`, the commands; `lib.rs`, the parts.
+
+use clap::Parser;
+use ebbflow::cli::{self, Cli, Command, Failure};
+use std::process::ExitCode;
+
+/// 0 done, 1 failure while running, 2 bad usage or configuration.
+fn main() -> ExitCode {
+    // Bad arguments end the process here, with 2; `--help` and `--version` with 0.
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) | Err(Failure::StdoutClosed) => ExitCode::SUCCESS,
+        Err(failure @ Failure::Running(_)) => exit(&failure, 1),
+        Err(failure @ Failure::Usage(_)) => exit(&failure, 2),
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let log = cli.log.as_deref();
+    match &cli.command {
+        Command::CheckConfig(args) => cli::check_config(args, log),
+        Command::Run(args) => cli::run(args, log),
+        Command::Replay(args) => cli::replay(args, log),
+        Command::Topics(args) => cli::topics(args, log),
+        Command::Demo(_) => Err(Failure::Usage(anyhow::anyhow!("this build has no such command"))),
+    }
+}
+
+fn exit(failure: &Failure, code: u8) -> ExitCode {
+    cli::warn(&format!("ebbflow: {failure}"));
+    ExitCode::from(code)
+}

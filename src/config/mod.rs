@@ -1,10 +1,25 @@
 //! What the program uses: a validated [`Config`].
 //!
 //! Never reads the environment outside `load.rs`, and knows no defaults: those are in
-//! `config/default.toml`. Next: `file.rs`, what a user may write; `validate.rs`, the way between.
+//! `config/default.toml`. Next: `load.rs`, where it comes from; `validate.rs`, what is checked.
+
+mod layers;
+mod load;
+pub mod map_file;
+mod owned;
+mod problem;
+mod reader;
+mod rules;
+mod validate;
+mod values;
+
+pub use layers::{DEFAULTS, VARIABLE_PREFIX};
+pub use load::{FileText, Loaded, Setting, from_sources, load};
+pub use problem::{ConfigError, Problem, Source};
 
 use crate::domain::rules::Rules;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +76,7 @@ pub enum ClockMode {
 }
 
 /// The cluster and the client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KafkaConfig {
     /// `host:port,...`.
     pub bootstrap_servers: String,
@@ -77,6 +92,22 @@ pub struct KafkaConfig {
     pub linger: Duration,
     /// Pass-through to librdkafka, keys that the program owns excluded.
     pub properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for KafkaConfig {
+    /// Without the values of the pass-through, which hold passwords.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KafkaConfig")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("session_timeout", &self.session_timeout)
+            .field("heartbeat_interval", &self.heartbeat_interval)
+            .field("max_poll_interval", &self.max_poll_interval)
+            .field("transaction_timeout", &self.transaction_timeout)
+            .field("linger", &self.linger)
+            .field("properties", &self.properties.keys())
+            .finish()
+    }
 }
 
 /// Topic names (prefix applied) and how `topics --create` and `demo` make them.

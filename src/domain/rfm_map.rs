@@ -60,6 +60,9 @@ impl RfmMap {
             if values[..index].iter().any(|earlier| earlier.name == value.name) {
                 problems.push(format!("the name \"{}\" stands twice", value.name));
             }
+            if value.cells.is_empty() {
+                problems.push(format!("{}: no cells", value.name));
+            }
             #[expect(clippy::cast_possible_truncation, reason = "at most MAX_VALUES names")]
             let value_index = index as u8;
             for pattern in &value.cells {
@@ -187,7 +190,17 @@ fn expand(pattern: &str, levels: u8) -> Result<Vec<Vec<u8>>, String> {
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
         let choices: Vec<char> = if character == '[' {
-            let inner: Vec<char> = characters.by_ref().take_while(|c| *c != ']').collect();
+            let mut closed = false;
+            let inner: Vec<char> = characters
+                .by_ref()
+                .take_while(|character| {
+                    closed = *character == ']';
+                    !closed
+                })
+                .collect();
+            if !closed {
+                return Err(format!("\"{pattern}\" has no closing bracket"));
+            }
             if inner.is_empty() {
                 return Err(format!("\"{pattern}\" has an empty choice"));
             }
@@ -223,3 +236,7 @@ fn expand(pattern: &str, levels: u8) -> Result<Vec<Vec<u8>>, String> {
     }
     Ok(cells)
 }
+
+#[cfg(test)]
+#[path = "rfm_map_tests.rs"]
+mod tests;

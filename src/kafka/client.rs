@@ -182,6 +182,13 @@ impl Clients {
         config
     }
 
+    /// A producer for single records outside of any transaction.
+    pub(crate) fn plain_producer(&self) -> ClientConfig {
+        let mut config = self.common.clone();
+        config.set("enable.idempotence", "true").set("acks", "all");
+        config
+    }
+
     /// Context of clients that only read.
     pub(crate) fn plain_context(&self) -> PlainContext {
         PlainContext { diagnostics: self.diagnostics.clone() }

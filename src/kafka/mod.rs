@@ -12,12 +12,15 @@ mod diagnostics;
 mod ends;
 mod error;
 mod group;
+mod lineage;
 mod producer;
 pub mod topics;
 mod waker;
 
 pub use batch::FetchedRecord;
 pub use client::ConnectMode;
+pub use lineage::write_lineage;
+pub use topics::check_topics;
 
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;

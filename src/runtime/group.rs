@@ -39,7 +39,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                     .to_owned(),
             )));
         }
-        self.broker.assign(partitions)?;
+        self.retry(|broker| broker.assign(partitions))?;
         let stores = &self.shared.stores;
         self.slots.retain(|partition, _| {
             let kept = partitions.contains(partition);

@@ -250,6 +250,19 @@ impl Store {
         Ok(())
     }
 
+    /// All committed customers, in the order of their keys.
+    ///
+    /// # Errors
+    /// Each item: when the state cannot be read.
+    pub fn customers<'a>(
+        &'a self,
+        rules: &'a Rules,
+    ) -> impl Iterator<Item = Result<Customer, UnpackError>> + 'a {
+        self.keys()
+            .into_iter()
+            .filter_map(|key| self.committed.get(&key).map(|packed| unpack(&packed, &rules.rates)))
+    }
+
     /// The keys of all committed customers, ascending.
     #[must_use]
     pub fn keys(&self) -> Vec<u64> {

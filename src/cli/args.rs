@@ -1,0 +1,235 @@
+//! The arguments of each command.
+//!
+//! Types and help texts only. Next: `config/load.rs`, where settings go.
+
+use crate::config::{ConfigError, Loaded, Setting, load};
+use crate::domain::time::Timestamp;
+use clap::{Args, Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// Streaming customer engagement: every customer's value and lifecycle, exactly once, from Kafka
+/// to Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "ebbflow", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log, such as `info` or `warn,ebbflow=debug`; sets log.filter
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+const EXIT_CODES: &str = "Data goes to stdout, logs to stderr. \
+Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service
+    Run(RunArgs),
+    /// Compute changes from files, without Kafka
+    Replay(ReplayArgs),
+    /// Show the whole path on real orders, with an embedded broker
+    Demo(DemoArgs),
+    /// Check a configuration file: all problems at once
+    CheckConfig(CheckConfigArgs),
+    /// Check the topics, or create the missing ones
+    Topics(TopicsArgs),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML); without it the defaults and the environment count
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Kafka brokers; sets kafka.bootstrap_servers
+    #[arg(long, value_name = "HOST:PORT,...")]
+    pub bootstrap_servers: Option<String>,
+    /// Values for single keys.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// Values for single keys of the configuration.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SettingArgs {
+    /// Set one key of the configuration, such as `rfm.map=classic-11`; may be repeated
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `ebbflow run`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ebbflow run --config ebbflow.toml
+  EBBFLOW__KAFKA__BOOTSTRAP_SERVERS=kafka:9092 EBBFLOW__INSTANCE_ID=00 ebbflow run
+  ebbflow run --config ebbflow.toml --set clock=event --until-end --advance-to 2026-12-31T00:00:00Z")]
+pub struct RunArgs {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Process up to the end offsets of now, advance the clocks, commit and exit
+    #[arg(long)]
+    pub until_end: bool,
+    /// With --until-end: move the clocks on to this instant (RFC 3339 or ms since 1970)
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "until_end")]
+    pub advance_to: Option<Timestamp>,
+    /// Write every customer's present values once, as changes of cause `baseline`
+    #[arg(long)]
+    pub baseline: bool,
+    /// Throw the state away and compute it anew from the inputs, as a new lineage
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
+/// `ebbflow replay`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ebbflow replay examples/story.jsonl
+  ebbflow replay --advance-to 2026-12-31T00:00:00Z --customers profiles.jsonl orders.jsonl visits.jsonl
+  zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl")]
+pub struct ReplayArgs {
+    /// Configuration file (TOML); its clock is taken as \"event\"
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Values for single keys.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// Split the events as a topic with so many partitions does
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub partitions: u32,
+    /// After the last event, move the clocks on to this instant (RFC 3339 or ms since 1970)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub advance_to: Option<Timestamp>,
+    /// Later events are dead letters; default: the start of the process
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub now: Option<Timestamp>,
+    /// Where changes go, as JSON Lines; default: stdout
+    #[arg(long, value_name = "FILE")]
+    pub changes: Option<PathBuf>,
+    /// Where the final profiles go, as JSON Lines; default: nowhere
+    #[arg(long, value_name = "FILE")]
+    pub customers: Option<PathBuf>,
+    /// Events as JSON Lines, purchases and interactions mixed; `-` is stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `ebbflow demo`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ebbflow demo
+  ebbflow demo --serve")]
+pub struct DemoArgs {
+    /// Stay up with broker and HTTP when the orders have gone through
+    #[arg(long)]
+    pub serve: bool,
+    /// Values for single keys.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// `ebbflow check-config`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ebbflow check-config ebbflow.toml
+  ebbflow check-config ebbflow.toml --print --set clock=event")]
+pub struct CheckConfigArgs {
+    /// Configuration file (TOML)
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print every effective value with its source, secrets hidden
+    #[arg(long)]
+    pub print: bool,
+    /// Kafka brokers; sets kafka.bootstrap_servers
+    #[arg(long, value_name = "HOST:PORT,...")]
+    pub bootstrap_servers: Option<String>,
+    /// Values for single keys.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// `ebbflow topics`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ebbflow topics --config ebbflow.toml
+  ebbflow topics --config ebbflow.toml --create --set topics.partitions=24")]
+pub struct TopicsArgs {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Create the topics that are missing
+    #[arg(long)]
+    pub create: bool,
+}
+
+impl ConfigArgs {
+    /// Loads the configuration; `log` is the global flag.
+    ///
+    /// # Errors
+    /// See [`load`].
+    pub fn load(&self, log: Option<&str>) -> Result<Loaded, ConfigError> {
+        let config = self.config.as_deref();
+        self.settings.load(config, self.bootstrap_servers.as_deref(), log)
+    }
+}
+
+impl CheckConfigArgs {
+    pub(crate) fn load(&self, log: Option<&str>) -> Result<Loaded, ConfigError> {
+        self.settings.load(Some(&self.file), self.bootstrap_servers.as_deref(), log)
+    }
+}
+
+impl SettingArgs {
+    /// Loads the configuration; the named flags win over `--set`.
+    ///
+    /// # Errors
+    /// See [`load`].
+    pub fn load(
+        &self,
+        file: Option<&Path>,
+        bootstrap_servers: Option<&str>,
+        log: Option<&str>,
+    ) -> Result<Loaded, ConfigError> {
+        let flag = |flag, key: &str, value: Option<&str>| {
+            value.map(|value| Setting { flag, text: format!("{key}={value}") })
+        };
+        let mut settings: Vec<Setting> =
+            self.set.iter().map(|text| Setting { flag: "--set", text: text.clone() }).collect();
+        settings.extend(flag("--log", "log.filter", log));
+        settings.extend(flag("--bootstrap-servers", "kafka.bootstrap_servers", bootstrap_servers));
+        load(file, &settings)
+    }
+}
+
+/// Reads RFC 3339 or integer milliseconds since the Unix epoch.
+fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(ms) = text.parse::<i64>() {
+        return Ok(Timestamp(ms));
+    }
+    text.parse::<jiff::Timestamp>().map(|at| Timestamp(at.as_millisecond())).map_err(|_| {
+        "expected a time such as 2026-03-01T09:30:00Z, or milliseconds since 1970".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_rfc_3339_or_milliseconds() {
+        assert_eq!(time("1970-01-01T00:00:01.5Z"), Ok(Timestamp(1500)));
+        assert_eq!(time("1970-01-01T01:00:00+01:00"), Ok(Timestamp(0)));
+        assert_eq!(time("1500"), Ok(Timestamp(1500)));
+        assert!(time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! `ebbflow check-config`: all problems of a configuration at once, or what it effectively is.
+//!
+//! Reads files only; asks no broker. Next: `config/load.rs`.
+
+use crate::cli::args::CheckConfigArgs;
+use crate::cli::{Failure, print, warn};
+use crate::config::Loaded;
+
+/// Checks a configuration and says what it is.
+///
+/// # Errors
+/// With all problems of the configuration, or when stdout cannot be written.
+pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Failure> {
+    let loaded = args.load(log)?;
+    for warning in &loaded.warnings {
+        warn(&format!("warning: {warning}"));
+    }
+    let verdict = verdict(&args.file.display().to_string(), &loaded);
+    if args.print {
+        // A comment, so that the whole output is TOML.
+        print(&format!("# {verdict}\n\n{}", loaded.print().trim_end()))?;
+    } else {
+        print(&verdict)?;
+    }
+    Ok(())
+}
+
+fn verdict(name: &str, loaded: &Loaded) -> String {
+    let rules = &loaded.config.rules;
+    let identity = &rules.identity;
+    let warnings = match loaded.warnings.len() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        count => format!(", {count} warnings"),
+    };
+    format!(
+        "{name} is valid: rules \"{}\" revision {} hash {}, map \"{}\"{warnings}",
+        identity.set,
+        identity.revision,
+        identity.hash,
+        rules.rfm.map.name(),
+    )
+}

@@ -1,0 +1,114 @@
+//! `run`, `replay` and `topics`: from arguments to the parts that do the work.
+//!
+//! Loads the configuration, starts logging, prints what is asked for; no logic beside that.
+
+use crate::cli::args::{ReplayArgs, RunArgs, TopicsArgs};
+use crate::cli::{Failure, print, warn};
+use crate::config::{Config, Loaded};
+use crate::kafka::topics::{TopicReport, check_topics, create_topics};
+use crate::logging;
+use crate::replay::Request;
+use crate::runtime::broker::BrokerError;
+use crate::runtime::clock::wall_now;
+use crate::service::{RunOptions, ServiceError};
+use anyhow::Context;
+use std::io;
+
+/// Runs the service.
+///
+/// # Errors
+/// Why it could not start or go on.
+pub fn run(args: &RunArgs, log: Option<&str>) -> Result<(), Failure> {
+    let config = begin(args.config.load(log)?)?;
+    let options = RunOptions {
+        until_end: args.until_end.then_some(args.advance_to),
+        baseline: args.baseline,
+        rebuild: args.rebuild,
+    };
+    crate::service::run(&config, options).map_err(|error| match error {
+        ServiceError::Refused(error) => Failure::Usage(error),
+        ServiceError::Failed(error) => Failure::Running(error),
+    })
+}
+
+/// Computes changes from files.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
+    let config = begin(args.settings.load(args.config.as_deref(), None, log)?)?;
+    let request = Request {
+        files: args.files.clone(),
+        partitions: args.partitions,
+        advance_to: args.advance_to,
+        now: args.now.unwrap_or_else(wall_now),
+        changes: args.changes.clone(),
+        customers: args.customers.clone(),
+    };
+    let mut stdout = io::stdout().lock();
+    let replayed = crate::replay::replay(&request, &config, &mut stdout, &mut |line| warn(&line));
+    let replayed = match replayed {
+        Err(error) if is_closed_pipe(&error) => return Err(Failure::StdoutClosed),
+        other => other?,
+    };
+    warn(&format!(
+        "replayed {} events of {} customers: {} changes, {} dead letters",
+        replayed.events, replayed.customers, replayed.changes, replayed.dead_letters
+    ));
+    Ok(())
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Checks the topics, or creates the missing ones.
+///
+/// # Errors
+/// When the cluster does not answer, or the topics are not as they must be.
+pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
+    let config = begin(args.config.load(log)?)?;
+    let report = if args.create { create_topics(&config) } else { check_topics(&config) };
+    let report = report.map_err(|error| match error {
+        BrokerError::Retriable(reason) => Failure::Running(anyhow::anyhow!(
+            "the cluster at \"{}\" did not answer: {reason}; hint: check kafka.bootstrap_servers \
+             and kafka.properties",
+            config.kafka.bootstrap_servers
+        )),
+        error => Failure::Running(error.into()),
+    })?;
+    print(table(&report).trim_end())?;
+    for warning in &report.warnings {
+        warn(&format!("warning: {warning}"));
+    }
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    let problems = report.problems.join("\n  ");
+    Err(Failure::Usage(anyhow::anyhow!("the topics are not as they must be:\n  {problems}")))
+}
+
+fn table(report: &TopicReport) -> String {
+    let width = report.topics.iter().map(|topic| topic.name.len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  partitions  cleanup.policy  retention\n", "topic");
+    for topic in &report.topics {
+        let partitions = topic.partitions.map_or("missing".to_owned(), |count| count.to_string());
+        let policy = topic.cleanup_policy.as_deref().unwrap_or("-");
+        let retention = match topic.retention_ms {
+            Some(ms) if ms >= 0 => format!("{} h", ms / 3_600_000),
+            Some(_) => "unlimited".to_owned(),
+            None => "-".to_owned(),
+        };
+        text += &format!("{:width$}  {partitions:>10}  {policy:14}  {retention}\n", topic.name);
+    }
+    text
+}
+
+/// Starts logging, tells the warnings, and hands the configuration on.
+fn begin(loaded: Loaded) -> Result<Config, Failure> {
+    logging::init(&loaded.config.log).context("could not start logging").map_err(Failure::Usage)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.config)
+}

@@ -1,0 +1,56 @@
+//! The command line: what can be typed, and how a typed command becomes a configuration.
+//!
+//! Decides no exit code; `main.rs` does. Next: `args.rs`, the arguments of each command.
+
+mod args;
+mod check_config;
+mod commands;
+mod output;
+
+pub use args::{
+    CheckConfigArgs, Cli, Command, ConfigArgs, DemoArgs, ReplayArgs, RunArgs, SettingArgs,
+    TopicsArgs,
+};
+pub use check_config::check_config;
+pub use commands::{replay, run, topics};
+pub use output::{print, warn};
+
+use crate::config::ConfigError;
+use std::io;
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Bad arguments or configuration, or topics that do not fit it: nothing was done.
+    #[error("{0:#}")]
+    Usage(anyhow::Error),
+    /// Something failed while running.
+    #[error("{0:#}")]
+    Running(anyhow::Error),
+    /// Whoever read stdout has gone; there is nobody to tell.
+    #[error("stdout was closed")]
+    StdoutClosed,
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Running(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// For errors of [`print`].
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::StdoutClosed
+        } else {
+            Self::Running(anyhow::Error::new(error).context("could not write to stdout"))
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Reads the part of the configuration that decides about customers, and names it by a hash.
+//!
+//! Next: `domain/rules.rs`, what comes out.
+
+use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
+use crate::config::problem::Source;
+use crate::config::reader::{Reader, text_of};
+use crate::config::values::{self, CENTURY_MS};
+use crate::domain::money::{Currency, DatedRate, ExchangeRates};
+use crate::domain::rules::{
+    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
+};
+use crate::domain::time::{DAY_MS, Day};
+use jiff::civil::{Date, date};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use toml::Value;
+
+type Rates = BTreeMap<Currency, Vec<DatedRate>>;
+
+/// Reads the rules; adds what a careful user should know to `warnings`.
+pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<Rules> {
+    let base = reader.text("base_currency", |text| {
+        Currency::parse(text).ok_or_else(|| expected_currency().to_owned())
+    });
+    let set = reader.text("rules.set", values::id);
+    let revision = reader.integer::<u32>("rules.revision", 1..=i64::from(u32::MAX));
+    let rfm = rfm(reader, warnings);
+    let gap = gap(reader);
+    let lifecycle = lifecycle(reader);
+    let roles = roles(reader);
+    let rates = rates(reader, base);
+    let output = output(reader);
+    let (base, rates) = (base?, rates?);
+    let mut rules = Rules {
+        identity: RulesIdentity { set: set?, revision: revision?, hash: String::new() },
+        rates: ExchangeRates::new(base, rates.clone().into_iter().collect()),
+        rfm: rfm?,
+        gap: gap?,
+        lifecycle: lifecycle?,
+        roles: roles?,
+        output: output?,
+    };
+    rules.identity.hash = hash(&canonical_text(&rules, &rates));
+    Some(rules)
+}
+
+fn rfm(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<RfmRules> {
+    let map = reader.text("rfm.map", |text| Ok(text.to_owned())).and_then(|name| {
+        let found = map(reader, &name);
+        found
+            .map_err(|problems| {
+                for problem in problems {
+                    reader.problem("rfm.map", problem);
+                }
+            })
+            .ok()
+    });
+    let window_ms = reader.text("rfm.window", |text| match text {
+        "lifetime" => Ok(None),
+        text => match values::duration_ms(text) {
+            Ok(ms) if (1..=CENTURY_MS).contains(&ms) => Ok(Some(ms)),
+            _ => Err("expected a duration such as \"730d\", or \"lifetime\"".to_owned()),
+        },
+    });
+    let choices = [("sum", Monetary::Sum), ("average", Monetary::Average)];
+    let monetary = reader.choice("rfm.monetary", &choices);
+    let mut edges = |kind: EdgeKind, own: fn(&Edges) -> &Vec<i64>| {
+        let key = format!("rfm.{}", kind.key());
+        // With a broken map only the edges' own order can be checked.
+        let levels = |edges: &[i64]| match &map {
+            Some(file) => file.map.levels(),
+            None => u8::try_from(edges.len() + 1).unwrap_or(u8::MAX),
+        };
+        let set = reader.integers_or_absent(&key, |edges| kind.check(edges, levels(edges)))?;
+        let file = map.as_ref()?;
+        Some(set.unwrap_or_else(|| {
+            let edges = own(&file.edges).clone();
+            let value = edges.iter().copied().map(Value::Integer).collect();
+            reader.effective(&key, Value::Array(value), Source::Map(file.map.name().to_owned()));
+            edges
+        }))
+    };
+    let recency_days = edges(EdgeKind::Recency, |edges| &edges.recency_days);
+    let frequency = edges(EdgeKind::Frequency, |edges| &edges.frequency);
+    let monetary_minor = edges(EdgeKind::Monetary, |edges| &edges.monetary_minor);
+    let map = map?.map;
+    let improved = map.silence_improves();
+    if !improved.is_empty() {
+        warnings.push(format!(
+            "rfm.map = \"{}\": doing nothing improves the segment of some customers:\n    {}",
+            map.name(),
+            improved.join("\n    ")
+        ));
+    }
+    Some(RfmRules {
+        map,
+        window_ms: window_ms?,
+        monetary: monetary?,
+        recency_days: recency_days?,
+        frequency: frequency?,
+        monetary_minor: monetary_minor?,
+    })
+}
+
+fn map(reader: &mut Reader<'_>, name: &str) -> Result<MapFile, Vec<String>> {
+    if let Some((_, text)) = map_file::SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+        return map_file::parse(text);
+    }
+    if !name.contains('/') && !name.to_ascii_lowercase().ends_with(".toml") {
+        let names: Vec<_> = map_file::SHIPPED.iter().map(|(name, _)| *name).collect();
+        return Err(vec![format!("expected one of {} or the path of a file", names.join(", "))]);
+    }
+    let path = reader.resolve("rfm.map", Path::new(name));
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| vec![format!("could not read the map: {error}")])?;
+    map_file::parse(&text)
+}
+
+fn gap(reader: &mut Reader<'_>) -> Option<GapRules> {
+    let prior_days = reader.text("gap.prior", |text| match values::duration_ms(text) {
+        Ok(ms) if ms > 0 && ms <= CENTURY_MS && ms % DAY_MS == 0 => Ok(ms / DAY_MS),
+        _ => Err("expected a duration of whole days such as \"90d\"".to_owned()),
+    });
+    let prior_weight = reader.integer("gap.prior_weight", 1..=1000);
+    let subscription_grace_ms = reader.milliseconds("subscriptions.grace", 0..=CENTURY_MS);
+    Some(GapRules {
+        prior_days: prior_days?,
+        prior_weight: prior_weight?,
+        subscription_grace_ms: subscription_grace_ms?,
+    })
+}
+
+fn lifecycle(reader: &mut Reader<'_>) -> Option<LifecycleRules> {
+    let live_gaps = reader.integer("lifecycle.live_gaps", 1..=100);
+    let retention_orders = reader.integer("lifecycle.retention_orders", 2..=1000);
+    let consideration_ms = reader.milliseconds("lifecycle.consideration", 1..=CENTURY_MS);
+    let referral_ms = reader.milliseconds("lifecycle.referral", 1..=CENTURY_MS);
+    let promoter_ms = reader.milliseconds("lifecycle.promoter", 1..=CENTURY_MS);
+    let review_ms = reader.milliseconds("lifecycle.review", 1..=CENTURY_MS);
+    let review_orders = reader.integer("lifecycle.review_orders", 0..=1000);
+    Some(LifecycleRules {
+        live_gaps: live_gaps?,
+        retention_orders: retention_orders?,
+        consideration_ms: consideration_ms?,
+        referral_ms: referral_ms?,
+        promoter_ms: promoter_ms?,
+        review_ms: review_ms?,
+        review_orders: review_orders?,
+    })
+}
+
+fn roles(reader: &mut Reader<'_>) -> Option<[String; 6]> {
+    let stages = ["awareness", "consideration", "purchase", "retention", "advocacy", "lapsed"];
+    let roles = stages.map(|stage| {
+        reader.text(&format!("roles.{stage}"), |text| {
+            if (1..=64).contains(&text.len()) && !text.chars().any(char::is_control) {
+                Ok(text.to_owned())
+            } else {
+                Err("expected text of 1 to 64 bytes".to_owned())
+            }
+        })
+    });
+    let roles: Option<Vec<String>> = roles.into_iter().collect();
+    roles?.try_into().ok()
+}
+
+fn rates(reader: &mut Reader<'_>, base: Option<Currency>) -> Option<Rates> {
+    let mut rates = Rates::new();
+    let mut sound = true;
+    for (path, entry) in reader.table("rates") {
+        let rate = match path.as_slice() {
+            [code, day] => rate(code, day, text_of(&entry), base),
+            _ => Err("expected [rates.CURRENCY] with \"YYYY-MM-DD\" = \"0.9123\"".to_owned()),
+        };
+        match rate {
+            Ok((currency, rate)) => rates.entry(currency).or_default().push(rate),
+            Err(problem) => {
+                sound = false;
+                reader.table_problem(format!("rates.{}", path.join(".")), &entry, problem);
+            }
+        }
+    }
+    sound.then_some(rates)
+}
+
+fn rate(
+    code: &str,
+    day: &str,
+    text: Result<&str, String>,
+    base: Option<Currency>,
+) -> Result<(Currency, DatedRate), String> {
+    let currency = Currency::parse(code).ok_or_else(|| expected_currency().to_owned())?;
+    if Some(currency) == base {
+        return Err("expected no rate for base_currency itself".to_owned());
+    }
+    let from = day
+        .parse::<Date>()
+        .ok()
+        .filter(|_| day.len() == "2026-01-01".len())
+        .ok_or("expected the day as \"YYYY-MM-DD\"")?;
+    let days = date(1970, 1, 1).until(from).map_err(|error| error.to_string())?.get_days();
+    let nano_base = values::decimal_nano(text.map_err(|_| "expected a decimal in quotes")?)?;
+    Ok((currency, DatedRate { from: Day(i64::from(days)), nano_base }))
+}
+
+const fn expected_currency() -> &'static str {
+    "expected an ISO 4217 code of three upper-case letters such as \"EUR\""
+}
+
+fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
+    let dimensions = reader.choices("output.dimensions", &["rfm", "lifecycle"]);
+    let act_within_ms = reader.milliseconds("output.act_within", 0..=CENTURY_MS);
+    let dimensions = dimensions?;
+    let has = |name: &str| dimensions.iter().any(|dimension| dimension == name);
+    Some(OutputRules {
+        act_within_ms: act_within_ms?,
+        rfm: has("rfm"),
+        lifecycle: has("lifecycle"),
+    })
+}
+
+/// Everything that decides, as text: equal for equal rules however they were written. What only
+/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it.
+fn canonical_text(rules: &Rules, rates: &Rates) -> String {
+    let Rules { rfm, gap, lifecycle, .. } = rules;
+    let mut lines = vec![
+        "ebbflow rules 1".to_owned(),
+        format!("base_currency {}", rules.rates.base().code()),
+        format!("rfm.window_ms {:?}", rfm.window_ms),
+        format!("rfm.monetary {:?}", rfm.monetary),
+        format!("rfm.recency_days {:?}", rfm.recency_days),
+        format!("rfm.frequency {:?}", rfm.frequency),
+        format!("rfm.monetary_minor {:?}", rfm.monetary_minor),
+        format!("rfm.map {:?} {}", rfm.map.name(), rfm.map.levels()),
+        format!("gap {} {} {}", gap.prior_days, gap.prior_weight, gap.subscription_grace_ms),
+        format!(
+            "lifecycle {} {} {} {} {} {} {}",
+            lifecycle.live_gaps,
+            lifecycle.retention_orders,
+            lifecycle.consideration_ms,
+            lifecycle.referral_ms,
+            lifecycle.promoter_ms,
+            lifecycle.review_ms,
+            lifecycle.review_orders,
+        ),
+    ];
+    for (currency, dated) in rates {
+        for rate in dated {
+            lines.push(format!("rate {} {} {}", currency.code(), rate.from.0, rate.nano_base));
+        }
+    }
+    for value in rfm.map.values() {
+        lines.push(format!("rfm.value {:?} {}", value.name, value.rank));
+    }
+    let levels = rfm.map.levels();
+    for (r, f) in (1..=levels).flat_map(|r| (1..=levels).map(move |f| (r, f))) {
+        let names = (1..=levels).map(|m| rfm.map.look_up(r, f, m));
+        let names: Vec<String> = names.map(|index| index.to_string()).collect();
+        lines.push(format!("rfm.cells {r} {f} {}", names.join(" ")));
+    }
+    lines.join("\n")
+}
+
+/// First 16 hex digits of the SHA-256.
+fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(8).fold(String::new(), |mut digits, byte| {
+        // Writing to a string cannot fail.
+        write!(digits, "{byte:02x}").ok();
+        digits
+    })
+}

@@ -1,0 +1,299 @@
+//! `ebbflow replay`: the same computation without Kafka, from JSON Lines to changes.
+//!
+//! Splits the events as a topic would (murmur2 of the subject, and record type) and runs the same
+//! tasks over the same pump, so that its output is what the service would write.
+//! Next: `runtime/pump.rs`.
+
+use crate::codec::change::ChangeEncoder;
+use crate::codec::decoder::{DecodeError, decode_json_line};
+use crate::codec::encode::OutputFormat;
+use crate::codec::profile::ProfileEncoder;
+use crate::config::Config;
+use crate::domain::event::{Body, Event};
+use crate::domain::id::partition_of;
+use crate::domain::progress::Phase;
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+use crate::runtime::broker::{Input, Record};
+use crate::runtime::pump::{Decode, Limits, pump};
+use crate::task::profile::profile;
+use crate::task::{PartitionTask, TaskConfig};
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Lines consumed between two commits in memory.
+const LINES_AT_ONCE: usize = 10_000;
+
+/// A line of a file in the log that it belongs to.
+struct Line {
+    text: Box<[u8]>,
+    offset: i64,
+    /// File and line number, for messages.
+    place: (u32, u64),
+}
+
+impl Record for Line {
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Some(&self.text)
+    }
+
+    fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    fn timestamp(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// Lines hold both record types; the kind says which.
+struct LineDecoder {
+    rules: Arc<Rules>,
+}
+
+impl Decode for LineDecoder {
+    fn decode<'r>(&self, _input: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError> {
+        Ok(decode_json_line(value, &self.rules.rates)?)
+    }
+}
+
+/// What to replay, and where to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Files of JSON Lines; `-` is stdin.
+    pub files: Vec<PathBuf>,
+    /// Partitions to split the events into.
+    pub partitions: u32,
+    /// Move the clocks on to this instant after the last event.
+    pub advance_to: Option<Timestamp>,
+    /// Later events are dead letters.
+    pub now: Timestamp,
+    /// Where the changes go; `None` = the given writer.
+    pub changes: Option<PathBuf>,
+    /// Where the final profiles go.
+    pub customers: Option<PathBuf>,
+}
+
+/// What a replay came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Replayed {
+    /// Events that were read.
+    pub events: u64,
+    /// Lines that were refused.
+    pub dead_letters: u64,
+    /// Changes that were written.
+    pub changes: u64,
+    /// Customers at the end.
+    pub customers: u64,
+}
+
+/// Replays files; `refused` is told of every line that is a dead letter.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn replay(
+    args: &Request,
+    config: &Config,
+    stdout: &mut dyn Write,
+    refused: &mut dyn FnMut(String),
+) -> Result<Replayed> {
+    let now = args.now;
+    let mut logs = Logs::new(args.partitions, Arc::clone(&config.rules));
+    for (index, path) in args.files.iter().enumerate() {
+        logs.read(u32::try_from(index)?, path)?;
+    }
+    let mut changes: Box<dyn Write + '_> = match &args.changes {
+        Some(path) => Box::new(BufWriter::new(create(path)?)),
+        None => Box::new(BufWriter::new(stdout)),
+    };
+    let mut profiles = match &args.customers {
+        Some(path) => Some(BufWriter::new(create(path)?)),
+        None => None,
+    };
+    let mut replayed = Replayed::default();
+    let decoder = LineDecoder { rules: Arc::clone(&config.rules) };
+    let topics = [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
+        .map(Clone::clone);
+    for (partition, log) in (0..).zip(&logs.logs) {
+        let mut task = PartitionTask::new(
+            TaskConfig {
+                application_id: config.application_id.as_str().into(),
+                partition,
+                partitions: args.partitions,
+                rules: Arc::clone(&config.rules),
+                profiles_on_touch: false,
+                run_id: "replay".into(),
+            },
+            1,
+            Phase::Live,
+        );
+        let mut run = Run {
+            files: &args.files,
+            changes: &mut changes,
+            encoder: ChangeEncoder::new(OutputFormat::Json, config.compact_changes),
+            replayed: &mut replayed,
+            refused,
+        };
+        run.log(&mut task, log, &decoder, &topics, now)?;
+        if let Some(advance_to) = args.advance_to {
+            task.advance_to(advance_to);
+            run.timers(&mut task)?;
+        }
+        if let Some(profiles) = &mut profiles {
+            write_profiles(&task, profiles)?;
+        }
+        replayed.customers += task.store().len() as u64;
+    }
+    changes.flush().context("could not write the changes")?;
+    if let Some(profiles) = &mut profiles {
+        profiles.flush().context("could not write the profiles")?;
+    }
+    Ok(replayed)
+}
+
+/// By partition, the logs of interactions, purchases and relay.
+struct Logs {
+    rules: Arc<Rules>,
+    logs: Vec<[Vec<Line>; 3]>,
+}
+
+impl Logs {
+    fn new(partitions: u32, rules: Arc<Rules>) -> Self {
+        let logs = (0..partitions).map(|_| [Vec::new(), Vec::new(), Vec::new()]).collect();
+        Self { rules, logs }
+    }
+
+    fn read(&mut self, file: u32, path: &Path) -> Result<()> {
+        let name = path.display();
+        let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
+            Box::new(BufReader::new(io::stdin()))
+        } else {
+            let opened = File::open(path).with_context(|| format!("could not open \"{name}\""))?;
+            Box::new(BufReader::new(opened))
+        };
+        let mut text = Vec::new();
+        for number in 1.. {
+            text.clear();
+            let read = reader.read_until(b'\n', &mut text);
+            if read.with_context(|| format!("could not read \"{name}\""))? == 0 {
+                break;
+            }
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            let (partition, input) = match decode_json_line(&text, &self.rules.rates) {
+                Ok(event) => {
+                    let subject_id = event.subject_id();
+                    let partitions = u32::try_from(self.logs.len())?;
+                    let input = match event.body {
+                        Body::Interaction(_) => Input::Interactions,
+                        Body::Purchase(_) => Input::Purchases,
+                    };
+                    (partition_of(&subject_id, partitions), input)
+                }
+                // It becomes a dead letter when its log is read.
+                Err(_) => (0, Input::Interactions),
+            };
+            let log = &mut self.logs[usize::try_from(partition)?][input.index()];
+            let offset = i64::try_from(log.len())?;
+            log.push(Line { text: text.trim_ascii().into(), offset, place: (file, number) });
+        }
+        Ok(())
+    }
+}
+
+/// One task's replay.
+struct Run<'a, 'w> {
+    files: &'a [PathBuf],
+    changes: &'a mut Box<dyn Write + 'w>,
+    encoder: ChangeEncoder,
+    replayed: &'a mut Replayed,
+    refused: &'a mut dyn FnMut(String),
+}
+
+impl Run<'_, '_> {
+    fn log(
+        &mut self,
+        task: &mut PartitionTask,
+        log: &[Vec<Line>; 3],
+        decoder: &LineDecoder,
+        topics: &[String; 3],
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut ends = [None; 3];
+        for (end, lines) in ends.iter_mut().zip(log) {
+            *end = Some(i64::try_from(lines.len())?);
+        }
+        let limits = Limits {
+            topics,
+            ends,
+            stop_at_ends: false,
+            wall: None,
+            limit: Some(now),
+            records: LINES_AT_ONCE,
+            timers: usize::MAX,
+        };
+        let mut rest = log.each_ref().map(Vec::as_slice);
+        loop {
+            let pumped = pump(task, rest, decoder, &limits)?;
+            for (input, place, refusal) in &pumped.refused {
+                let (file, line) = rest[*input][*place].place;
+                let file = self.files[usize::try_from(file)?].display();
+                (self.refused)(format!("dead letter: {file}:{line}: {refusal}"));
+                self.replayed.dead_letters += 1;
+            }
+            self.replayed.events += pumped.handled.len() as u64;
+            for (rest, consumed) in rest.iter_mut().zip(pumped.consumed) {
+                *rest = &rest[consumed..];
+            }
+            self.write(task)?;
+            if !pumped.limited {
+                return Ok(());
+            }
+        }
+    }
+
+    fn timers(&mut self, task: &mut PartitionTask) -> Result<()> {
+        while task.fire_timers(LINES_AT_ONCE, None)? > 0 {
+            self.write(task)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, task: &mut PartitionTask) -> Result<()> {
+        let mut value = Vec::with_capacity(1024);
+        for change in task.take_changes() {
+            self.encoder.encode(&change, &mut value);
+            value.push(b'\n');
+            self.changes.write_all(&value).context("could not write the changes")?;
+            self.replayed.changes += 1;
+        }
+        task.pack(|_, _, _| {});
+        task.commit();
+        Ok(())
+    }
+}
+
+fn write_profiles(task: &PartitionTask, into: &mut impl Write) -> Result<()> {
+    let mut encoder = ProfileEncoder::new(OutputFormat::Json);
+    let mut value = Vec::with_capacity(1024);
+    for customer in task.store().customers(task.rules()) {
+        let customer = customer?;
+        let at = customer.evaluated_at.max(task.clock());
+        encoder.encode(&profile(&customer, task.rules(), at), &mut value);
+        value.push(b'\n');
+        into.write_all(&value).context("could not write the profiles")?;
+    }
+    Ok(())
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("could not create \"{}\"", path.display()))
+}

@@ -1,0 +1,117 @@
+//! The binary: help texts, exit codes, what goes to stdout and what to stderr.
+//!
+//! Next: `tests/config.rs`, what a configuration may be.
+
+use insta::assert_snapshot;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn ebbflow(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ebbflow"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("EBBFLOW__") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+fn code(arguments: &[&str]) -> Option<i32> {
+    ebbflow(arguments).status.code()
+}
+
+/// A configuration file that lives as long as this value.
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    fn new(name: &str, content: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ebbflow-cli-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).expect("a temporary file");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).expect("the temporary file goes");
+    }
+}
+
+#[test]
+fn help_names_commands_and_exit_codes() {
+    let output = ebbflow(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_snapshot!(text(&output.stdout), @"");
+}
+
+#[test]
+fn help_of_each_command_has_examples() {
+    for command in ["run", "replay", "demo", "check-config", "topics"] {
+        let output = ebbflow(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        let help = text(&output.stdout);
+        assert!(help.contains(&format!("  ebbflow {command}")), "{help}");
+        assert!(help.contains("Examples:"), "{help}");
+    }
+    assert_snapshot!(text(&ebbflow(&["replay", "-h"]).stdout), @"");
+}
+
+#[test]
+fn bad_usage_exits_with_2() {
+    for arguments in [
+        &[][..],
+        &["walk"],
+        &["check-config"],
+        &["check-config", "no-such-file.toml"],
+        &["replay"],
+        &["replay", "--partitions", "0", "-"],
+        &["replay", "--now", "yesterday", "-"],
+        &["run", "--advance-to", "2026-01-01T00:00:00Z"],
+    ] {
+        assert_eq!(code(arguments), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_valid_configuration_exits_with_0_and_says_which_rules_it_holds() {
+    let file = TemporaryFile::new("valid.toml", "rules.set = \"spring\"\nrules.revision = 4\n");
+    let output = ebbflow(&["check-config", file.path()]);
+    assert_eq!(output.status.code(), Some(0));
+    let verdict = text(&output.stdout);
+    assert!(verdict.contains("is valid: rules \"spring\" revision 4 hash "), "{verdict}");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn mistakes_exit_with_2_and_go_to_stderr() {
+    let file = TemporaryFile::new("bad.toml", "clock = \"sand\"\n");
+    let output =
+        ebbflow(&["check-config", file.path(), "--set", "workers=0", "--log", "=", "--print"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let errors = text(&output.stderr).replace(file.path(), "bad.toml");
+    assert_snapshot!(errors, @"");
+}
+
+#[test]
+fn the_printed_configuration_is_checked_again() {
+    let file = TemporaryFile::new("first.toml", "rfm.map = \"classic-11\"\n");
+    let password = "kafka.properties.sasl.password=hunter2";
+    let arguments = ["check-config", file.path(), "--print", "--set", password];
+    let output = ebbflow(&[&arguments[..], &["--bootstrap-servers", "kafka:9092"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).starts_with("warning: rfm.map"));
+    let printed = text(&output.stdout);
+    assert!(printed.contains("bootstrap_servers = \"kafka:9092\"  # --bootstrap-servers"));
+    assert!(!printed.contains("hunter2"));
+    let again = TemporaryFile::new("second.toml", &printed);
+    assert_eq!(code(&["check-config", again.path()]), Some(0));
+}

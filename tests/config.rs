@@ -1,0 +1,323 @@
+//! Configuration as users meet it: shipped files, sources over each other, every mistake told.
+//!
+//! Next: `tests/cli.rs`, the same through the binary.
+
+use ebbflow::config::{
+    ClockMode, Config, DEFAULTS, FileText, Loaded, Setting, from_sources, map_file,
+};
+use insta::assert_snapshot;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+fn try_load(text: &str, variables: &[(&str, &str)], settings: &[&str]) -> Result<Loaded, String> {
+    let environment = variables.iter().map(|(n, v)| (OsString::from(n), OsString::from(v)));
+    let settings: Vec<_> =
+        settings.iter().map(|text| Setting { flag: "--set", text: (*text).to_owned() }).collect();
+    let file = FileText { path: Path::new("shop.toml"), text };
+    from_sources(Some(file), environment, &settings).map_err(|error| error.to_string())
+}
+
+fn loaded(text: &str) -> Loaded {
+    try_load(text, &[], &[]).expect("a valid configuration")
+}
+
+fn config(text: &str, variables: &[(&str, &str)], settings: &[&str]) -> Config {
+    try_load(text, variables, settings).expect("a valid configuration").config
+}
+
+fn problems(text: &str) -> String {
+    try_load(text, &[], &[]).expect_err("a mistake")
+}
+
+/// `table.key` of every line `key = ..`, commented examples included.
+fn keys_written(text: &str) -> BTreeSet<String> {
+    let mut table = String::new();
+    let mut keys = BTreeSet::new();
+    for line in text.lines() {
+        let line = line.trim_start_matches("# ");
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
+            table = format!("{name}.");
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            if key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+                keys.insert(format!("{table}{key}"));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_default_file_lists_every_key_and_no_other() {
+    let loaded = loaded("");
+    let written = keys_written(DEFAULTS);
+    for key in &loaded.keys {
+        match key.strip_suffix(".*") {
+            Some(table) => assert!(DEFAULTS.contains(&format!("\n[{table}]\n")), "{table}"),
+            None => assert!(written.contains(key), "{key} is not in config/default.toml"),
+        }
+    }
+    for key in &written {
+        assert!(loaded.keys.contains(key), "{key} in config/default.toml is no key");
+    }
+}
+
+#[test]
+fn the_default_file_is_a_configuration_itself() {
+    let of_nothing = loaded("");
+    let of_defaults = loaded(DEFAULTS);
+    assert_eq!(format!("{:?}", of_nothing.config), format!("{:?}", of_defaults.config));
+    assert!(of_nothing.warnings.is_empty());
+}
+
+#[test]
+fn commented_edges_are_those_of_the_default_map() {
+    let text = DEFAULTS
+        .replace("# recency_days", "recency_days")
+        .replace("# frequency", "frequency")
+        .replace("# monetary_minor", "monetary_minor");
+    assert_eq!(loaded(&text).config.rules.identity, loaded("").config.rules.identity);
+    assert!(text != DEFAULTS);
+}
+
+#[test]
+fn every_shipped_map_can_be_chosen() {
+    for (name, _) in map_file::SHIPPED {
+        let rules = config(&format!("[rfm]\nmap = \"{name}\""), &[], &[]).rules;
+        assert_eq!(rules.rfm.map.name(), name);
+        assert_eq!(rules.rfm.recency_days.len(), usize::from(rules.rfm.map.levels()) - 1);
+    }
+}
+
+#[test]
+fn silence_that_improves_a_segment_is_told() {
+    assert_snapshot!(loaded("rfm.map = \"classic-11\"").warnings.join("\n"), @"");
+    assert!(loaded("rfm.map = \"rf-10\"").warnings.is_empty());
+}
+
+#[test]
+fn later_sources_win() {
+    let file =
+        "application_id = \"shop\"\n[kafka]\nbootstrap_servers = \"file:1\"\nlinger = \"2ms\"";
+    let servers = ("EBBFLOW__KAFKA__BOOTSTRAP_SERVERS", "env:1, env:2");
+    let of_file = config(file, &[], &[]);
+    assert_eq!(of_file.kafka.bootstrap_servers, "file:1");
+    let of_variable = config(file, &[servers], &[]);
+    assert_eq!(of_variable.kafka.bootstrap_servers, "env:1,env:2");
+    let of_flag = config(file, &[servers], &["kafka.bootstrap_servers=flag:1"]);
+    assert_eq!(of_flag.kafka.bootstrap_servers, "flag:1");
+    assert_eq!(of_flag.kafka.linger, Duration::from_millis(2));
+    assert_eq!(of_flag.application_id, "shop");
+}
+
+#[test]
+fn the_environment_needs_no_quotes_and_no_dots() {
+    let config = config(
+        "",
+        &[
+            ("EBBFLOW__INSTANCE_ID", "007"),
+            ("EBBFLOW__APPLICATION_ID", "12"),
+            ("EBBFLOW__CLOCK", "event"),
+            ("EBBFLOW__WORKERS", "3"),
+            ("EBBFLOW__LOG__JSON", "true"),
+            ("EBBFLOW__OUTPUT__DIMENSIONS", "[\"rfm\"]"),
+            ("EBBFLOW__KAFKA__PROPERTIES__SASL_PASSWORD", "1234"),
+            ("EBBFLOW__RATES__USD__2026_01_01", "0.9"),
+            ("EBBFLOW_OTHER", "is none of ours"),
+        ],
+        &["kafka.properties.security.protocol=SSL", "topics={prefix=\"shop.\", partitions=6}"],
+    );
+    assert_eq!((config.instance_id.as_str(), config.application_id.as_str()), ("007", "12"));
+    assert_eq!((config.clock, config.workers), (ClockMode::Event, 3));
+    assert!(config.log.json && config.rules.output.rfm && !config.rules.output.lifecycle);
+    assert_eq!(config.kafka.properties["sasl.password"], "1234");
+    assert_eq!(config.kafka.properties["security.protocol"], "SSL");
+    assert_eq!(config.topics.segment_changes, "shop.segment-changes");
+    assert_eq!(config.topics.partitions, 6);
+    let usd = ebbflow::domain::money::Currency::parse("USD").expect("a code");
+    assert!(config.rules.rates.knows(usd));
+}
+
+#[test]
+fn ten_mistakes_are_ten_messages() {
+    let text = r#"
+application_id = "my shop"
+base_currency = "euro"
+clok = "event"
+workers = "four"
+
+[rfm]
+map = "classic-12"
+recency_days = [30, 20, 180, 365]
+
+[kafka]
+transaction_timeout = "1h"
+properties = { "enable.auto.commit" = true, "group.id" = "g" }
+
+[commit]
+interval = "5 lightyears"
+"#;
+    assert_snapshot!(problems(text), @"");
+}
+
+#[test]
+fn mistakes_in_variables_and_flags_are_told_too() {
+    let variables = [("EBBFLOW__KAFKA__LINGERS", "5ms"), ("EBBFLOW__WORKERS", "none")];
+    let error = try_load("", &variables, &["linger=5ms", "workers"]).expect_err("mistakes");
+    assert_snapshot!(error, @"");
+}
+
+#[test]
+fn broken_toml_is_told_with_its_lines_and_the_rest_is_checked() {
+    let text = "clock = event\nworkers = 0\nworkers = 2\n[rules\nset = \"x\"\n";
+    assert_snapshot!(problems(text), @"");
+}
+
+#[test]
+fn relations_between_keys_are_checked() {
+    let text = r#"
+[kafka]
+session_timeout = "6s"
+heartbeat_interval = "3s"
+max_poll_interval = "12s"
+[commit]
+interval = "20s"
+idle_gap = "30s"
+[http]
+metrics_listen = "0.0.0.0:80"
+admin_listen = "0.0.0.0:80"
+[registry]
+user = "me"
+[topics]
+customers = "state"
+"#;
+    assert_snapshot!(problems(text), @"");
+}
+
+#[test]
+fn values_of_the_wrong_shape_are_told() {
+    let text = r#"
+leave_on_stop = "yes"
+kafka = 5
+instance_id = 7
+[clock]
+mode = "wall"
+[rfm]
+recency_days = [0, 1, 2, 3]
+frequency = [1, 2]
+monetary_minor = "none"
+window = "2 years"
+[gap]
+prior = "36h"
+[output]
+dimensions = ["rfm", "churn"]
+[roles]
+lapsed = ""
+[topics]
+prefix = "my shop/"
+replication = 0
+[registry]
+url = "http://me:hunter2@registry"
+[log]
+filter = "ebbflow=noisy=x"
+"#;
+    let problems = problems(text);
+    assert!(!problems.contains("hunter2"));
+    assert_snapshot!(problems, @"");
+}
+
+#[test]
+fn rates_are_exact_decimals_by_day() {
+    let text = r#"
+[rates]
+EUR = { "2026-01-01" = "1" }
+usd = { "2026-01-01" = "0.9" }
+GBP = { "2026-1-1" = "1.1", "2026-01-02" = 1.1, "2026-01-03" = "-1" }
+CHF = "1.05"
+"#;
+    assert_snapshot!(problems(text), @"");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let text = "[kafka.properties]\n\"sasl.password\" = \"hunter2\"\n\"sasl.username\" = \"me\"\n\
+                \"ssl.key.pem\" = [\"hunter2\"]";
+    assert!(!problems(text).contains("hunter2"));
+    let loaded = loaded(&text[..text.find("\"ssl").expect("the last key")]);
+    assert!(!loaded.print().contains("hunter2"));
+    assert!(loaded.print().contains("\"sasl.username\" = \"me\"  # shop.toml:3"));
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    assert_eq!(loaded.config.kafka.properties["sasl.password"], "hunter2");
+}
+
+#[test]
+fn the_printed_configuration_loads_again_and_means_the_same() {
+    let first = loaded(
+        "clock = \"event\"\n[rfm]\nmap = \"klaviyo-6\"\n[rates.USD]\n2026-01-01 = \"0.9\"\n\
+         [kafka.properties]\n\"security.protocol\" = \"SSL\"\n[http]\nadmin_token_file = \"token\"",
+    );
+    let second = loaded(first.print());
+    assert_eq!(format!("{:?}", first.config), format!("{:?}", second.config));
+    assert!(first.print().contains("frequency = [1, 4]  # map \"klaviyo-6\""));
+}
+
+#[test]
+fn the_hash_names_what_decides_and_nothing_else() {
+    let hash = |text: &str| config(text, &[], &[]).rules.identity.hash.clone();
+    let default = hash("");
+    assert_eq!(default.len(), 16);
+    for same in [
+        "rules.revision = 2",
+        "roles.lapsed = \"sales\"",
+        "output.act_within = \"1h\"",
+        "lifecycle.review = \"2160h\"",
+        "instance_id = \"1\"",
+    ] {
+        assert_eq!(hash(same), default, "{same}");
+    }
+    for other in [
+        "base_currency = \"USD\"",
+        "rfm.map = \"classic-11\"",
+        "rfm.frequency = [1, 2, 4, 9]",
+        "rfm.window = \"lifetime\"",
+        "rfm.monetary = \"average\"",
+        "gap.prior = \"91d\"",
+        "subscriptions.grace = \"4d\"",
+        "lifecycle.review = \"91d\"",
+        "rates.USD.2026-01-01 = \"0.9\"",
+    ] {
+        assert_ne!(hash(other), default, "{other}");
+    }
+}
+
+#[test]
+fn a_map_can_be_a_file_beside_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("ebbflow-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let map = "name = \"two\"\nlevels = 2\n\
+               edges = { recency_days = [90], frequency = [1], monetary_minor = [1000] }\n\
+               segments = [{ name = \"good\", rank = 2, cells = [\"2[12]\"] },\n\
+               { name = \"bad\", rank = 1, cells = [\"11\"] }]\n";
+    let load = |map: &str| {
+        std::fs::write(folder.join("two.toml"), map).expect("a map");
+        let path = folder.join("shop.toml");
+        let file = FileText { path: &path, text: "rfm.map = \"two.toml\"" };
+        from_sources(Some(file), [], &[]).map_err(|error| error.to_string())
+    };
+    let missing = load(map).expect_err("a cell without a name");
+    assert!(missing.contains("cell 12 has no name"), "{missing}");
+    let sound = map.replace("\"11\"", "\"1[12]\"");
+    let loaded = load(&sound).expect("a sound map");
+    assert_eq!(loaded.config.rules.rfm.map.name(), "two");
+    assert_eq!(loaded.config.rules.rfm.recency_days, [90]);
+    let again = loaded_again(loaded.print());
+    assert_eq!(again.config.rules.identity, loaded.config.rules.identity);
+    let malformed = load(&sound.replace("levels", "level")).expect_err("an unknown key");
+    assert!(malformed.contains("line 2: unknown field `level`"), "{malformed}");
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+}
+
+fn loaded_again(text: &str) -> Loaded {
+    loaded(text)
+}
