@@ -41,3 +41,17 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     };
     started.map_err(LoggingError::SetUpBefore)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logging_starts_once_and_says_why_not() {
+        let config = |filter: &str| LogConfig { filter: filter.to_owned(), json: true };
+        let error = init(&config("ebbflow=noisy=x")).expect_err("a malformed filter");
+        assert_eq!(error.to_string(), "the log filter \"ebbflow=noisy=x\" is malformed");
+        init(&config("off")).expect("the first start");
+        assert!(matches!(init(&config("off")), Err(LoggingError::SetUpBefore(_))));
+    }
+}

@@ -49,7 +49,26 @@ impl Drop for TemporaryFile {
 fn help_names_commands_and_exit_codes() {
     let output = ebbflow(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_snapshot!(text(&output.stdout), @"");
+    assert_snapshot!(text(&output.stdout), @r##"
+    Streaming customer engagement: every customer's value and lifecycle, exactly once, from Kafka to Kafka
+
+    Usage: ebbflow [OPTIONS] <COMMAND>
+
+    Commands:
+      run           Run the service
+      replay        Compute changes from files, without Kafka
+      demo          Show the whole path on real orders, with an embedded broker
+      check-config  Check a configuration file: all problems at once
+      topics        Check the topics, or create the missing ones
+      help          Print this message or the help of the given subcommand(s)
+
+    Options:
+          --log <FILTER>  What to log, such as `info` or `warn,ebbflow=debug`; sets log.filter
+      -h, --help          Print help
+      -V, --version       Print version
+
+    Data goes to stdout, logs to stderr. Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration.
+    "##);
 }
 
 #[test]
@@ -61,7 +80,30 @@ fn help_of_each_command_has_examples() {
         assert!(help.contains(&format!("  ebbflow {command}")), "{help}");
         assert!(help.contains("Examples:"), "{help}");
     }
-    assert_snapshot!(text(&ebbflow(&["replay", "-h"]).stdout), @"");
+    assert_snapshot!(text(&ebbflow(&["replay", "-h"]).stdout), @r##"
+    Compute changes from files, without Kafka
+
+    Usage: ebbflow replay [OPTIONS] <FILE>...
+
+    Arguments:
+      <FILE>...  Events as JSON Lines, purchases and interactions mixed; `-` is stdin
+
+    Options:
+          --config <FILE>         Configuration file (TOML); its clock is taken as "event"
+          --set <KEY.PATH=VALUE>  Set one key of the configuration, such as `rfm.map=classic-11`; may be repeated
+          --partitions <N>        Split the events as a topic with so many partitions does [default: 1]
+          --advance-to <TIME>     After the last event, move the clocks on to this instant (RFC 3339 or ms since 1970)
+          --now <TIME>            Later events are dead letters; default: the start of the process
+          --changes <FILE>        Where changes go, as JSON Lines; default: stdout
+          --customers <FILE>      Where the final profiles go, as JSON Lines; default: nowhere
+          --log <FILTER>          What to log, such as `info` or `warn,ebbflow=debug`; sets log.filter
+      -h, --help                  Print help
+
+    Examples:
+      ebbflow replay examples/story.jsonl
+      ebbflow replay --advance-to 2026-12-31T00:00:00Z --customers profiles.jsonl orders.jsonl
+      zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl
+    "##);
 }
 
 #[test]
@@ -98,7 +140,12 @@ fn mistakes_exit_with_2_and_go_to_stderr() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stdout), "");
     let errors = text(&output.stderr).replace(file.path(), "bad.toml");
-    assert_snapshot!(errors, @"");
+    assert_snapshot!(errors, @r##"
+    ebbflow: 3 problems in the configuration:
+      clock = "sand" (bad.toml:1): expected "wall" or "event"
+      workers = 0 (--set): expected a whole number from 1 to 64
+      log.filter = "=" (--log): expected a filter such as "info" or "warn,ebbflow=debug"
+    "##);
 }
 
 #[test]

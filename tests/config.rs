@@ -3,9 +3,10 @@
 //! Next: `tests/cli.rs`, the same through the binary.
 
 use ebbflow::config::{
-    ClockMode, Config, DEFAULTS, FileText, Loaded, Setting, from_sources, map_file,
+    ClockMode, Config, ConfigError, DEFAULTS, FileText, Loaded, Setting, from_sources, map_file,
 };
 use insta::assert_snapshot;
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
@@ -39,10 +40,10 @@ fn keys_written(text: &str) -> BTreeSet<String> {
         let line = line.trim_start_matches("# ");
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
             table = format!("{name}.");
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            if key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-                keys.insert(format!("{table}{key}"));
-            }
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        {
+            keys.insert(format!("{table}{key}"));
         }
     }
     keys
@@ -92,7 +93,14 @@ fn every_shipped_map_can_be_chosen() {
 
 #[test]
 fn silence_that_improves_a_segment_is_told() {
-    assert_snapshot!(loaded("rfm.map = \"classic-11\"").warnings.join("\n"), @"");
+    assert_snapshot!(loaded("rfm.map = \"classic-11\"").warnings.join("\n"), @r##"
+    rfm.map = "classic-11": doing nothing improves the segment of some customers:
+        cell 233: silence improves "hibernating" to "at_risk"
+        cell 521: silence improves "promising" to "new_customer"
+        cell 522: silence improves "promising" to "new_customer"
+        cell 523: silence improves "promising" to "potential_loyalist"
+        cell 535: silence improves "need_attention" to "loyal"
+    "##);
     assert!(loaded("rfm.map = \"rf-10\"").warnings.is_empty());
 }
 
@@ -158,20 +166,44 @@ properties = { "enable.auto.commit" = true, "group.id" = "g" }
 [commit]
 interval = "5 lightyears"
 "#;
-    assert_snapshot!(problems(text), @"");
+    assert_snapshot!(problems(text), @r##"
+    10 problems in the configuration:
+      application_id = "my shop" (shop.toml:2): expected 1 to 100 of A-Z a-z 0-9 . _ -
+      workers = "four" (shop.toml:5): expected a whole number from 1 to 64
+      base_currency = "euro" (shop.toml:3): expected an ISO 4217 code of three upper-case letters such as "EUR"
+      rfm.map = "classic-12" (shop.toml:8): expected one of rf-10, classic-11, klaviyo-6 or the path of a file
+      rfm.recency_days = [30, 20, 180, 365] (shop.toml:9): expected edges that never decrease
+      kafka.transaction_timeout = "1h" (shop.toml:12): expected a duration from 1s to 15m
+      kafka.properties.enable.auto.commit = true (shop.toml:13): the program sets this key: offsets are committed in transactions only
+      kafka.properties.group.id = "g" (shop.toml:13): the program sets this key; set application_id instead
+      commit.interval = "5 lightyears" (shop.toml:16): expected a duration such as "100ms", "6s", "15m" or "30d"
+      clok = "event" (shop.toml:4): unknown key; did you mean "clock"?
+    "##);
 }
 
 #[test]
 fn mistakes_in_variables_and_flags_are_told_too() {
     let variables = [("EBBFLOW__KAFKA__LINGERS", "5ms"), ("EBBFLOW__WORKERS", "none")];
     let error = try_load("", &variables, &["linger=5ms", "workers"]).expect_err("mistakes");
-    assert_snapshot!(error, @"");
+    assert_snapshot!(error, @r##"
+    4 problems in the configuration:
+      workers (--set): expected KEY.PATH=VALUE
+      workers = "none" (EBBFLOW__WORKERS): expected a whole number from 1 to 64
+      kafka.lingers = "5ms" (EBBFLOW__KAFKA__LINGERS): unknown key; did you mean "kafka.linger"?
+      linger = "5ms" (--set): unknown key; did you mean "kafka.linger"?
+    "##);
 }
 
 #[test]
 fn broken_toml_is_told_with_its_lines_and_the_rest_is_checked() {
     let text = "clock = event\nworkers = 0\nworkers = 2\n[rules\nset = \"x\"\n";
-    assert_snapshot!(problems(text), @"");
+    assert_snapshot!(problems(text), @r##"
+    4 problems in the configuration:
+      (shop.toml:1): not TOML: string values must be quoted, expected literal string
+      (shop.toml:3): not TOML: duplicate key
+      (shop.toml:4): not TOML: unclosed table, expected `]`
+      workers = 0 (shop.toml:2): expected a whole number from 1 to 64
+    "##);
 }
 
 #[test]
@@ -192,7 +224,17 @@ user = "me"
 [topics]
 customers = "state"
 "#;
-    assert_snapshot!(problems(text), @"");
+    assert_snapshot!(problems(text), @r##"
+    8 problems in the configuration:
+      kafka.heartbeat_interval = "3s" (shop.toml:4): expected at most a third of kafka.session_timeout (6s)
+      kafka.max_poll_interval = "12s" (shop.toml:5): expected at least kafka.transaction_timeout (10s) + kafka.session_timeout (6s): an undecided commit blocks for so long
+      topics.state = "state" (default): expected another name than topics.customers has
+      registry.password_file = "" (default): expected a file, since registry.user is set
+      commit.interval = "20s" (shop.toml:7): expected less than kafka.transaction_timeout (10s)
+      commit.idle_gap = "30s" (shop.toml:8): expected at most commit.interval (20s)
+      http.admin_listen = "0.0.0.0:80" (shop.toml:11): expected a loopback address, or a file in http.admin_token_file: it serves personal data
+      http.admin_listen = "0.0.0.0:80" (shop.toml:11): expected another port than http.metrics_listen has
+    "##);
 }
 
 #[test]
@@ -224,7 +266,24 @@ filter = "ebbflow=noisy=x"
 "#;
     let problems = problems(text);
     assert!(!problems.contains("hunter2"));
-    assert_snapshot!(problems, @"");
+    assert_snapshot!(problems, @r##"
+    15 problems in the configuration:
+      instance_id = 7 (shop.toml:4): expected text in quotes
+      leave_on_stop = "yes" (shop.toml:2): expected true or false
+      rfm.window = "2 years" (shop.toml:11): expected a duration such as "730d", or "lifetime"
+      rfm.recency_days = [0, 1, 2, 3] (shop.toml:8): the edge 0: expected 1 to 36500
+      rfm.frequency = [1, 2] (shop.toml:9): 2 edges; expected 4, one fewer than the 5 levels of the map
+      rfm.monetary_minor = "none" (shop.toml:10): expected a list of whole numbers such as [1, 2]
+      gap.prior = "36h" (shop.toml:13): expected a duration of whole days such as "90d"
+      roles.lapsed = "" (shop.toml:17): expected text of 1 to 64 bytes
+      output.dimensions = ["rfm", "churn"] (shop.toml:15): expected a list of distinct "rfm", "lifecycle"
+      topics.prefix = "my shop/" (shop.toml:19): expected 1 to 100 of A-Z a-z 0-9 . _ -
+      topics.replication = 0 (shop.toml:20): expected "auto" or a whole number from 1 to 100
+      registry.url = "(hidden)" (shop.toml:22): expected no user or password in the URL; use registry.user and registry.password_file
+      log.filter = "ebbflow=noisy=x" (shop.toml:24): expected a filter such as "info" or "warn,ebbflow=debug"
+      clock.mode = "wall" (shop.toml:6): clock is a value, not a table
+      kafka = 5 (shop.toml:3): expected a table [kafka] with keys such as kafka.bootstrap_servers
+    "##);
 }
 
 #[test]
@@ -236,7 +295,15 @@ usd = { "2026-01-01" = "0.9" }
 GBP = { "2026-1-1" = "1.1", "2026-01-02" = 1.1, "2026-01-03" = "-1" }
 CHF = "1.05"
 "#;
-    assert_snapshot!(problems(text), @"");
+    assert_snapshot!(problems(text), @r##"
+    6 problems in the configuration:
+      rates.CHF = "1.05" (shop.toml:6): expected [rates.CURRENCY] with "YYYY-MM-DD" = "0.9123"
+      rates.EUR.2026-01-01 = "1" (shop.toml:3): expected no rate for base_currency itself
+      rates.GBP.2026-01-02 = 1.1 (shop.toml:5): expected a decimal in quotes
+      rates.GBP.2026-01-03 = "-1" (shop.toml:5): expected a decimal above 0 in quotes such as "0.9123", with at most 9 digits on each side of the point
+      rates.GBP.2026-1-1 = "1.1" (shop.toml:5): expected the day as "YYYY-MM-DD"
+      rates.usd.2026-01-01 = "0.9" (shop.toml:4): expected an ISO 4217 code of three upper-case letters such as "EUR"
+    "##);
 }
 
 #[test]
@@ -311,13 +378,26 @@ fn a_map_can_be_a_file_beside_the_configuration() {
     let loaded = load(&sound).expect("a sound map");
     assert_eq!(loaded.config.rules.rfm.map.name(), "two");
     assert_eq!(loaded.config.rules.rfm.recency_days, [90]);
-    let again = loaded_again(loaded.print());
+    let again = try_load(loaded.print(), &[], &[]).expect("what was printed");
     assert_eq!(again.config.rules.identity, loaded.config.rules.identity);
     let malformed = load(&sound.replace("levels", "level")).expect_err("an unknown key");
     assert!(malformed.contains("line 2: unknown field `level`"), "{malformed}");
     std::fs::remove_dir_all(&folder).expect("the folder goes");
 }
 
-fn loaded_again(text: &str) -> Loaded {
-    loaded(text)
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic_or_fail_without_a_message(
+        from in 0..DEFAULTS.len(),
+        length in 0_usize..40,
+        patch in "[ -~\n]{0,12}|[\\[\\]{}\"=.0-9a-z\n]{0,12}|\\PC{0,4}",
+    ) {
+        // The file is ASCII: every cut is between characters.
+        let to = (from + length).min(DEFAULTS.len());
+        let text = format!("{}{patch}{}", &DEFAULTS[..from], &DEFAULTS[to..]);
+        let file = FileText { path: Path::new("shop.toml"), text: &text };
+        if let Err(ConfigError::Problems(problems)) = from_sources(Some(file), [], &[]) {
+            prop_assert!(!problems.is_empty(), "{text}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// What to log, such as `info` or `warn,ebbflow=debug`; sets log.filter
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER", display_order = 900)]
     pub log: Option<String>,
 }
 
@@ -63,9 +63,9 @@ pub struct SettingArgs {
 /// `ebbflow run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  ebbflow run --config ebbflow.toml
+  ebbflow run --config shop.toml
   EBBFLOW__KAFKA__BOOTSTRAP_SERVERS=kafka:9092 EBBFLOW__INSTANCE_ID=00 ebbflow run
-  ebbflow run --config ebbflow.toml --set clock=event --until-end --advance-to 2026-12-31T00:00:00Z")]
+  ebbflow run --config shop.toml --set clock=event --until-end --advance-to 1798675200000")]
 pub struct RunArgs {
     /// Where the configuration comes from.
     #[command(flatten)]
@@ -88,10 +88,10 @@ pub struct RunArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   ebbflow replay examples/story.jsonl
-  ebbflow replay --advance-to 2026-12-31T00:00:00Z --customers profiles.jsonl orders.jsonl visits.jsonl
+  ebbflow replay --advance-to 2026-12-31T00:00:00Z --customers profiles.jsonl orders.jsonl
   zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl")]
 pub struct ReplayArgs {
-    /// Configuration file (TOML); its clock is taken as \"event\"
+    /// Configuration file (TOML); its clock is taken as "event"
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Values for single keys.
@@ -135,8 +135,8 @@ pub struct DemoArgs {
 /// `ebbflow check-config`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  ebbflow check-config ebbflow.toml
-  ebbflow check-config ebbflow.toml --print --set clock=event")]
+  ebbflow check-config shop.toml
+  ebbflow check-config shop.toml --print --set clock=event")]
 pub struct CheckConfigArgs {
     /// Configuration file (TOML)
     #[arg(value_name = "FILE")]
@@ -155,8 +155,8 @@ pub struct CheckConfigArgs {
 /// `ebbflow topics`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  ebbflow topics --config ebbflow.toml
-  ebbflow topics --config ebbflow.toml --create --set topics.partitions=24")]
+  ebbflow topics --config shop.toml
+  ebbflow topics --config shop.toml --create --set topics.partitions=24")]
 pub struct TopicsArgs {
     /// Where the configuration comes from.
     #[command(flatten)]

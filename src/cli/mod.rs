@@ -44,9 +44,10 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-impl From<io::Error> for Failure {
-    /// For errors of [`print`].
-    fn from(error: io::Error) -> Self {
+impl Failure {
+    /// What an error of writing data to stdout means.
+    #[must_use]
+    pub fn of_stdout(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::StdoutClosed
         } else {

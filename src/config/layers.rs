@@ -114,7 +114,8 @@ impl Layers {
     }
 
     fn add_toml(&mut self, text: &str, source: &dyn Fn(usize) -> Source) {
-        let (table, errors) = DeTable::parse_recoverable(text);
+        let (table, mut errors) = DeTable::parse_recoverable(text);
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
         let line_at =
             |at: usize| text.as_bytes()[..at.min(text.len())].split(|b| *b == b'\n').count();
         let mut broken = Vec::new();

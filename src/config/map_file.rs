@@ -56,7 +56,9 @@ struct WrittenSegment {
 /// Every problem found, one sentence each.
 pub fn parse(text: &str) -> Result<MapFile, Vec<String>> {
     let written: Written = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].split('\n').count());
+        let line = error
+            .span()
+            .map_or(1, |span| text.as_bytes()[..span.start].split(|byte| *byte == b'\n').count());
         vec![format!("line {line}: {}", error.message().replace('\n', ", "))]
     })?;
     let values = written

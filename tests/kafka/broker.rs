@@ -1,0 +1,215 @@
+//! A real Kafka broker, from Maven Central, for as long as a test needs it.
+//!
+//! Never leaves a process behind: the broker stops when the test process ends, however it ends.
+//! Next: `records.rs`, which writes to it and reads from it.
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const INSTALL: &str = "the tests need Java 17 or later and Maven; on Debian: \
+                       apt-get install openjdk-17-jre-headless maven";
+const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qg";
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs the broker until its own standard input ends, which it does with the test process; asks
+/// it to stop, kills it when it does not, and removes its data.
+const KEEPER: &str = r#"
+directory=$1; shift
+"$@" >"$directory/broker.log" 2>&1 </dev/null &
+broker=$!
+cat >/dev/null
+kill -TERM "$broker"
+(sleep 20; kill -KILL "$broker") 2>/dev/null &
+killer=$!
+wait "$broker"
+kill "$killer" 2>/dev/null
+[ -e "$directory/keep" ] || rm -rf "$directory"
+"#;
+
+/// A broker of one node in KRaft mode.
+pub(crate) struct TestBroker {
+    keeper: Option<Child>,
+    directory: PathBuf,
+    port: u16,
+}
+
+/// The broker that all tests of this binary share.
+pub(crate) fn shared() -> &'static TestBroker {
+    static SHARED: OnceLock<TestBroker> = OnceLock::new();
+    SHARED.get_or_init(TestBroker::start)
+}
+
+impl TestBroker {
+    /// A new broker on free ports; returns when it answers.
+    pub(crate) fn start() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kafka-broker-{}-{count}", std::process::id());
+        let directory = target().join(name);
+        fs::create_dir_all(&directory).expect("make the broker's folder");
+        let (port, controller) = free_ports();
+        let properties = directory.join("broker.properties");
+        fs::write(&properties, settings(port, controller, &directory)).expect("write settings");
+        let formatted = java("kafka.tools.StorageTool")
+            .args(["format", "-t", CLUSTER_ID, "-c"])
+            .arg(&properties)
+            .output()
+            .unwrap_or_else(|error| panic!("could not start java: {error}; {INSTALL}"));
+        assert!(formatted.status.success(), "could not format the log folder: {formatted:?}");
+        let mut broker = Self { keeper: None, directory, port };
+        broker.run();
+        broker
+    }
+
+    /// Starts it again after [`Self::stop`], with its data and on its port.
+    pub(crate) fn run(&mut self) {
+        assert!(self.keeper.is_none(), "the broker is running");
+        fs::write(self.directory.join("keep"), "").expect("mark the folder");
+        let broker = java("kafka.Kafka");
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(&self.directory).arg(broker.get_program());
+        keeper.args(broker.get_args()).arg(self.directory.join("broker.properties"));
+        let keeper = keeper.stdin(Stdio::piped()).spawn().expect("start the broker");
+        self.keeper = Some(keeper);
+        self.await_ready();
+        fs::remove_file(self.directory.join("keep")).expect("unmark the folder");
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has; its data stay for [`Self::run`].
+    pub(crate) fn stop(&mut self) {
+        fs::write(self.directory.join("keep"), "").expect("mark the folder");
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let Some(mut keeper) = self.keeper.take() else { return };
+        drop(keeper.stdin.take());
+        let give_up_at = Instant::now() + STOP_TIMEOUT;
+        while keeper.try_wait().expect("wait for the broker").is_none() {
+            assert!(Instant::now() < give_up_at, "the broker does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// `host:port`.
+    pub(crate) fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn await_ready(&mut self) {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.bootstrap())
+            .set("log_level", "0")
+            .set("reconnect.backoff.max.ms", "200")
+            .create()
+            .expect("make a client");
+        let give_up_at = Instant::now() + READY_TIMEOUT;
+        loop {
+            let answer = consumer.fetch_metadata(None, Duration::from_secs(1));
+            if answer.is_ok_and(|metadata| metadata.brokers().len() == 1) {
+                return;
+            }
+            let keeper = self.keeper.as_mut().expect("the broker was started");
+            let ended = keeper.try_wait().expect("look at the broker");
+            if ended.is_some() || Instant::now() > give_up_at {
+                let log = fs::read_to_string(self.directory.join("broker.log"));
+                panic!("the broker did not start: {}", log.unwrap_or_default());
+            }
+        }
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        if self.keeper.is_none() {
+            // Stopped before, with its data kept.
+            drop(fs::remove_dir_all(&self.directory));
+        }
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+fn free_ports() -> (u16, u16) {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("find a free port");
+    let (first, second) = (bind(), bind());
+    let port = |listener: &TcpListener| listener.local_addr().expect("own address").port();
+    (port(&first), port(&second))
+}
+
+/// A command for a class of the broker's jars.
+pub(crate) fn java(class: &str) -> Command {
+    let mut command = Command::new("java");
+    command.args(["-Xmx512m", "-Xms128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
+    command.arg(jars().join("*")).arg(class);
+    command
+}
+
+/// The folder of the jars, fetched with Maven when it is not there.
+fn jars() -> &'static Path {
+    static JARS: OnceLock<PathBuf> = OnceLock::new();
+    JARS.get_or_init(|| {
+        let jars = target().join("kafka-jars-4.3.1");
+        if jars.exists() {
+            return jars;
+        }
+        let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/pom.xml");
+        let fresh = target().join(format!("kafka-jars-{}", std::process::id()));
+        let fetched = Command::new("mvn")
+            .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .arg(format!("-DoutputDirectory={}", fresh.display()))
+            .arg("-f")
+            .arg(pom)
+            .output()
+            .unwrap_or_else(|error| panic!("could not start mvn: {error}; {INSTALL}"));
+        assert!(
+            fetched.status.success(),
+            "mvn could not fetch the broker's jars: {}",
+            String::from_utf8_lossy(&fetched.stdout)
+        );
+        // Another test process may have been faster; its jars are as good.
+        if fs::rename(&fresh, &jars).is_err() {
+            drop(fs::remove_dir_all(&fresh));
+        }
+        jars
+    })
+}
+
+fn settings(port: u16, controller: u16, directory: &Path) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         log.dirs={}\n\
+         offsets.topic.replication.factor=1\n\
+         offsets.topic.num.partitions=5\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         transaction.state.log.num.partitions=5\n\
+         share.coordinator.state.topic.replication.factor=1\n\
+         share.coordinator.state.topic.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         group.min.session.timeout.ms=1000\n\
+         auto.create.topics.enable=false\n\
+         transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
+         log.cleaner.backoff.ms=1000\n",
+        directory.join("log").display()
+    )
+}

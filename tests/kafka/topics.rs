@@ -1,0 +1,107 @@
+//! Topics: made, found missing, found unfit; clusters that do not answer.
+//!
+//! Next: `src/kafka/topics.rs`.
+
+use crate::broker::shared;
+use crate::fixture::{config, config_with_topics};
+use crate::records;
+use ebbflow::kafka::topics::{check_topics, create_topics};
+use ebbflow::kafka::{ConnectMode, KafkaBroker};
+use ebbflow::runtime::broker::BrokerError;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use std::time::{Duration, Instant};
+
+fn make(topics: &[NewTopic<'_>]) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", shared().bootstrap())
+        .create()
+        .expect("make an admin client");
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let results = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("runtime")
+        .block_on(admin.create_topics(topics, &options))
+        .expect("create");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[test]
+fn missing_topics_are_named_and_made() {
+    let config = config(&shared().bootstrap(), "made", 3);
+    let before = check_topics(&config).expect("check");
+    assert!(before.misses_any());
+    assert_eq!(before.problems.len(), 1);
+    assert!(before.problems[0].contains("\"made.relay\""), "{:?}", before.problems);
+    assert!(before.problems[0].contains("ebbflow topics --config FILE --create"));
+
+    let after = create_topics(&config).expect("create");
+    assert_eq!(after.problems, Vec::<String>::new());
+    assert_eq!(after.warnings, Vec::<String>::new());
+    assert_eq!(after.tasks(), Some(3));
+    let found = |name: &str| after.topics.iter().find(|topic| topic.name == name).expect("found");
+    assert_eq!(found("made.state").cleanup_policy.as_deref(), Some("compact"));
+    assert_eq!(found("made.control").partitions, Some(1));
+    assert_eq!(found("made.dead-letters").partitions, Some(3));
+    assert_eq!(found("made.segment-changes").retention_ms, Some(30 * 86_400_000));
+
+    assert_eq!(create_topics(&config).expect("again"), after);
+}
+
+#[test]
+fn unfit_topics_are_told_all_at_once() {
+    let config = config(&shared().bootstrap(), "unfit", 2);
+    make(&[
+        NewTopic::new("unfit.interactions", 2, TopicReplication::Fixed(1)),
+        NewTopic::new("unfit.purchases", 4, TopicReplication::Fixed(1))
+            .set("cleanup.policy", "compact"),
+        NewTopic::new("unfit.state", 2, TopicReplication::Fixed(1)),
+        NewTopic::new("unfit.dead-letters", 1, TopicReplication::Fixed(1)),
+        NewTopic::new("unfit.relay", 2, TopicReplication::Fixed(1)).set("retention.ms", "1000"),
+    ]);
+    let report = check_topics(&config).expect("check");
+    let told = report.problems.join("\n");
+    assert!(told.contains("\"unfit.control\""), "{told}");
+    assert!(told.contains("\"unfit.purchases\" has 4"), "{told}");
+    assert!(told.contains("topic \"unfit.purchases\" has cleanup.policy \"compact\""), "{told}");
+    assert!(told.contains("topic \"unfit.state\" has cleanup.policy \"delete\""), "{told}");
+    assert!(told.contains("topic \"unfit.dead-letters\" has 1 partitions"), "{told}");
+    assert_eq!(report.problems.len(), 5, "{told}");
+    let warned = report.warnings.join("\n");
+    assert!(warned.contains("topic \"unfit.relay\" keeps records for 1000 ms"), "{warned}");
+    assert_eq!(report.tasks(), None);
+}
+
+#[test]
+fn cluster_that_does_not_answer_is_retriable_and_says_what_to_check() {
+    let config = config("127.0.0.1:1", "unreachable", 1);
+    let started = Instant::now();
+    let error = KafkaBroker::connect(&config, 0, ConnectMode::Cluster).err().expect("an error");
+    let BrokerError::Retriable(text) = &error else { panic!("{error:?}") };
+    assert!(text.contains("127.0.0.1:1"), "{text}");
+    assert!(text.contains("hint: check kafka.bootstrap_servers"), "{text}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let error = check_topics(&config).expect_err("an error");
+    assert!(matches!(error, BrokerError::Retriable(_)), "{error:?}");
+}
+
+#[test]
+fn setting_that_librdkafka_refuses_is_fatal_and_named() {
+    let mut config = config(&shared().bootstrap(), "refused", 1);
+    config.kafka.properties.insert("no.such.key".to_owned(), "1".to_owned());
+    let error = check_topics(&config).expect_err("an error");
+    let BrokerError::Fatal(text) = &error else { panic!("{error:?}") };
+    assert!(text.contains("no.such.key"), "{text}");
+}
+
+#[test]
+fn aborted_and_open_records_are_not_read() {
+    // The reader of the tests themselves: what it says the other tests believe.
+    let config = config_with_topics(&shared().bootstrap(), "reader", 2);
+    let topic = config.topics.purchases;
+    records::produce(&shared().bootstrap(), &topic, 1, &[("a", "1"), ("b", "2")]);
+    let read = records::read_committed(&shared().bootstrap(), &topic);
+    assert_eq!(read.len(), 2);
+    assert!(read.iter().all(|record| record.partition == 1));
+}
