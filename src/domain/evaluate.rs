@@ -25,7 +25,7 @@ pub struct Context<'a> {
     pub lineage: u32,
     /// The task's clock.
     pub clock: Timestamp,
-    /// Wall time; `None` = the clock stands in for it, so that output depends on input alone.
+    /// Wall time; `None` = changes are seen when they occur, so that output depends on input alone.
     pub now: Option<Timestamp>,
     /// Move published values without a word: state before a baseline.
     pub silent: bool,
@@ -147,7 +147,7 @@ fn change(
         Dimension::Rfm => rules.rfm.map.name(),
         Dimension::Lifecycle => "lifecycle",
     };
-    let detected_at = context.now.unwrap_or_else(|| context.clock.max(after.at));
+    let detected_at = context.now.unwrap_or(after.at);
     let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
     let stale = detected_at.since(after.at) > rules.output.act_within_ms;
     let backfill = kind.is_backfill();
