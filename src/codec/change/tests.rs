@@ -5,6 +5,7 @@ use crate::codec::time;
 use crate::domain::change::{Cause, CauseKind, Direction, Group, Holdout, Origin, Rule};
 use crate::domain::rules::RulesIdentity;
 use apache_avro::types::Value;
+use proptest::prelude::*;
 
 fn at(text: &str) -> Timestamp {
     time::parse(text).unwrap()
@@ -233,4 +234,37 @@ fn headers_allow_filtering_without_decoding() {
             "actionable=true"
         ]
     );
+}
+
+proptest! {
+    #[test]
+    fn extreme_values_are_written_in_every_format(
+        integers in any::<[i64; 3]>(),
+        decimal in any::<f64>(),
+        text in "\\PC{0,30}|[\u{0}-\u{1f}\"\\\\]{0,30}",
+        entry in any::<u32>(),
+        compact in any::<bool>(),
+        pairs in prop::collection::vec(("[a-z]{0,3}", any::<bool>()), 0..5),
+    ) {
+        let mut change = example();
+        change.customer_id.clone_from(&text);
+        change.summary.clone_from(&text);
+        change.entry = entry;
+        change.rule.identity.revision = entry;
+        change.group.size = entry;
+        change.detected_at = Timestamp(integers[0]);
+        change.facts.net_minor = integers[1];
+        change.facts.average_gap_days = Some(decimal);
+        change.evidence[0].before = Number::Integer(integers[2]);
+        change.evidence[0].after = Number::Decimal(decimal);
+        change.consent = pairs;
+        let json: serde_json::Value =
+            serde_json::from_slice(&encoded(OutputFormat::Json, compact, &change)).unwrap();
+        prop_assert_eq!(json["customer_id"].as_str(), Some(text.as_str()));
+        let bytes = encoded(OutputFormat::AvroSingleObject, compact, &change);
+        let fields = avro(&bytes[10..]);
+        prop_assert_eq!(field(&fields, "detected_at"), &Value::TimestampMillis(integers[0]));
+        prop_assert_eq!(field(&fields, "customer_id"), &Value::String(text));
+        prop_assert_eq!(field(&fields, "entry"), &Value::Long(i64::from(entry)));
+    }
 }
