@@ -114,7 +114,8 @@ fn field<'v>(fields: &'v [(String, Value)], name: &str) -> &'v Value {
 #[test]
 fn json_has_the_fields_of_the_contract_in_their_order() {
     let expected = concat!(
-        r#"{"change_id":"9f2c","seq":7,"customer_id":"c-1","subject":"customer","dimension":"rfm","#,
+        r#"{"change_id":"9f2c","seq":7,"customer_id":"c-1","subject":"customer","#,
+        r#""dimension":"rfm","#,
         r#""previous":"need_attention","current":"at_risk","direction":"down","entry":1,"#,
         r#""occurred_at":"2026-09-02T09:30:00.001Z","detected_at":"2026-09-02T09:30:00.041Z","#,
         r#""cause":{"kind":"timer","event_id":null,"occurred_at":null,"topic":null,"#,
