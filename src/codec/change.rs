@@ -62,26 +62,50 @@ struct ChangeRecord<'a> {
     detected_at: Time,
     cause: CauseRecord<'a>,
     rule: RuleRecord<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<EvidenceList<'a>>,
+    #[serde(skip_serializing_if = "Detail::is_absent")]
+    evidence: Detail<EvidenceList<'a>>,
     scores: Option<ScoresRecord>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    facts: Option<FactsRecord>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dimensions: Option<Map<'a, String>>,
+    #[serde(skip_serializing_if = "Detail::is_absent")]
+    facts: Detail<FactsRecord>,
+    #[serde(skip_serializing_if = "Detail::is_absent")]
+    dimensions: Detail<Map<'a, String>>,
     dwell_ms: i64,
     next: Option<NextRecord<'a>>,
     group: GroupRecord<'a>,
     holdout: HoldoutRecord,
     owner_role: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consent: Option<Map<'a, bool>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Detail::is_absent")]
+    consent: Detail<Map<'a, bool>>,
+    #[serde(skip_serializing_if = "Detail::is_absent")]
+    summary: Detail<&'a str>,
     correction_of: Option<u64>,
     backfill: bool,
     actionable: bool,
     run_id: Option<&'a str>,
+}
+
+/// A field that compact records leave out.
+enum Detail<T> {
+    Present(T),
+    /// How Avro leaves out.
+    Null,
+    /// How JSON leaves out.
+    Absent,
+}
+
+impl<T> Detail<T> {
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+impl<T: Serialize> Serialize for Detail<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Present(value) => serializer.serialize_some(value),
+            Self::Null | Self::Absent => serializer.serialize_none(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -155,7 +179,7 @@ pub(super) struct HoldoutRecord {
 fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
     let time = |at: Timestamp| Time { at, as_text };
     let origin = change.cause.origin.as_ref();
-    let full = !compact;
+    let left_out = compact.then_some(as_text);
     ChangeRecord {
         change_id: &change.change_id,
         seq: change.seq,
@@ -182,10 +206,10 @@ fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
             hash: &change.rule.identity.hash,
             id: &change.rule.id,
         },
-        evidence: full.then_some(EvidenceList(&change.evidence)),
+        evidence: detail(EvidenceList(&change.evidence), left_out),
         scores: change.scores.map(scores_record),
-        facts: full.then(|| facts_record(&change.facts, as_text)),
-        dimensions: full.then_some(Map(&change.dimensions)),
+        facts: detail(facts_record(&change.facts, as_text), left_out),
+        dimensions: detail(Map(&change.dimensions), left_out),
         dwell_ms: change.dwell_ms,
         next: change.next.as_ref().map(|next| next_record(next, as_text)),
         group: GroupRecord {
@@ -195,12 +219,21 @@ fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
         },
         holdout: holdout_record(change.holdout),
         owner_role: change.owner_role.as_deref(),
-        consent: full.then_some(Map(&change.consent)),
-        summary: full.then_some(&*change.summary),
+        consent: detail(Map(&change.consent), left_out),
+        summary: detail(&*change.summary, left_out),
         correction_of: change.correction_of,
         backfill: change.backfill,
         actionable: change.actionable,
         run_id: change.run_id.as_deref(),
+    }
+}
+
+/// `left_out` is `None` in full records, else whether the record is JSON.
+fn detail<T>(value: T, left_out: Option<bool>) -> Detail<T> {
+    match left_out {
+        None => Detail::Present(value),
+        Some(false) => Detail::Null,
+        Some(true) => Detail::Absent,
     }
 }
 

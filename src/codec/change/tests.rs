@@ -5,6 +5,7 @@ use crate::codec::time;
 use crate::domain::change::{Cause, CauseKind, Direction, Group, Holdout, Origin, Rule};
 use crate::domain::rules::RulesIdentity;
 use apache_avro::types::Value;
+use proptest::prelude::*;
 
 fn at(text: &str) -> Timestamp {
     time::parse(text).unwrap()
@@ -113,7 +114,8 @@ fn field<'v>(fields: &'v [(String, Value)], name: &str) -> &'v Value {
 #[test]
 fn json_has_the_fields_of_the_contract_in_their_order() {
     let expected = concat!(
-        r#"{"change_id":"9f2c","seq":7,"customer_id":"c-1","subject":"customer","dimension":"rfm","#,
+        r#"{"change_id":"9f2c","seq":7,"customer_id":"c-1","subject":"customer","#,
+        r#""dimension":"rfm","#,
         r#""previous":"need_attention","current":"at_risk","direction":"down","entry":1,"#,
         r#""occurred_at":"2026-09-02T09:30:00.001Z","detected_at":"2026-09-02T09:30:00.041Z","#,
         r#""cause":{"kind":"timer","event_id":null,"occurred_at":null,"topic":null,"#,
@@ -233,4 +235,37 @@ fn headers_allow_filtering_without_decoding() {
             "actionable=true"
         ]
     );
+}
+
+proptest! {
+    #[test]
+    fn extreme_values_are_written_in_every_format(
+        integers in any::<[i64; 3]>(),
+        decimal in any::<f64>(),
+        text in "\\PC{0,30}|[\u{0}-\u{1f}\"\\\\]{0,30}",
+        entry in any::<u32>(),
+        compact in any::<bool>(),
+        pairs in prop::collection::vec(("[a-z]{0,3}", any::<bool>()), 0..5),
+    ) {
+        let mut change = example();
+        change.customer_id.clone_from(&text);
+        change.summary.clone_from(&text);
+        change.entry = entry;
+        change.rule.identity.revision = entry;
+        change.group.size = entry;
+        change.detected_at = Timestamp(integers[0]);
+        change.facts.net_minor = integers[1];
+        change.facts.average_gap_days = Some(decimal);
+        change.evidence[0].before = Number::Integer(integers[2]);
+        change.evidence[0].after = Number::Decimal(decimal);
+        change.consent = pairs;
+        let json: serde_json::Value =
+            serde_json::from_slice(&encoded(OutputFormat::Json, compact, &change)).unwrap();
+        prop_assert_eq!(json["customer_id"].as_str(), Some(text.as_str()));
+        let bytes = encoded(OutputFormat::AvroSingleObject, compact, &change);
+        let fields = avro(&bytes[10..]);
+        prop_assert_eq!(field(&fields, "detected_at"), &Value::TimestampMillis(integers[0]));
+        prop_assert_eq!(field(&fields, "customer_id"), &Value::String(text));
+        prop_assert_eq!(field(&fields, "entry"), &Value::Long(i64::from(entry)));
+    }
 }

@@ -287,7 +287,8 @@ fn a_string_of_a_megabyte_is_read_and_a_refusal_of_it_stays_short() {
     let long = "ä".repeat(1 << 19);
     let record = |name: &str| {
         format!(
-            r#"{{"event_id":"e","kind":"page_viewed","customer_id":"c","occurred_at":0,"{name}":"{long}"}}"#
+            r#"{{"event_id":"e","kind":"page_viewed","customer_id":"c",
+                "occurred_at":0,"{name}":"{long}"}}"#
         )
     };
     let fine = record("channel");
