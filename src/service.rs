@@ -84,11 +84,9 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     let server = runtime
         .block_on(Server::bind(&config.http, parts.sources(config, Arc::clone(&partitions))))
         .map_err(|error| ServiceError::Failed(error.into()))?;
-    tracing::info!(
-        metrics = ?server.metrics_address(),
-        admin = ?server.admin_address(),
-        "listening"
-    );
+    if let (Ok(metrics), Ok(admin)) = (server.metrics_address(), server.admin_address()) {
+        tracing::info!(%metrics, %admin, "listening");
+    }
     let serving = runtime.spawn(server.run(stopped));
     let Some(count) = wait_for_topics(config, &stop)? else { return Ok(()) };
     // Set once; a second value cannot come.

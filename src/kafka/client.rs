@@ -22,7 +22,7 @@ pub enum ConnectMode {
 }
 
 /// Where a user may differ from librdkafka's defaults without harm.
-const DEFAULTS: [(&str, &str); 5] = [
+const CONSUMER_DEFAULTS: [(&str, &str); 4] = [
     // Bounds what an idle tail costs after a seek; librdkafka's own is 500.
     ("fetch.wait.max.ms", "50"),
     // A full local queue is looked at again after this; librdkafka's own 1000 stalls a fast reader.
@@ -30,8 +30,6 @@ const DEFAULTS: [(&str, &str); 5] = [
     // Fetched ahead by partition: enough for a batch, not the 64 MiB of librdkafka.
     ("queued.min.messages", "10000"),
     ("queued.max.messages.kbytes", "16384"),
-    // After a broker's restart, be back within a second, not ten.
-    ("reconnect.backoff.max.ms", "1000"),
 ];
 
 /// Topic names by what they are to the worker.
@@ -99,9 +97,8 @@ impl Clients {
         let member = format!("{}-{}-{worker:03}", config.application_id, config.instance_id);
         let mut common = ClientConfig::new();
         common.set_log_level(RDKafkaLogLevel::Warning);
-        for (key, value) in DEFAULTS {
-            common.set(key, value);
-        }
+        // After a broker's restart, be back within a second, not ten.
+        common.set("reconnect.backoff.max.ms", "1000");
         for (key, value) in &config.kafka.properties {
             common.set(key, value);
         }
@@ -123,6 +120,11 @@ impl Clients {
 
     fn consumer(&self, isolation: &str) -> ClientConfig {
         let mut config = self.common.clone();
+        for (key, value) in CONSUMER_DEFAULTS {
+            if config.get(key).is_none() {
+                config.set(key, value);
+            }
+        }
         // Producer keys among the user's would only be warned about.
         config
             .set("log.connection.close", "false")

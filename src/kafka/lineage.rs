@@ -11,6 +11,7 @@ use crate::kafka::diagnostics::PlainContext;
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer};
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{BrokerError, Output};
+use crate::runtime::clock::monotonic_ms;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const BATCH: usize = 1000;
+/// How long after the session members are waited for, in ms.
+const GRACE_MS: i64 = 3000;
 
 /// Raises the lineage by one and returns it.
 ///
@@ -25,7 +28,17 @@ const BATCH: usize = 1000;
 /// When an instance is still running, or the cluster does not answer.
 pub fn write_lineage(config: &Config) -> Result<u32, BrokerError> {
     let clients = Clients::new(config, 0, ConnectMode::Cluster);
-    refuse_living_members(config, &clients)?;
+    // A static member that was stopped stays until its session is over.
+    let give_up_ms = monotonic_ms()
+        + i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX)
+        + GRACE_MS;
+    while let Err(error) = refuse_living_members(config, &clients) {
+        if monotonic_ms() > give_up_ms {
+            return Err(error);
+        }
+        tracing::info!("waiting until the consumer group has no members");
+        std::thread::park_timeout(Duration::from_secs(1));
+    }
     let topic = clients.names.output(Output::Control);
     let observer = Observer::new(&clients)?;
     observer.reach(CONNECT_TIMEOUT)?;
@@ -72,7 +85,7 @@ fn refuse_living_members(config: &Config, clients: &Clients) -> Result<(), Broke
     }
     Err(BrokerError::Fatal(format!(
         "a new lineage cannot begin while the consumer group \"{}\" has members: {}; hint: stop \
-         all instances and wait for kafka.session_timeout",
+         all instances",
         config.application_id,
         members.join(", ")
     )))
