@@ -232,7 +232,15 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             }
             Restored::Blocked(reason) => {
                 tracing::error!(partition, reason, "this task is not run here");
-                slot.state = SlotState::Blocked(reason);
+                slot.state = SlotState::Blocked(reason.clone());
+                let all =
+                    self.slots.values().all(|slot| matches!(slot.state, SlotState::Blocked(_)));
+                if all && !self.ran {
+                    return Err(Trip::End(WorkerError::Refused(format!(
+                        "partition {partition}: {reason}; none of the tasks can be run here; \
+                         hint: start with the newer rules"
+                    ))));
+                }
             }
         }
         self.next_report_ms = 0;
@@ -259,6 +267,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         slot.clear_queues();
         slot.state = SlotState::Running;
+        self.ran = true;
         self.shared.stores.insert(partition, slot.task.store().committed().clone());
         self.next_report_ms = 0;
         Ok(())

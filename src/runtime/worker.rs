@@ -62,6 +62,8 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) reporter: WorkerReporter,
     pub(super) lineage: Option<u32>,
     pub(super) assigned: bool,
+    /// A task has run here: what comes later does not forbid the start any more.
+    pub(super) ran: bool,
     /// Steady wall time of this round.
     pub(super) now: Timestamp,
     /// Monotonic ms of this round.
@@ -98,6 +100,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             shared,
             lineage: None,
             assigned: false,
+            ran: false,
             now: Timestamp::MIN,
             now_ms,
             next_report_ms: 0,
