@@ -346,7 +346,7 @@ pub(crate) fn worker_settings(
         until_end: options.until_end,
         baseline: options.baseline,
         forgetful: false,
-        commit_patience: config.kafka.transaction_timeout * 6,
+        commit_patience: config.kafka.max_poll_interval / 2,
     }
 }
 
