@@ -15,3 +15,5 @@ mod workload;
 mod order;
 #[path = "model/published.rs"]
 mod published;
+#[path = "model/tables.rs"]
+mod tables;
