@@ -120,7 +120,7 @@ pub enum Booked {
     Changed,
     /// The record changed nothing.
     Duplicate,
-    /// The book is another now, but does not know the record's id: remember it.
+    /// The book is another now, but may not know the record's id for long: remember it.
     ChangedUnknown,
 }
 
@@ -327,7 +327,11 @@ impl OrderBook {
             {
                 tally.clipped += 1;
             }
-            return booked(folded, tally);
+            // Once its order falls out, the book no longer knows which records it is made of.
+            return match booked(folded, tally) {
+                Booked::Duplicate => Booked::Duplicate,
+                Booked::Changed | Booked::ChangedUnknown => Booked::ChangedUnknown,
+            };
         }
         let rare = self.rare.get_or_insert_default();
         if let Some(evicted) = rare.evicted.iter_mut().find(|evicted| evicted.id == order) {
@@ -355,7 +359,7 @@ impl OrderBook {
             rare.parked.remove(0);
             tally.unmatched += 1;
         }
-        Booked::Changed
+        Booked::ChangedUnknown
     }
 
     fn evicted(&self) -> &[EvictedOrder] {
