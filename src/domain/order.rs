@@ -102,11 +102,8 @@ impl Order {
                 other_minor = other_minor.saturating_add(to_base(part));
             }
         }
-        let own_minor = if amount_minor < 0 {
-            -1
-        } else {
-            to_base(Money { amount_minor, currency })
-        };
+        let own_minor =
+            if amount_minor < 0 { -1 } else { to_base(Money { amount_minor, currency }) };
         own_minor.saturating_sub(other_minor)
     }
 

@@ -257,7 +257,7 @@ impl OrderBook {
             }
             let mut order = self.orders.remove(place);
             (order.base, order.amount, order.priced_by) = (base, amount, priced_by);
-            self.insert(order);
+            self.insert(order, rates, tally);
             return Folded::Changed;
         }
         if self.evicted().iter().any(|evicted| evicted.id == id) {
@@ -272,14 +272,12 @@ impl OrderBook {
         if order.is_over_refunded(rates) {
             tally.clipped += 1;
         }
-        self.insert(order);
-        if self.orders.len() > MAX_ORDERS {
-            self.evict(rates, tally);
-        }
+        self.insert(order, rates, tally);
         Folded::Changed
     }
 
-    fn insert(&mut self, order: Order) {
+    /// Puts an order in its place; evicted orders never lie behind exact ones.
+    fn insert(&mut self, order: Order, rates: &ExchangeRates, tally: &mut BookTally) {
         let place = self
             .orders
             .partition_point(|present| (present.base.at, present.id) < (order.base.at, order.id));
@@ -287,6 +285,10 @@ impl OrderBook {
             self.orders.reserve_exact(1);
         }
         self.orders.insert(place, order);
+        let evicted_until = self.evicted().last().map(|evicted| evicted.day);
+        if self.orders.len() > MAX_ORDERS || Some(self.orders[0].base.at.day()) < evicted_until {
+            self.evict(rates, tally);
+        }
     }
 
     fn evict(&mut self, rates: &ExchangeRates, tally: &mut BookTally) {

@@ -114,7 +114,12 @@ pub(crate) fn day(days: i64) -> Timestamp {
     Timestamp(T0 + days * DAY_MS)
 }
 
-pub(crate) fn event(id: &str, customer: &str, at: Timestamp, body: Body<'static>) -> Event<'static> {
+pub(crate) fn event(
+    id: &str,
+    customer: &str,
+    at: Timestamp,
+    body: Body<'static>,
+) -> Event<'static> {
     Event {
         event_id: id.to_owned().into(),
         customer_id: Some(customer.to_owned().into()),

@@ -50,9 +50,8 @@ pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String;
         expected_gap_days: written.expected_gap_days,
         scores: raw.scores.map(|s| (s.r, s.f, s.m, s.frequency, s.monetary_minor)),
     };
-    let values = Dimension::ALL.map(|dimension| {
-        dimension.value_name(raw.values[dimension.index()], rules).to_owned()
-    });
+    let values = Dimension::ALL
+        .map(|dimension| dimension.value_name(raw.values[dimension.index()], rules).to_owned());
     (values, facts)
 }
 

@@ -22,8 +22,7 @@ fn predicted(events: &[Event<'static>], rules: &Rules, end: i64) -> BTreeMap<Str
             customer.advance(rules, clock);
         }
         let id = event.customer_id.as_ref().expect("a customer").to_string();
-        let customer =
-            customers.entry(id).or_insert_with(|| Observed::new(event.occurred_at.0));
+        let customer = customers.entry(id).or_insert_with(|| Observed::new(event.occurred_at.0));
         customer.observe(event, rules, clock);
         customer.advance(rules, clock);
     }
@@ -52,7 +51,8 @@ fn seen(change: &Change) -> Predicted {
 /// Whether an evidence entry is true after the change.
 fn holds(name: &str, op: &str, after: Number, threshold: Number) -> bool {
     let number = |number| match number {
-        Number::Integer(value) => {
+        Number::Integer(value) =>
+        {
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             Some(value as f64)
         }
@@ -122,8 +122,8 @@ fn check_published(
         let own: Vec<Predicted> =
             changes.iter().filter(|change| change.customer_id == *id).map(seen).collect();
         prop_assert_eq!(&own, &observed.changes, "customer {}", id);
-        let customer = ebbflow::domain::pack::unpack(&states[id], &rules.rates)
-            .expect("a packed customer");
+        let customer =
+            ebbflow::domain::pack::unpack(&states[id], &rules.rates).expect("a packed customer");
         prop_assert_eq!(customer.seq, own.len() as u64);
         let naive = observed.reference().raw(rules, end);
         prop_assert_eq!(computed(&customer, rules, end), naive);

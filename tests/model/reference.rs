@@ -271,8 +271,7 @@ impl Reference {
             net_minor: counting.iter().map(|(_, net)| net).sum(),
             first_order_at: counting.first().map(|(at, _)| *at),
             last_order_at: counting.last().map(|(at, _)| *at),
-            average_gap_days: (gaps > 0)
-                .then(|| (days[gaps] - days[0]) as f64 / gaps as f64),
+            average_gap_days: (gaps > 0).then(|| (days[gaps] - days[0]) as f64 / gaps as f64),
             expected_gap_days: any.then(|| gap_days as f64 / gap_parts as f64),
             scores,
         };
@@ -280,11 +279,7 @@ impl Reference {
         ([rfm, stage.to_owned()], facts)
     }
 
-    fn scores(
-        counting: &[(i64, i64)],
-        rules: &Rules,
-        at: i64,
-    ) -> Option<(u8, u8, u8, u64, i64)> {
+    fn scores(counting: &[(i64, i64)], rules: &Rules, at: i64) -> Option<(u8, u8, u8, u64, i64)> {
         let (last, _) = counting.last()?;
         let inside: Vec<i64> = counting
             .iter()
@@ -388,8 +383,8 @@ impl Reference {
         {
             return false;
         }
-        let promoter = latest_nps
-            .is_some_and(|((seen, _), score)| score >= 9 && at - seen <= 180 * DAY_MS);
+        let promoter =
+            latest_nps.is_some_and(|((seen, _), score)| score >= 9 && at - seen <= 180 * DAY_MS);
         referred || promoter || (praised && counting >= 2)
     }
 

@@ -113,12 +113,8 @@ fn expected_gaps_are_shrunk_towards_ninety_days() {
 #[test]
 fn a_running_subscription_gives_its_term_as_gap() {
     let begin = || started(term("s", None, Some(eur(500)), Some(30)));
-    let end = || {
-        Body::Purchase(Purchase::SubscriptionEnded { subscription_id: "s".into() })
-    };
-    let cancel = || {
-        Body::Purchase(Purchase::SubscriptionCancelled { subscription_id: "s".into() })
-    };
+    let end = || Body::Purchase(Purchase::SubscriptionEnded { subscription_id: "s".into() });
+    let cancel = || Body::Purchase(Purchase::SubscriptionCancelled { subscription_id: "s".into() });
     let renew = || renewed(term("s", None, None, None));
     let cases: [(Vec<(i64, Body<'static>)>, i64, f64, u64); 7] = [
         (vec![(0, begin())], 33 * DAY_MS, 30.0, 1),
@@ -209,9 +205,8 @@ fn stages_follow_the_table() {
     let order = |n: i64| (n, ordered(&format!("o{n}"), eur(100)));
     let view = |days| (days, visited(VisitKind::ProductViewed));
     let shared = || Body::Interaction(Interaction::Shared { score: None, sku: None });
-    let accepted = || {
-        Body::Interaction(Interaction::ReferralAccepted { referred_customer_id: None })
-    };
+    let accepted =
+        || Body::Interaction(Interaction::ReferralAccepted { referred_customer_id: None });
     let cases: Vec<(Vec<(i64, Body<'static>)>, i64, &str)> = vec![
         (vec![view(0)], 0, "awareness"),
         (vec![view(0), view(0)], 0, "awareness"),
@@ -325,8 +320,7 @@ fn a_parked_record_is_given_up_after_180_days_of_clock() {
     for (days, off, net) in [(180, 0, 70), (180, 1, 100)] {
         let rules = Arc::new(rules());
         let mut task = task(&rules);
-        let list =
-            vec![(0, refunded("o", "r", Some(eur(30)))), (days, ordered("o", eur(100)))];
+        let list = vec![(0, refunded("o", "r", Some(eur(30)))), (days, ordered("o", eur(100)))];
         let mut events = events(list);
         events[1].occurred_at = events[1].occurred_at.plus_ms(off);
         for (offset, event) in (0..).zip(&events) {
@@ -345,8 +339,7 @@ fn a_record_parked_before_the_clock_has_a_time_waits_all_the_same() {
     let list = vec![(0, refunded("o", "r", Some(eur(30)))), (1, ordered("o", eur(100)))];
     for (offset, event) in (0..).zip(&events(list)) {
         let at = event.occurred_at;
-        let record =
-            ebbflow::task::EventRecord { input: 1, topic: "purchases", offset, event, at };
+        let record = ebbflow::task::EventRecord { input: 1, topic: "purchases", offset, event, at };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let change = taken(&mut task).pop().expect("a change");

@@ -23,8 +23,7 @@ fn money() -> impl Strategy<Value = Money> {
         1 => Just(5_001),
     ];
     let code = prop_oneof![8 => Just("EUR"), 3 => Just("USD"), 1 => Just("JPY")];
-    (amount, code)
-        .prop_map(|(amount_minor, code)| Money { amount_minor, currency: currency(code) })
+    (amount, code).prop_map(|(amount_minor, code)| Money { amount_minor, currency: currency(code) })
 }
 
 fn order_id() -> impl Strategy<Value = String> {
