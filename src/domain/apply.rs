@@ -66,7 +66,9 @@ pub fn apply(
         Body::Purchase(purchase) => {
             let rates = &context.rules.rates;
             let book = &mut customer.book;
-            match book.apply(purchase, stamp, context.clock, rates, &mut tally.book) {
+            // The clock may not have come as far as the event.
+            let clock = context.clock.max(evaluated_at);
+            match book.apply(purchase, stamp, clock, rates, &mut tally.book) {
                 Booked::Duplicate => return false,
                 Booked::Changed => {}
                 Booked::ChangedUnknown => customer.remember_event(id_hash),

@@ -87,6 +87,12 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
         before: days_since(sign_at, before.at),
         after: days_since(sign_at, after.at),
     };
+    let silence = |op| {
+        let gap = expected_gap(&after.facts, &customer.book, &rules.gap, after.at);
+        let last_at = after.facts.last_activity_at.unwrap_or(Timestamp::MIN);
+        let limit_ms = gap.passed_at(last_at, limits.live_gaps).since(last_at) - 1;
+        age("days_since_order", last_at, limit_ms, op)
+    };
     match after.decider {
         Decider::Referral => signals
             .map(|signals| {
@@ -114,7 +120,9 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
             let needed = i64::try_from(limits.retention_orders).unwrap_or(i64::MAX);
             vec![orders(">=", needed, before, after)]
         }
-        Decider::LastOrder => vec![orders(">=", 1, before, after)],
+        Decider::LastOrder if after.facts.orders > 0 => vec![orders(">=", 1, before, after)],
+        // Free and refunded orders do not count, but are no silence either.
+        Decider::LastOrder => vec![silence("<=")],
         Decider::Subscription => vec![Evidence {
             name: "running_subscriptions",
             op: ">=",
@@ -127,12 +135,7 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
             .map(|sign_at| age("days_since_consideration", sign_at, limits.consideration_ms, "<="))
             .into_iter()
             .collect(),
-        Decider::Silence => {
-            let gap = expected_gap(&after.facts, &customer.book, &rules.gap, after.at);
-            let last_at = after.facts.last_activity_at.unwrap_or(Timestamp::MIN);
-            let limit_ms = gap.passed_at(last_at, limits.live_gaps).since(last_at) - 1;
-            vec![age("days_since_order", last_at, limit_ms, ">")]
-        }
+        Decider::Silence => vec![silence(">")],
         Decider::Nothing => signals
             .map(|signals| signals.consideration_at())
             .filter(|sign_at| *sign_at != Timestamp::MIN)

@@ -83,11 +83,28 @@ impl Order {
         if self.cancelled {
             return 0;
         }
-        let gross = rates.to_base_minor(self.gross(), self.base.at);
-        match &self.changes {
-            None => gross,
-            Some(changes) => (gross - changes.refunded_minor(gross, self.base.at, rates)).max(0),
+        self.rest_minor(rates).max(0)
+    }
+
+    /// The amount less all refunds in minor units of the base currency, below 0 when they take
+    /// more than there is. Refunds in the order's own currency are taken off before anything is
+    /// rounded, so that an order refunded in parts leaves nothing.
+    fn rest_minor(&self, rates: &ExchangeRates) -> i64 {
+        let Money { mut amount_minor, currency } = self.gross();
+        let to_base = |amount| rates.to_base_minor(amount, self.base.at);
+        let Some(changes) = &self.changes else { return to_base(self.gross()) };
+        let mut other_minor = changes.further_refunds_minor;
+        for refund in &changes.refunds {
+            let part = refund.amount.unwrap_or_else(|| self.gross());
+            if part.currency == currency {
+                amount_minor = amount_minor.saturating_sub(part.amount_minor);
+            } else {
+                other_minor = other_minor.saturating_add(to_base(part));
+            }
         }
+        let own_minor =
+            if amount_minor < 0 { -1 } else { to_base(Money { amount_minor, currency }) };
+        own_minor.saturating_sub(other_minor)
     }
 
     /// Takes an update in: the greatest one sets the amount.
@@ -129,10 +146,7 @@ impl Order {
     /// Whether refunds take more than there is.
     #[must_use]
     pub fn is_over_refunded(&self, rates: &ExchangeRates) -> bool {
-        let gross = rates.to_base_minor(self.gross(), self.base.at);
-        self.changes.as_ref().is_some_and(|changes| {
-            !self.cancelled && changes.refunded_minor(gross, self.base.at, rates) > gross
-        })
+        !self.cancelled && self.rest_minor(rates) < 0
     }
 
     /// Whether one of the records folded in has this event key.
@@ -143,14 +157,5 @@ impl Order {
                 changes.update.is_some_and(|(stamp, _)| stamp.key == key)
                     || changes.refunds.iter().any(|refund| refund.stamp.key == key)
             })
-    }
-}
-
-impl OrderChanges {
-    fn refunded_minor(&self, gross: i64, at: Timestamp, rates: &ExchangeRates) -> i64 {
-        self.refunds
-            .iter()
-            .map(|refund| refund.amount.map_or(gross, |amount| rates.to_base_minor(amount, at)))
-            .fold(self.further_refunds_minor, i64::saturating_add)
     }
 }

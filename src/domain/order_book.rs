@@ -120,7 +120,7 @@ pub enum Booked {
     Changed,
     /// The record changed nothing.
     Duplicate,
-    /// The book is another now, but does not know the record's id: remember it.
+    /// The book is another now, but may not know the record's id for long: remember it.
     ChangedUnknown,
 }
 
@@ -136,7 +136,8 @@ impl OrderBook {
     ) -> Booked {
         match purchase {
             Purchase::OrderCompleted { order_id, amount, .. } => {
-                self.open(hash64(order_id), stamp, *amount, None, rates, tally)
+                let folded = self.open(hash64(order_id), stamp, *amount, None, rates, tally);
+                booked(folded, tally)
             }
             Purchase::OrderUpdated { order_id, amount } => self.amend(
                 hash64(order_id),
@@ -221,9 +222,11 @@ impl OrderBook {
     ) -> Booked {
         let id = hash64(&term.subscription_id);
         let subscription = self.subscription(id, tally);
-        subscription.begin_term(stamp);
-        if term.amount.is_some() || term.plan.is_some() || term.term_days.is_some() {
-            subscription.set_price(price(term, stamp));
+        let mut folded = subscription.begin_term(stamp);
+        if (term.amount.is_some() || term.plan.is_some() || term.term_days.is_some())
+            && subscription.set_price(price(term, stamp)) == Folded::Changed
+        {
+            folded = Folded::Changed;
         }
         let unpriced = Money { amount_minor: 0, currency: rates.base() };
         let amount = term.amount.or_else(|| subscription.amount_at(stamp)).unwrap_or(unpriced);
@@ -232,9 +235,11 @@ impl OrderBook {
             |order_id| hash64(order_id),
         );
         let priced_by = term.amount.is_none().then_some(id);
-        let booked = self.open(order, stamp, amount, priced_by, rates, tally);
+        let opened = self.open(order, stamp, amount, priced_by, rates, tally);
         self.reprice(id);
-        booked
+        // The term stands even where another record of the same order is its base.
+        let lost = opened == Folded::Lost && folded == Folded::Lost;
+        booked(if lost { Folded::Lost } else { Folded::Changed }, tally)
     }
 
     fn open(
@@ -245,18 +250,18 @@ impl OrderBook {
         priced_by: Option<u64>,
         rates: &ExchangeRates,
         tally: &mut BookTally,
-    ) -> Booked {
+    ) -> Folded {
         if let Some(place) = self.orders.iter().position(|order| order.id == id) {
             if self.orders[place].base <= base {
-                return booked(Folded::Lost, tally);
+                return Folded::Lost;
             }
             let mut order = self.orders.remove(place);
             (order.base, order.amount, order.priced_by) = (base, amount, priced_by);
-            self.insert(order);
-            return Booked::Changed;
+            self.insert(order, rates, tally);
+            return Folded::Changed;
         }
         if self.evicted().iter().any(|evicted| evicted.id == id) {
-            return booked(Folded::Lost, tally);
+            return Folded::Lost;
         }
         let mut order = Order { id, base, amount, priced_by, cancelled: false, changes: None };
         if let Some(rare) = &mut self.rare {
@@ -267,14 +272,12 @@ impl OrderBook {
         if order.is_over_refunded(rates) {
             tally.clipped += 1;
         }
-        self.insert(order);
-        if self.orders.len() > MAX_ORDERS {
-            self.evict(rates, tally);
-        }
-        Booked::Changed
+        self.insert(order, rates, tally);
+        Folded::Changed
     }
 
-    fn insert(&mut self, order: Order) {
+    /// Puts an order in its place; evicted orders never lie behind exact ones.
+    fn insert(&mut self, order: Order, rates: &ExchangeRates, tally: &mut BookTally) {
         let place = self
             .orders
             .partition_point(|present| (present.base.at, present.id) < (order.base.at, order.id));
@@ -282,6 +285,10 @@ impl OrderBook {
             self.orders.reserve_exact(1);
         }
         self.orders.insert(place, order);
+        let evicted_until = self.evicted().last().map(|evicted| evicted.day);
+        if self.orders.len() > MAX_ORDERS || Some(self.orders[0].base.at.day()) < evicted_until {
+            self.evict(rates, tally);
+        }
     }
 
     fn evict(&mut self, rates: &ExchangeRates, tally: &mut BookTally) {
@@ -322,7 +329,11 @@ impl OrderBook {
             {
                 tally.clipped += 1;
             }
-            return booked(folded, tally);
+            // Once its order falls out, the book no longer knows which records it is made of.
+            return match booked(folded, tally) {
+                Booked::Duplicate => Booked::Duplicate,
+                Booked::Changed | Booked::ChangedUnknown => Booked::ChangedUnknown,
+            };
         }
         let rare = self.rare.get_or_insert_default();
         if let Some(evicted) = rare.evicted.iter_mut().find(|evicted| evicted.id == order) {
@@ -350,7 +361,7 @@ impl OrderBook {
             rare.parked.remove(0);
             tally.unmatched += 1;
         }
-        Booked::Changed
+        Booked::ChangedUnknown
     }
 
     fn evicted(&self) -> &[EvictedOrder] {

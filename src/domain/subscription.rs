@@ -60,8 +60,12 @@ impl Subscription {
     }
 
     /// Takes in a start or renewal.
-    pub fn begin_term(&mut self, stamp: Stamp) {
-        self.latest_term = self.latest_term.max(Some(stamp));
+    pub fn begin_term(&mut self, stamp: Stamp) -> Folded {
+        if self.latest_term >= Some(stamp) {
+            return Folded::Lost;
+        }
+        self.latest_term = Some(stamp);
+        Folded::Changed
     }
 
     /// Price of a term that began with `stamp`: the latest one set until then, else the first.

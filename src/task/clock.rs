@@ -101,7 +101,8 @@ pub fn allowed_clock(
     wall: Option<Timestamp>,
 ) -> Timestamp {
     let times = inputs.iter().zip(heads).filter_map(|(input, head)| match (head, wall) {
-        (Head::Event(at), _) => Some(input.highest.max(*at)),
+        (Head::Event(at), None) => Some(input.highest.max(*at)),
+        (Head::Event(at), Some(_)) => Some(input.highest.max(*at).max(input.passed)),
         (Head::AtEnd, None) => None,
         (Head::AtEnd | Head::Awaited, Some(_)) => Some(input.highest.max(input.passed)),
         (Head::Awaited, None) => Some(input.highest),
@@ -128,6 +129,14 @@ mod tests {
         let heads = [Head::AtEnd; 3];
         assert_eq!(allowed_clock(&inputs, &heads, Some(Timestamp(100))), Timestamp(50));
         assert_eq!(allowed_clock(&inputs, &heads, Some(Timestamp(45))), Timestamp(45));
+    }
+
+    #[test]
+    fn a_busy_input_with_late_events_does_not_hold_the_clock() {
+        let inputs = [input(10, 90), input(50, 70), input(i64::MIN, 95)];
+        let heads = [Head::AtEnd, Head::Event(Timestamp(20)), Head::AtEnd];
+        assert_eq!(allowed_clock(&inputs, &heads, Some(Timestamp(100))), Timestamp(70));
+        assert_eq!(allowed_clock(&inputs, &heads, None), Timestamp(50));
     }
 
     #[test]

@@ -1,0 +1,19 @@
+//! Properties of the customer model and the task, against a naive reference.
+//!
+//! `PROPTEST_CASES` raises the number of cases. Next: `model/reference.rs`.
+
+#[path = "model/fixture.rs"]
+mod fixture;
+#[path = "model/predict.rs"]
+mod predict;
+#[path = "model/reference.rs"]
+mod reference;
+#[path = "model/workload.rs"]
+mod workload;
+
+#[path = "model/order.rs"]
+mod order;
+#[path = "model/published.rs"]
+mod published;
+#[path = "model/tables.rs"]
+mod tables;

@@ -1,0 +1,237 @@
+//! Rules and events with defaults, shared by the model tests.
+//!
+//! Decides nothing. Next: `reference.rs`, the naive model.
+
+use ebbflow::domain::change::Change;
+use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
+use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
+use ebbflow::domain::rfm_map::{MapValue, RfmMap};
+use ebbflow::domain::rules::{
+    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
+};
+use ebbflow::domain::time::{DAY_MS, Day, Timestamp};
+use ebbflow::task::progress::Phase;
+use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::FileFailurePersistence;
+use std::sync::Arc;
+
+/// Noon of 2024-01-01.
+pub(crate) const T0: i64 = 19_723 * DAY_MS + DAY_MS / 2;
+
+pub(crate) const RF_10: [(&str, i32, &[&str]); 10] = [
+    ("champions", 10, &["5[45]"]),
+    ("loyal", 9, &["[34][45]"]),
+    ("potential_loyalist", 8, &["[45][23]"]),
+    ("new_customer", 7, &["51"]),
+    ("promising", 6, &["41"]),
+    ("need_attention", 5, &["33"]),
+    ("about_to_sleep", 4, &["3[12]"]),
+    ("cannot_lose", 3, &["[12]5"]),
+    ("at_risk", 2, &["[12][34]"]),
+    ("hibernating", 1, &["[12][12]"]),
+];
+
+pub(crate) const KLAVIYO_6: [(&str, i32, &[&str]); 6] = [
+    ("champions", 6, &["333", "332", "323"]),
+    ("loyal", 5, &["321", "322", "331", "232", "233"]),
+    ("recent", 4, &["312", "313", "311", "222", "223"]),
+    ("needs_attention", 3, &["213", "221", "123", "132", "133"]),
+    ("at_risk", 2, &["231", "212", "122", "131", "211"]),
+    ("inactive", 1, &["111", "112", "113", "121"]),
+];
+
+pub(crate) fn map(name: &str, levels: u8, values: &[(&str, i32, &[&str])]) -> RfmMap {
+    let values = values
+        .iter()
+        .map(|(name, rank, cells)| MapValue {
+            name: (*name).to_owned(),
+            rank: *rank,
+            cells: cells.iter().map(|cell| (*cell).to_owned()).collect(),
+        })
+        .collect();
+    RfmMap::new(name, levels, values).expect("a total map")
+}
+
+/// The defaults of the contract.
+pub(crate) fn rules() -> Rules {
+    let rate = |from, nano_base| DatedRate { from: Day(from), nano_base };
+    Rules {
+        identity: RulesIdentity { set: "default".to_owned(), revision: 1, hash: "0".repeat(16) },
+        rates: ExchangeRates::new(
+            currency("EUR"),
+            vec![
+                (currency("USD"), vec![rate(0, 911_000_000), rate(19_753, 1_090_000_001)]),
+                (currency("JPY"), vec![rate(19_700, 6_123_000)]),
+            ],
+        ),
+        rfm: RfmRules {
+            map: map("rf-10", 5, &RF_10),
+            window_ms: Some(730 * DAY_MS),
+            monetary: Monetary::Sum,
+            recency_days: vec![30, 90, 180, 365],
+            frequency: vec![1, 2, 4, 8],
+            monetary_minor: vec![5_000, 15_000, 40_000, 100_000],
+        },
+        gap: GapRules { prior_days: 90, prior_weight: 2, subscription_grace_ms: 3 * DAY_MS },
+        lifecycle: LifecycleRules {
+            live_gaps: 2,
+            retention_orders: 2,
+            consideration_ms: 30 * DAY_MS,
+            referral_ms: 365 * DAY_MS,
+            promoter_ms: 180 * DAY_MS,
+            review_ms: 90 * DAY_MS,
+            review_orders: 2,
+        },
+        roles: ["m", "m", "s", "s", "a", "w"].map(ToOwned::to_owned),
+        output: OutputRules { act_within_ms: DAY_MS, rfm: true, lifecycle: true },
+    }
+}
+
+/// Three levels in which M decides, its average, and a window short enough to matter.
+pub(crate) fn klaviyo_rules() -> Rules {
+    let mut rules = rules();
+    rules.rfm = RfmRules {
+        map: map("klaviyo-6", 3, &KLAVIYO_6),
+        window_ms: Some(60 * DAY_MS),
+        monetary: Monetary::Average,
+        recency_days: vec![20, 20],
+        frequency: vec![1, 2],
+        monetary_minor: vec![1_000, 3_000],
+    };
+    rules
+}
+
+pub(crate) fn currency(code: &str) -> Currency {
+    Currency::parse(code).expect("a code")
+}
+
+pub(crate) fn eur(amount_minor: i64) -> Money {
+    Money { amount_minor, currency: currency("EUR") }
+}
+
+pub(crate) fn day(days: i64) -> Timestamp {
+    Timestamp(T0 + days * DAY_MS)
+}
+
+pub(crate) fn event(
+    id: &str,
+    customer: &str,
+    at: Timestamp,
+    body: Body<'static>,
+) -> Event<'static> {
+    Event {
+        event_id: id.to_owned().into(),
+        customer_id: Some(customer.to_owned().into()),
+        anonymous_id: None,
+        account_id: None,
+        occurred_at: at,
+        source: None,
+        body,
+    }
+}
+
+pub(crate) fn ordered(order: &str, amount: Money) -> Body<'static> {
+    Body::Purchase(Purchase::OrderCompleted {
+        order_id: order.to_owned().into(),
+        amount,
+        channel: None,
+        coupon: None,
+        items: Vec::new(),
+    })
+}
+
+pub(crate) fn updated(order: &str, amount: Money) -> Body<'static> {
+    Body::Purchase(Purchase::OrderUpdated { order_id: order.to_owned().into(), amount })
+}
+
+pub(crate) fn cancelled(order: &str) -> Body<'static> {
+    Body::Purchase(Purchase::OrderCancelled { order_id: order.to_owned().into() })
+}
+
+pub(crate) fn refunded(order: &str, refund: &str, amount: Option<Money>) -> Body<'static> {
+    Body::Purchase(Purchase::OrderRefunded {
+        order_id: order.to_owned().into(),
+        refund_id: refund.to_owned().into(),
+        amount,
+    })
+}
+
+pub(crate) fn term(
+    subscription: &str,
+    order: Option<&str>,
+    amount: Option<Money>,
+    term_days: Option<u32>,
+) -> Term<'static> {
+    Term {
+        subscription_id: subscription.to_owned().into(),
+        order_id: order.map(|order| order.to_owned().into()),
+        plan: None,
+        amount,
+        term_days,
+    }
+}
+
+pub(crate) fn started(term: Term<'static>) -> Body<'static> {
+    Body::Purchase(Purchase::SubscriptionStarted(term))
+}
+
+pub(crate) fn renewed(term: Term<'static>) -> Body<'static> {
+    Body::Purchase(Purchase::SubscriptionRenewed(term))
+}
+
+pub(crate) fn visited(kind: VisitKind) -> Body<'static> {
+    Body::Interaction(Interaction::Visit { kind, sku: None, category: None, channel: None })
+}
+
+pub(crate) fn nps(score: u8) -> Body<'static> {
+    Body::Interaction(Interaction::SurveyAnswered {
+        survey: Survey::Nps,
+        score: Some(score),
+        reason: None,
+    })
+}
+
+pub(crate) fn reviewed(score: u8) -> Body<'static> {
+    Body::Interaction(Interaction::ProductReviewed { score, sku: None })
+}
+
+/// A task of the only partition.
+pub(crate) fn task(rules: &Arc<Rules>) -> PartitionTask {
+    let config = TaskConfig {
+        application_id: "test".into(),
+        partition: 0,
+        partitions: 1,
+        rules: Arc::clone(rules),
+        profiles_on_touch: false,
+        run_id: "run".into(),
+    };
+    PartitionTask::new(config, 0, Phase::Live)
+}
+
+/// Moves the clock and fires everything that is due.
+pub(crate) fn advance(task: &mut PartitionTask, clock: Timestamp) {
+    task.advance_to(clock);
+    while task.fire_timers(7, None).expect("readable states") > 0 {}
+}
+
+/// Moves the clock to the event, fires what is due, applies the event, fires what became due.
+pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
+    let at = event.occurred_at;
+    advance(task, at);
+    let record = EventRecord { input: 1, topic: "purchases", offset, event, at };
+    task.handle_event(&record, None).expect("an event of this partition");
+    let clock = task.clock();
+    advance(task, clock);
+}
+
+/// The task's changes since the last call.
+pub(crate) fn taken(task: &mut PartitionTask) -> Vec<Change> {
+    task.take_changes().collect()
+}
+
+/// The default of proptest; failing cases are kept beside the test's source.
+pub(crate) fn config() -> ProptestConfig {
+    let kept = FileFailurePersistence::WithSource("regressions");
+    ProptestConfig { failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }
+}

@@ -1,0 +1,156 @@
+//! What a task publishes is what the naive model predicts.
+
+use crate::fixture::{advance, config, feed, klaviyo_rules, rules, taken, task};
+use crate::order::computed;
+use crate::predict::{Observed, Predicted};
+use crate::workload;
+use ebbflow::domain::change::{Change, Number};
+use ebbflow::domain::event::Event;
+use ebbflow::domain::rules::Rules;
+use ebbflow::domain::time::{DAY_MS, Timestamp};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the naive model publishes, by customer, and the customers at the end.
+fn predicted(events: &[Event<'static>], rules: &Rules, end: i64) -> BTreeMap<String, Observed> {
+    let mut customers: BTreeMap<String, Observed> = BTreeMap::new();
+    let mut clock = i64::MIN;
+    for event in events {
+        clock = clock.max(event.occurred_at.0);
+        for customer in customers.values_mut() {
+            customer.advance(rules, clock);
+        }
+        let id = event.customer_id.as_ref().expect("a customer").to_string();
+        let customer = customers.entry(id).or_insert_with(|| Observed::new(event.occurred_at.0));
+        customer.observe(event, rules, clock);
+        customer.advance(rules, clock);
+    }
+    for customer in customers.values_mut() {
+        customer.advance(rules, end);
+    }
+    customers
+}
+
+fn seen(change: &Change) -> Predicted {
+    Predicted {
+        seq: change.seq,
+        dimension: if change.dimension == "rfm" { "rfm" } else { "lifecycle" },
+        previous: change.previous.clone().expect("a previous value"),
+        current: change.current.clone().expect("a current value"),
+        occurred_at: change.occurred_at.0,
+        cause: change.cause.kind.name(),
+        event_id: change.cause.event_id.clone(),
+        entry: change.entry,
+        dwell_ms: change.dwell_ms,
+        correction_of: change.correction_of,
+        group: (change.group.index, change.group.size),
+    }
+}
+
+/// Whether an evidence entry is true after the change.
+fn holds(name: &str, op: &str, after: Number, threshold: Number) -> bool {
+    let number = |number| match number {
+        Number::Integer(value) =>
+        {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            Some(value as f64)
+        }
+        Number::Decimal(value) => Some(value),
+        Number::None => None,
+    };
+    let (Some(after), Some(threshold)) = (number(after), number(threshold)) else {
+        return name.is_empty();
+    };
+    match op {
+        ">" => after > threshold,
+        ">=" => after >= threshold,
+        "<" => after < threshold,
+        "<=" => after <= threshold,
+        _ => after == threshold,
+    }
+}
+
+fn check_consistency(changes: &[Change]) -> Result<(), TestCaseError> {
+    for change in changes {
+        prop_assert!(change.dwell_ms >= 0);
+        prop_assert!(change.entry >= 1);
+        prop_assert!(!change.evidence.is_empty(), "no evidence: {change:?}");
+        for evidence in &change.evidence {
+            prop_assert!(
+                holds(evidence.name, evidence.op, evidence.after, evidence.threshold),
+                "untrue evidence {evidence:?} of {change:?}"
+            );
+        }
+        let group: Vec<&Change> =
+            changes.iter().filter(|other| other.group.id == change.group.id).collect();
+        prop_assert_eq!(group.len(), change.group.size as usize);
+        prop_assert_eq!(&group[0].change_id, &change.group.id);
+        for (index, member) in (1..).zip(&group) {
+            prop_assert_eq!(member.group.index, index);
+            prop_assert_eq!(member.seq, group[0].seq + u64::from(index) - 1);
+            prop_assert_eq!(&member.dimensions, &change.dimensions);
+            prop_assert_eq!(member.occurred_at, change.occurred_at);
+        }
+        let own = change.dimensions.iter().find(|(name, _)| *name == change.dimension);
+        prop_assert_eq!(own.map(|(_, value)| value), change.current.as_ref());
+    }
+    Ok(())
+}
+
+fn check_published(
+    events: &[Event<'static>],
+    rules: &Arc<Rules>,
+    tail_ms: i64,
+) -> Result<(), TestCaseError> {
+    let end = events.iter().map(|event| event.occurred_at.0).max().unwrap_or(0) + tail_ms;
+    let expected = predicted(events, rules, end);
+    let mut task = task(rules);
+    let mut changes = Vec::new();
+    for (offset, event) in (0..).zip(events) {
+        feed(&mut task, event, offset);
+        changes.extend(taken(&mut task));
+    }
+    advance(&mut task, Timestamp(end));
+    changes.extend(taken(&mut task));
+    check_consistency(&changes)?;
+    let mut states = BTreeMap::new();
+    task.pack(|id, packed, _| {
+        states.insert(id.to_owned(), packed.to_vec());
+    });
+    for (id, observed) in &expected {
+        let own: Vec<Predicted> =
+            changes.iter().filter(|change| change.customer_id == *id).map(seen).collect();
+        prop_assert_eq!(&own, &observed.changes, "customer {}", id);
+        let customer =
+            ebbflow::domain::pack::unpack(&states[id], &rules.rates).expect("a packed customer");
+        prop_assert_eq!(customer.seq, own.len() as u64);
+        let naive = observed.reference().raw(rules, end);
+        prop_assert_eq!(computed(&customer, rules, end), naive);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn events_in_time_order_publish_what_is_predicted(
+        events in workload::history(3, 1..22, false),
+        tail_days in 0..800_i64,
+        other_map in any::<bool>(),
+    ) {
+        let rules = Arc::new(if other_map { klaviyo_rules() } else { rules() });
+        check_published(&events, &rules, tail_days * DAY_MS)?;
+    }
+
+    #[test]
+    fn late_events_publish_what_is_predicted(
+        events in workload::history(3, 1..22, true),
+        tail_days in 0..800_i64,
+        other_map in any::<bool>(),
+    ) {
+        let rules = Arc::new(if other_map { klaviyo_rules() } else { rules() });
+        check_published(&events, &rules, tail_days * DAY_MS)?;
+    }
+}
