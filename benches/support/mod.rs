@@ -1,0 +1,142 @@
+//! What the benchmarks share: rules, events, tasks, and counted allocations.
+
+use ebbflow::config::{Config, from_sources};
+use ebbflow::domain::event::{Body, Event, Interaction, Purchase, VisitKind};
+use ebbflow::domain::id::partition_of;
+use ebbflow::domain::money::{Currency, Money};
+use ebbflow::domain::progress::Phase;
+use ebbflow::domain::time::{DAY_MS, Timestamp};
+use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts allocations of the whole process.
+pub struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static LIVE_BYTES: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; only counters are added.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// Allocations since the start of the process.
+#[must_use]
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+/// Bytes on the heap.
+#[must_use]
+pub fn live_bytes() -> u64 {
+    LIVE_BYTES.load(Ordering::Relaxed)
+}
+
+/// The default configuration.
+#[must_use]
+pub fn config() -> Config {
+    from_sources(None, [], &[]).expect("the defaults are valid").config
+}
+
+/// A task that owns the only partition.
+#[must_use]
+pub fn task(config: &Config) -> PartitionTask {
+    let task = TaskConfig {
+        application_id: "bench".into(),
+        partition: 0,
+        partitions: 1,
+        rules: Arc::clone(&config.rules),
+        profiles_on_touch: false,
+        run_id: "bench".into(),
+    };
+    assert_eq!(partition_of("any", 1), 0);
+    PartitionTask::new(task, 1, Phase::Live)
+}
+
+/// The start of the events.
+pub const START: Timestamp = Timestamp(1_767_225_600_000);
+
+/// Owned texts of the `index`th event.
+pub struct Texts {
+    event_id: String,
+    customer_id: String,
+    order_id: String,
+}
+
+/// Texts of the `index`th event over so many customers, spread by a multiplicative hash.
+#[must_use]
+pub fn texts(index: u64, customers: u64) -> Texts {
+    let customer = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % customers;
+    Texts {
+        event_id: format!("{:016x}", index.wrapping_mul(0xff51_afd7_ed55_8ccd)),
+        customer_id: format!("c_{customer:019}"),
+        order_id: format!("o-{index}"),
+    }
+}
+
+/// An order, 97 of 100 times, else a refund of an earlier order.
+#[must_use]
+pub fn purchase(texts: &Texts, index: u64) -> Event<'_> {
+    let step = i64::try_from(index).expect("an index is small");
+    let amount = Money {
+        amount_minor: 500 + step % 20_000,
+        currency: Currency::parse("EUR").expect("a code"),
+    };
+    event(
+        texts,
+        START.plus_ms(step * 40),
+        Body::Purchase(Purchase::OrderCompleted {
+            order_id: Cow::Borrowed(&texts.order_id),
+            amount,
+            channel: None,
+            coupon: None,
+            items: Vec::new(),
+        }),
+    )
+}
+
+/// A product view.
+#[must_use]
+pub fn view(texts: &Texts, index: u64) -> Event<'_> {
+    let step = i64::try_from(index).expect("an index is small");
+    let visit = Interaction::Visit {
+        kind: VisitKind::ProductViewed,
+        sku: None,
+        category: None,
+        channel: None,
+    };
+    event(texts, START.plus_ms(step * 40 % (30 * DAY_MS)), Body::Interaction(visit))
+}
+
+fn event<'a>(texts: &'a Texts, occurred_at: Timestamp, body: Body<'a>) -> Event<'a> {
+    Event {
+        event_id: Cow::Borrowed(&texts.event_id),
+        customer_id: Some(Cow::Borrowed(&texts.customer_id)),
+        anonymous_id: None,
+        account_id: None,
+        occurred_at,
+        source: None,
+        body,
+    }
+}
+
+/// Feeds an event to a task.
+pub fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
+    let record = EventRecord { input: 1, topic: "purchases", offset, event, at: event.occurred_at };
+    task.handle_event(&record, Some(event.occurred_at)).expect("the event belongs here");
+}
