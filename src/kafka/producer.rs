@@ -263,7 +263,12 @@ impl Transactional {
         while producer.in_flight_count() > 0 && monotonic_ms() < give_up_ms {
             producer.poll(Duration::from_millis(1));
         }
-        self.end("abort the transaction", |producer| producer.abort_transaction(CALL_TIMEOUT))
+        // Records that got a sequence number and were never sent leave a gap, over which the next
+        // transaction would fail.
+        let gap = producer.context().undelivered().is_some();
+        let ended =
+            self.end("abort the transaction", |producer| producer.abort_transaction(CALL_TIMEOUT))?;
+        Ok(Ended { renew_producer: ended.renew_producer || gap })
     }
 
     fn end(

@@ -27,7 +27,7 @@ directory=$1; shift
 broker=$!
 cat >/dev/null
 kill -TERM "$broker"
-(sleep 20; kill -KILL "$broker") 2>/dev/null &
+(sleep 20; kill -KILL "$broker") >/dev/null 2>&1 &
 killer=$!
 wait "$broker"
 kill "$killer" 2>/dev/null
@@ -209,6 +209,8 @@ fn settings(port: u16, controller: u16, directory: &Path) -> String {
          group.min.session.timeout.ms=1000\n\
          auto.create.topics.enable=false\n\
          transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
+         broker.session.timeout.ms=3000\n\
+         broker.heartbeat.interval.ms=500\n\
          log.cleaner.backoff.ms=1000\n",
         directory.join("log").display()
     )

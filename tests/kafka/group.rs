@@ -195,7 +195,7 @@ fn closing_never_waits_for_an_answer() {
 
     let mut first = connect(&config);
     assigned_from(&mut first, 0);
-    let mut other = config.clone();
+    let mut other = config;
     other.instance_id = "1".to_owned();
     let mut second = connect(&other);
     wait_for("the revocation", || {
@@ -251,7 +251,7 @@ fn waiting_ends_when_a_record_arrives() {
     });
     assert!(quiet_since.elapsed() < TIMEOUT);
     let bootstrap = shared().bootstrap();
-    let topic = config.topics.purchases.clone();
+    let topic = config.topics.purchases;
     let writer = std::thread::spawn(move || produce(&bootstrap, &topic, 0, &[("a", "0")]));
     let started = Instant::now();
     let mut records = VecDeque::new();

@@ -12,7 +12,10 @@ use ebbflow::runtime::broker::{
     Broker, BrokerError, CommittedOffsets, Ended, GroupEvent, Input, OutRecord, Output, Sent,
     TaskOffsets,
 };
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 fn send(broker: &mut KafkaBroker, output: Output, partition: u32, key: &str, value: &str) {
     let headers = [("reason", b"r".to_vec())];
@@ -99,7 +102,9 @@ fn aborted_transaction_leaves_nothing_and_the_producer_goes_on() {
     for _ in 0..1_000 {
         send(&mut broker, Output::Relay, 0, "k", "gone");
     }
-    retry("abort", || broker.abort());
+    // Purged records leave a gap in the sequence of the producer.
+    assert!(retry("abort", || broker.abort()).renew_producer);
+    retry("init", || broker.init_producer());
     assert_eq!(retry("committed", || broker.committed(0)).next_offsets, [None; 3]);
 
     broker.begin().expect("begin");
@@ -116,7 +121,7 @@ fn aborted_transaction_leaves_nothing_and_the_producer_goes_on() {
     let mut none = VecDeque::new();
     wait_for("the end", || {
         broker.fetch(0, Input::Relay, 10, &mut none).expect("fetch");
-        broker.position(0, Input::Relay).filter(|next_offset| *next_offset == end)
+        broker.position(0, Input::Relay).filter(|next_offset| *next_offset >= end)
     });
     assert!(none.is_empty());
     let read = read_committed(&shared().bootstrap(), &config.topics.relay);
@@ -133,16 +138,13 @@ fn newer_producer_fences_and_a_new_one_is_the_way_back() {
     send(&mut old, Output::SegmentChanges, 0, "k", "torn");
     drain(&mut old);
 
-    // Only the producer of the same id, the membership stays with the old one.
-    let mut elsewhere = config.clone();
-    elsewhere.topics.interactions = "fenced.state".to_owned();
-    let zombie_killer: rdkafka::producer::BaseProducer = rdkafka::ClientConfig::new()
+    // Only the producer of the same id: the membership stays with the old one.
+    let newer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", shared().bootstrap())
         .set("transactional.id", "fenced-0-000")
         .create()
         .expect("a producer");
-    use rdkafka::producer::Producer;
-    zombie_killer.init_transactions(crate::fixture::TIMEOUT).expect("init");
+    newer.init_transactions(crate::fixture::TIMEOUT).expect("init");
 
     let error = match old.send_offsets(&[offsets(0, [0, 0, 0], "")]) {
         Err(error) => error,
@@ -168,7 +170,7 @@ fn revoked_member_commits_before_it_answers_and_not_after() {
     retry("init", || first.init_producer());
     first.begin().expect("begin");
     send(&mut first, Output::SegmentChanges, 1, "k", "in time");
-    let mut other = config.clone();
+    let mut other = config;
     other.instance_id = "1".to_owned();
     let mut second = connect(&other);
     let event = wait_for("the revocation", || {
@@ -204,8 +206,8 @@ fn next_event_of_both(first: &mut KafkaBroker, second: &mut KafkaBroker) -> [Vec
 #[test]
 fn lost_member_cannot_commit() {
     let mut config = config_with_topics(&shared().bootstrap(), "lost", 1);
-    config.kafka.session_timeout = std::time::Duration::from_secs(1);
-    config.kafka.max_poll_interval = std::time::Duration::from_secs(2);
+    config.kafka.session_timeout = Duration::from_secs(1);
+    config.kafka.max_poll_interval = Duration::from_secs(2);
     let mut broker = connect(&config);
     assigned_from(&mut broker, 0);
     retry("init", || broker.init_producer());
@@ -232,7 +234,7 @@ fn lost_member_cannot_commit() {
 fn broker_restart_in_the_middle_is_waited_out() {
     let mut server = TestBroker::start();
     let mut config = config_with_topics(&server.bootstrap(), "outage", 1);
-    config.kafka.transaction_timeout = std::time::Duration::from_secs(60);
+    config.kafka.transaction_timeout = Duration::from_secs(60);
     let mut broker = connect(&config);
     assigned_from(&mut broker, 0);
     retry("init", || broker.init_producer());
