@@ -44,6 +44,9 @@ pub(crate) fn instead_of(property: &str) -> Option<String> {
         "delivery.report.only.error" => fixed("failed deliveries are counted"),
         "enable.partition.eof" => fixed("end offsets are compared instead"),
         "allow.auto.create.topics" => fixed("`ebbflow topics --create` makes the topics"),
+        "check.crcs" => fixed("damaged records must not be read"),
+        "queue.buffering.max.messages" => fixed("a full queue holds the worker back by itself"),
+        "log.connection.close" => fixed("idle connections close all the time"),
         "partitioner" => fixed("every record goes to an explicit partition"),
         _ => None,
     }
