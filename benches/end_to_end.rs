@@ -1,0 +1,236 @@
+//! The service against a real broker on this machine: events per second and CPU seconds per
+//! million events with 200,000 customers, memory, and latency at 1,000 events per second.
+//!
+//! `EVENTS=2000000 cargo bench --bench end_to_end`. Broker, load and service share the cores.
+
+use ebbflow::codec::encode::OutputFormat;
+use ebbflow::codec::event_writer::EventEncoder;
+use ebbflow::domain::id::partition_of;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use std::collections::HashMap;
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[allow(dead_code)]
+#[path = "../tests/kafka/broker.rs"]
+mod broker;
+#[allow(dead_code)]
+mod support;
+
+use broker::TestBroker;
+
+const CUSTOMERS: u64 = 200_000;
+const PARTITIONS: u32 = 4;
+const LATENCY_RATE: u64 = 1_000;
+const LATENCY_SECONDS: u64 = 20;
+
+fn main() {
+    let events = std::env::var("EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(500_000);
+    for encoding in ["json", "avro"] {
+        let broker = TestBroker::start();
+        throughput(&broker, encoding, events);
+    }
+    let broker = TestBroker::start();
+    latency(&broker);
+}
+
+fn throughput(broker: &TestBroker, encoding: &str, events: u64) {
+    let config = configure(broker, encoding);
+    create_topics(&config);
+    let bytes = produce(broker, encoding, 0..events);
+    let began = Instant::now();
+    let mut service = run(&config, &["--until-end", "--set", "clock=event"]);
+    let mut usage = Usage::default();
+    while service.try_wait().expect("look at the service").is_none() {
+        usage = Usage::of(service.id()).unwrap_or(usage);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let count = events as f64;
+    println!(
+        "end_to_end/{encoding}: {:.0} events/s, {:.2} CPU-s per million events, {} MB peak, \
+         {:.1} bytes per event, {events} events, start of the process included ({seconds:.1} s)",
+        count / seconds,
+        usage.cpu_seconds * 1e6 / count,
+        usage.peak_kb / 1024,
+        bytes as f64 / count,
+    );
+}
+
+fn latency(broker: &TestBroker) {
+    let config = configure(broker, "json");
+    create_topics(&config);
+    let mut service = run(&config, &[]);
+    let changes = changes_reader(broker);
+    let producer = producer(broker);
+    let mut encoder = EventEncoder::new(OutputFormat::Json, OutputFormat::Json);
+    let (mut sent_at, mut latencies) = (HashMap::new(), Vec::new());
+    let (mut sent, total) = (0, LATENCY_RATE * LATENCY_SECONDS);
+    let mut began: Option<Instant> = None;
+    let give_up_at = Instant::now() + Duration::from_secs(LATENCY_SECONDS * 3 + 60);
+    // Every event is the first order of its customer, so every one is a change of `rfm`.
+    while latencies.len() as u64 + 1 < total && Instant::now() < give_up_at {
+        let due = began.map_or(1, |began| began.elapsed().as_millis() as u64 * LATENCY_RATE / 1000);
+        while sent < due.min(total) {
+            let texts = support::texts(sent, u64::MAX);
+            let mut event = support::purchase(&texts, sent);
+            event.occurred_at = ebbflow::runtime::clock::wall_now();
+            sent_at.insert(event.event_id.to_string(), Instant::now());
+            send(&producer, &mut encoder, &event);
+            sent += 1;
+        }
+        producer.poll(Duration::ZERO);
+        if let Some(Ok(record)) = changes.poll(Duration::from_millis(1)) {
+            let change: serde_json::Value =
+                serde_json::from_slice(record.payload().expect("a change")).expect("JSON");
+            let id = change["cause"]["event_id"].as_str().unwrap_or_default();
+            if let (Some(at), "rfm") =
+                (sent_at.remove(id), change["dimension"].as_str().unwrap_or_default())
+            {
+                // The first one waits for the service to join the group.
+                if began.is_some() {
+                    latencies.push(at.elapsed());
+                } else {
+                    began = Some(Instant::now());
+                }
+            }
+        }
+    }
+    stop(&mut service);
+    latencies.sort_unstable();
+    let at = |share: f64| {
+        let place = ((latencies.len() - 1) as f64 * share) as usize;
+        latencies[place].as_secs_f64() * 1000.0
+    };
+    println!(
+        "end_to_end/latency: {} changes at {LATENCY_RATE} events/s, produce to read_committed: \
+         p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+        latencies.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+}
+
+fn configure(broker: &TestBroker, encoding: &str) -> std::path::PathBuf {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.toml");
+    let text = format!(
+        "[kafka]\nbootstrap_servers = \"{}\"\n[topics]\npartitions = {PARTITIONS}\n[encoding]\n\
+         purchases = \"{encoding}\"\n[http]\nmetrics_listen = \"127.0.0.1:0\"\n\
+         admin_listen = \"127.0.0.1:0\"\n[log]\nfilter = \"warn\"\n",
+        broker.bootstrap()
+    );
+    fs::write(&path, text).expect("write the configuration");
+    path
+}
+
+fn create_topics(config: &std::path::Path) {
+    let made = Command::new(env!("CARGO_BIN_EXE_ebbflow"))
+        .args(["topics", "--create", "--config"])
+        .arg(config)
+        .stdout(Stdio::null())
+        .status()
+        .expect("run ebbflow topics");
+    assert!(made.success(), "the topics could not be made");
+}
+
+fn run(config: &std::path::Path, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ebbflow"))
+        .args(["run", "--config"])
+        .arg(config)
+        .args(arguments)
+        .spawn()
+        .expect("start ebbflow")
+}
+
+fn stop(service: &mut Child) {
+    let stopped = Command::new("kill").arg(service.id().to_string()).status();
+    assert!(stopped.is_ok_and(|status| status.success()), "the service could not be stopped");
+    service.wait().expect("wait for the service");
+}
+
+fn producer(broker: &TestBroker) -> BaseProducer {
+    ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("linger.ms", "1")
+        .set("queue.buffering.max.messages", "1000000")
+        .create()
+        .expect("make a producer")
+}
+
+fn produce(broker: &TestBroker, encoding: &str, events: std::ops::Range<u64>) -> u64 {
+    let producer = producer(broker);
+    let format = match encoding {
+        "json" => OutputFormat::Json,
+        _ => OutputFormat::AvroSingleObject,
+    };
+    let mut encoder = EventEncoder::new(format, format);
+    let mut bytes = 0;
+    for index in events {
+        let texts = support::texts(index, CUSTOMERS);
+        bytes += send(&producer, &mut encoder, &support::purchase(&texts, index));
+    }
+    producer.flush(Duration::from_secs(120)).expect("flush");
+    bytes
+}
+
+fn send(
+    producer: &BaseProducer,
+    encoder: &mut EventEncoder,
+    event: &ebbflow::domain::event::Event<'_>,
+) -> u64 {
+    let mut value = Vec::with_capacity(256);
+    encoder.encode(event, &mut value);
+    let key = event.subject_id();
+    let partition = i32::try_from(partition_of(&key, PARTITIONS)).expect("few partitions");
+    loop {
+        let record =
+            BaseRecord::to("purchases").partition(partition).key(key.as_ref()).payload(&value);
+        match producer.send(record) {
+            Ok(()) => return (key.len() + value.len()) as u64,
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                producer.poll(Duration::from_millis(1));
+            }
+            Err((error, _)) => panic!("could not send: {error}"),
+        }
+    }
+}
+
+fn changes_reader(broker: &TestBroker) -> BaseConsumer {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("group.id", "latency")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "50")
+        .create()
+        .expect("make a consumer");
+    consumer.subscribe(&["segment-changes"]).expect("subscribe");
+    consumer
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Default)]
+struct Usage {
+    cpu_seconds: f64,
+    peak_kb: u64,
+}
+
+impl Usage {
+    fn of(process: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let words: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let ticks: f64 =
+            words.get(11)?.parse::<f64>().ok()? + words.get(12)?.parse::<f64>().ok()?;
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let peak_kb = peak.trim().trim_end_matches(" kB").trim().parse().ok()?;
+        // The kernel counts in hundredths of a second on every common configuration.
+        Some(Self { cpu_seconds: ticks / 100.0, peak_kb })
+    }
+}
