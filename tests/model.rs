@@ -13,7 +13,11 @@ mod workload;
 
 #[path = "model/order.rs"]
 mod order;
+#[path = "model/packing.rs"]
+mod packing;
 #[path = "model/published.rs"]
 mod published;
+#[path = "model/restart.rs"]
+mod restart;
 #[path = "model/tables.rs"]
 mod tables;

@@ -62,13 +62,28 @@ pub struct Touched {
 }
 
 /// The customers of one task.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Store {
+    /// Where an id's search begins: [`hash64`], but in the test of shared keys.
+    home: fn(&str) -> u64,
     committed: Arc<CommittedStates>,
     touched: Vec<Touched>,
     places: HashMap<u64, usize, BuildHasherDefault<KeyHasher>>,
     timers: Timers,
     packed_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            home: hash64,
+            committed: Arc::default(),
+            touched: Vec::new(),
+            places: HashMap::default(),
+            timers: Timers::default(),
+            packed_bytes: 0,
+        }
+    }
 }
 
 impl Store {
@@ -107,7 +122,7 @@ impl Store {
     /// # Errors
     /// When the committed state cannot be read.
     pub fn touch(&mut self, id: &str, at: Timestamp, rules: &Rules) -> Result<usize, UnpackError> {
-        let mut key = hash64(id);
+        let mut key = (self.home)(id);
         loop {
             if let Some(place) = self.places.get(&key) {
                 if &*self.touched[*place].customer.id == id {
@@ -228,24 +243,29 @@ impl Store {
     /// # Errors
     /// When the bytes are no packed customer.
     pub fn restore(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
-        let mut key = hash64(id);
+        let mut key = (self.home)(id);
+        let mut known = false;
         while let Some(present) = self.committed.get(&key) {
-            let (deadline, present_id) = peek(&present)?;
-            if present_id == id {
-                self.packed_bytes -= present.len() as u64;
-                drop(present);
-                self.timers.reschedule(key, deadline, Timestamp::MAX);
-                self.committed.remove(&key);
+            if peek(&present)?.1 == id {
+                known = true;
                 break;
             }
             drop(present);
             key = key.wrapping_add(1);
         }
-        if let Some(packed) = packed {
-            let (deadline, _) = peek(packed)?;
-            self.timers.reschedule(key, Timestamp::MAX, deadline);
-            self.packed_bytes += packed.len() as u64;
-            self.committed.insert(key, packed.into());
+        match packed {
+            Some(packed) => {
+                let (deadline, _) = peek(packed)?;
+                if known {
+                    self.remove(key)?;
+                }
+                self.place(key, packed.into(), deadline);
+            }
+            None if known => {
+                self.remove(key)?;
+                self.close_gap(key)?;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -261,6 +281,40 @@ impl Store {
         self.keys()
             .into_iter()
             .filter_map(|key| self.committed.get(&key).map(|packed| unpack(&packed, &rules.rates)))
+    }
+
+    fn place(&mut self, key: u64, packed: Box<[u8]>, deadline: Timestamp) {
+        self.timers.reschedule(key, Timestamp::MAX, deadline);
+        self.packed_bytes += packed.len() as u64;
+        self.committed.insert(key, packed);
+    }
+
+    fn remove(&mut self, key: u64) -> Result<Option<(Box<[u8]>, Timestamp)>, UnpackError> {
+        let Some((_, packed)) = self.committed.remove(&key) else { return Ok(None) };
+        let (deadline, _) = peek(&packed)?;
+        self.timers.reschedule(key, deadline, Timestamp::MAX);
+        self.packed_bytes -= packed.len() as u64;
+        Ok(Some((packed, deadline)))
+    }
+
+    /// Moves back the customers behind a free key whose search would end at it.
+    fn close_gap(&mut self, mut free: u64) -> Result<(), UnpackError> {
+        let mut key = free.wrapping_add(1);
+        while let Some(home) = self.home_at(key)? {
+            if key.wrapping_sub(home) >= key.wrapping_sub(free) {
+                if let Some((packed, deadline)) = self.remove(key)? {
+                    self.place(free, packed, deadline);
+                }
+                free = key;
+            }
+            key = key.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    fn home_at(&self, key: u64) -> Result<Option<u64>, UnpackError> {
+        let present = self.committed.get(&key);
+        present.map(|present| Ok((self.home)(peek(&present)?.1))).transpose()
     }
 
     /// The keys of all committed customers, ascending.
@@ -290,4 +344,63 @@ pub fn look_up(
         key = key.wrapping_add(1);
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Currency;
+
+    fn packed(id: &str, deadline: i64) -> Vec<u8> {
+        let mut customer = Customer::new(id, Timestamp(0), 1);
+        customer.deadline = Timestamp(deadline);
+        let mut bytes = Vec::new();
+        pack(&customer, Currency::parse("EUR").expect("a code"), &mut bytes);
+        bytes
+    }
+
+    /// Where the search for an id ends.
+    fn found(store: &Store, id: &str) -> Option<u64> {
+        let mut key = (store.home)(id);
+        while let Some(present) = store.committed.get(&key) {
+            if peek(&present).expect("a packed customer").1 == id {
+                return Some(key);
+            }
+            key = key.wrapping_add(1);
+        }
+        None
+    }
+
+    /// The first letter of an id is its home, at the end of the keys where they wrap.
+    #[test]
+    fn removing_a_customer_leaves_those_with_shared_keys_within_reach() {
+        let home = |id: &str| u64::from(id.as_bytes()[0] - b'a').wrapping_sub(2);
+        let ids = ["a1", "a2", "b1", "a3", "d1", "c1", "b2", "a4", "h1"];
+        for removed in 0..ids.len() {
+            for second in 0..ids.len() {
+                let mut store = Store { home, ..Store::default() };
+                for (place, id) in (1..).zip(ids) {
+                    store.restore(id, Some(&packed(id, place))).expect("a packed customer");
+                }
+                for gone in [removed, second] {
+                    store.restore(ids[gone], None).expect("readable states");
+                }
+                let mut deadlines = Vec::new();
+                for (place, id) in ids.iter().enumerate() {
+                    let key = found(&store, id);
+                    assert_eq!(key.is_none(), [removed, second].contains(&place), "{id}");
+                    let deadline = Timestamp(i64::try_from(place).expect("few") + 1);
+                    deadlines.extend(key.map(|key| (deadline, key)));
+                }
+                assert_eq!(store.len(), deadlines.len());
+                assert_eq!(store.timers.len(), deadlines.len());
+                for expected in deadlines {
+                    assert_eq!(store.timers.due(Timestamp::MAX), Some(expected));
+                    store.timers.reschedule(expected.1, expected.0, Timestamp::MAX);
+                }
+                let bytes: usize = store.committed.iter().map(|entry| entry.value().len()).sum();
+                assert_eq!(store.packed_bytes, bytes as u64);
+            }
+        }
+    }
 }

@@ -1,0 +1,196 @@
+//! Heap bytes of a customer with three orders, by part; and that unpacking never allocates wildly.
+//!
+//! Counts what glibc's malloc takes: the size and 8 bytes, in steps of 16, 32 at least.
+//! A million customers with `cargo test --release`, 100,000 without.
+
+#![expect(unsafe_code, reason = "a global allocator cannot be written without")]
+
+#[path = "model/fixture.rs"]
+#[expect(dead_code, reason = "shared with the model tests")]
+mod fixture;
+
+use ebbflow::domain::id::hash64;
+use ebbflow::domain::pack::{pack, peek, unpack};
+use ebbflow::domain::time::{DAY_MS, Timestamp};
+use ebbflow::task::EventRecord;
+use ebbflow::task::store::OVERHEAD_BYTES;
+use ebbflow::task::timers::Timers;
+use fixture::{T0, currency, eur, event, nps, ordered, refunded, rules, task, updated};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// The bar: heap bytes per customer, all included.
+const LIMIT_BYTES: usize = 256;
+
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn taken(size: usize) -> usize {
+    (size + 8).next_multiple_of(16).max(32)
+}
+
+// SAFETY: every call is passed on to the system allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.set(LIVE.get().wrapping_add(taken(layout.size())));
+        LARGEST.set(LARGEST.get().max(layout.size()));
+        ALLOCATED.set(ALLOCATED.get() + layout.size());
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get().wrapping_sub(taken(layout.size())));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn customer_id(n: u64, long: bool) -> String {
+    if long { format!("c_{n:019}") } else { format!("customer-{n:06}") }
+}
+
+/// Customers with three orders each, in time order, all due timers fired; bytes per customer.
+fn check_customers(count: u64, long: bool) {
+    let rules = Arc::new(rules());
+    let before = LIVE.get();
+    let mut task = task(&rules);
+    let mut offset = 0;
+    for round in 0..3 {
+        for n in 0..count {
+            let spread = i64::try_from(n * 45 * DAY_MS.unsigned_abs() / count).expect("a length");
+            let at = Timestamp(T0 + round * 45 * DAY_MS + spread);
+            let amount = 1_000 + i64::try_from(hash64(&format!("{n}")) % 20_000).expect("few");
+            let id = customer_id(n, long);
+            let order = ordered(&format!("order-{offset:09}"), eur(amount));
+            let event =
+                event(&format!("evt-{:016x}", hash64(&format!("{offset}"))), &id, at, order);
+            task.advance_to(at);
+            task.fire_timers(usize::MAX, None).expect("readable states");
+            let record = EventRecord { input: 1, topic: "purchases", offset, event: &event, at };
+            task.handle_event(&record, None).expect("an event of this partition");
+            offset += 1;
+            // Small transactions: what they need for themselves is no part of a customer.
+            if offset % 50 == 0 || n + 1 == count {
+                task.take_changes().for_each(drop);
+                task.pack(|_, _, _| {});
+                task.commit();
+            }
+        }
+    }
+    let total = LIVE.get() - before;
+    let store = task.store();
+    let customers = store.len();
+    let per = |bytes: usize| bytes / customers;
+
+    let (mut ids, mut orders, mut packed, mut chunks, mut dimensions) = (0, 0, 0, 0, 0);
+    let mut bytes = Vec::new();
+    let mut size = |customer: &ebbflow::domain::customer::Customer| {
+        bytes.clear();
+        pack(customer, currency("EUR"), &mut bytes);
+        bytes.len()
+    };
+    let mut deadlines = Vec::new();
+    for key in store.keys() {
+        let state = store.committed().get(&key).expect("a state");
+        packed += state.len();
+        chunks += taken(state.len());
+        deadlines.push((peek(&state).expect("a customer").0, key));
+        let mut customer = unpack(&state, &rules.rates).expect("a customer");
+        ids += customer.id.len() + 1;
+        let whole = size(&customer);
+        customer.book.orders.clear();
+        let without_orders = size(&customer);
+        orders += whole - without_orders;
+        customer.entries.clear();
+        dimensions += without_orders - size(&customer) + customer.published.len() * 7 + 2;
+    }
+    let before = LIVE.get();
+    let mut timers = Timers::default();
+    deadlines.sort_unstable_by_key(|(_, key)| *key);
+    for (deadline, key) in &deadlines {
+        timers.reschedule(*key, Timestamp::MAX, *deadline);
+    }
+    let timer = LIVE.get() - before;
+    let slot = total.saturating_sub(chunks + timer);
+    println!(
+        "{customers} customers, id {}: total {} = id {} + order book {} + dimensions {} + rest of \
+         the state {} + allocation {} + map slot {} + timer {}",
+        customer_id(0, long),
+        per(total),
+        per(ids),
+        per(orders),
+        per(dimensions),
+        per(packed.saturating_sub(ids + orders + dimensions)),
+        per(chunks - packed),
+        per(slot),
+        per(timer),
+    );
+    assert!(per(total) <= LIMIT_BYTES, "{} bytes per customer", per(total));
+    let overhead = per(total - packed);
+    let stated = usize::try_from(OVERHEAD_BYTES).expect("few");
+    assert!(overhead.abs_diff(stated) <= 24, "overhead {overhead}, stated {stated}");
+}
+
+#[test]
+fn a_customer_with_three_orders_fits_into_its_budget() {
+    check_customers(100_000, true);
+    check_customers(20_000, false);
+    if !cfg!(debug_assertions) {
+        check_customers(1_000_000, true);
+    }
+}
+
+/// The largest state that the bounds allow, so that damage meets every part.
+fn rare_bytes() -> Vec<u8> {
+    let rules = Arc::new(rules());
+    let mut task = task(&rules);
+    let mut bodies = vec![nps(9)];
+    for n in 0..80 {
+        bodies.push(ordered(&format!("o{n}"), eur(100)));
+        bodies.push(refunded(&format!("o{n}"), "r", Some(eur(1))));
+        bodies.push(updated(&format!("p{n}"), eur(1)));
+    }
+    for (n, body) in (0..).zip(bodies) {
+        let at = Timestamp(T0 + n * DAY_MS / 4);
+        let event = event(&format!("e{n}"), "c", at, body);
+        let record = EventRecord { input: 1, topic: "t", offset: n, event: &event, at };
+        task.handle_event(&record, None).expect("an event of this partition");
+    }
+    let mut bytes = Vec::new();
+    task.pack(|_, packed, _| bytes = packed.to_vec());
+    bytes
+}
+
+#[test]
+fn damaged_states_never_panic_nor_allocate_wildly() {
+    let rules = rules();
+    let bytes = rare_bytes();
+    let check = |damaged: &[u8]| {
+        (LARGEST.set(0), ALLOCATED.set(0));
+        let result = unpack(damaged, &rules.rates);
+        assert!(LARGEST.get() <= 160 * bytes.len(), "{} bytes at once", LARGEST.get());
+        assert!(ALLOCATED.get() <= 1_000 * bytes.len(), "{} bytes", ALLOCATED.get());
+        result.is_ok()
+    };
+    assert!(check(&bytes));
+    for length in (0..bytes.len()).step_by(3) {
+        assert!(!check(&bytes[..length]), "{length} bytes are no state");
+    }
+    for place in (0..bytes.len()).step_by(3) {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << (place % 8);
+        check(&damaged);
+        damaged.splice(place..place, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        check(&damaged);
+    }
+}

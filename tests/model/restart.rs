@@ -1,0 +1,156 @@
+//! Rolled back is as if it never happened; restored is as if it never stopped.
+
+use crate::fixture::{advance, config, feed, klaviyo_rules, rules, taken, task};
+use crate::workload;
+use ebbflow::domain::change::Change;
+use ebbflow::domain::event::Event;
+use ebbflow::domain::rules::Rules;
+use ebbflow::domain::time::{DAY_MS, Timestamp};
+use ebbflow::task::PartitionTask;
+use ebbflow::task::progress::Progress;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type States = BTreeMap<String, Vec<u8>>;
+
+fn commit(task: &mut PartitionTask, states: &mut States) -> (Vec<Change>, Progress) {
+    let progress = task.progress();
+    task.pack(|id, packed, _| {
+        states.insert(id.to_owned(), packed.to_vec());
+    });
+    let changes = taken(task);
+    task.commit();
+    (changes, progress)
+}
+
+fn committed(task: &PartitionTask) -> BTreeMap<u64, Vec<u8>> {
+    let store = task.store();
+    let state = |key: u64| store.committed().get(&key).expect("a state").to_vec();
+    store.keys().into_iter().map(|key| (key, state(key))).collect()
+}
+
+/// Everything that can be seen of two tasks is the same, to the last pending timer.
+fn check_equal(
+    left: &mut PartitionTask,
+    right: &mut PartitionTask,
+    end: Timestamp,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(committed(left), committed(right));
+    prop_assert_eq!(left.progress(), right.progress());
+    prop_assert_eq!(left.inputs(), right.inputs());
+    prop_assert_eq!(left.store().estimated_bytes(), right.store().estimated_bytes());
+    loop {
+        prop_assert_eq!(left.store().timers().len(), right.store().timers().len());
+        let due = left.store().timers().due(Timestamp::MAX);
+        prop_assert_eq!(due, right.store().timers().due(Timestamp::MAX));
+        let Some((deadline, _)) = due.filter(|(deadline, _)| *deadline <= end) else {
+            return Ok(());
+        };
+        advance(left, deadline);
+        advance(right, deadline);
+        prop_assert_eq!(taken(left), taken(right));
+    }
+}
+
+fn end_of(events: &[Event<'_>]) -> Timestamp {
+    let last = events.iter().map(|event| event.occurred_at).max().expect("events");
+    last.plus_ms(1_000 * DAY_MS)
+}
+
+fn chosen(other_map: bool) -> Arc<Rules> {
+    Arc::new(if other_map { klaviyo_rules() } else { rules() })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_rolled_back_never_happened(
+        events in workload::history(4, 2..30, true),
+        stray in workload::history(6, 1..10, true),
+        // After each event: 0 to 3 nothing, 4 to 6 commit, 7 to 9 commit, stray work, rollback.
+        plan in vec(0..10_u8, 30),
+        other_map in any::<bool>(),
+        days_ahead in 0..200_i64,
+    ) {
+        let rules = chosen(other_map);
+        let (mut disturbed, mut calm) = (task(&rules), task(&rules));
+        let (mut states, mut calm_states) = (States::new(), States::new());
+        for (offset, event) in (0..).zip(&events) {
+            feed(&mut disturbed, event, offset);
+            feed(&mut calm, event, offset);
+            let step = plan[usize::try_from(offset).expect("few")];
+            if step < 4 {
+                continue;
+            }
+            let expected = commit(&mut calm, &mut calm_states);
+            prop_assert_eq!(commit(&mut disturbed, &mut states), expected);
+            if step < 7 {
+                continue;
+            }
+            for (offset, event) in (offset + 1..).zip(&stray) {
+                feed(&mut disturbed, event, offset);
+            }
+            let ahead = disturbed.clock().plus_ms(days_ahead * DAY_MS);
+            advance(&mut disturbed, ahead);
+            if step == 9 {
+                disturbed.pack(|_, _, _| {});
+            }
+            disturbed.rollback();
+            prop_assert_eq!(taken(&mut disturbed), vec![]);
+            prop_assert_eq!(committed(&disturbed), committed(&calm));
+        }
+        let expected = commit(&mut calm, &mut calm_states);
+        prop_assert_eq!(commit(&mut disturbed, &mut states), expected);
+        prop_assert_eq!(states, calm_states);
+        check_equal(&mut disturbed, &mut calm, end_of(&events))?;
+    }
+
+    #[test]
+    fn a_restored_task_goes_on_like_the_living_one(
+        events in workload::history(4, 2..30, true),
+        cut in any::<prop::sample::Index>(),
+        other_map in any::<bool>(),
+        quiet_days in 0..400_i64,
+    ) {
+        let rules = chosen(other_map);
+        let mut living = task(&rules);
+        let mut states = States::new();
+        let cut = cut.index(events.len());
+        let mut progress = None;
+        for (offset, event) in (0..).zip(&events[..cut]) {
+            feed(&mut living, event, offset);
+            progress = Some(commit(&mut living, &mut states).1);
+        }
+        let mut restored = task(&rules);
+        if let Some(progress) = &progress {
+            restored.restore_progress(progress);
+        }
+        // A compacted topic may still hold an older state of a customer, or a removed one.
+        for (id, packed) in states.iter().rev() {
+            restored.restore_state(id, Some(packed)).expect("a packed customer");
+            restored.restore_state(id, None).expect("a packed customer");
+        }
+        for (id, packed) in &states {
+            restored.restore_state(id, Some(packed)).expect("a packed customer");
+        }
+        prop_assert_eq!(committed(&restored), committed(&living));
+        let quiet = living.clock().plus_ms(quiet_days * DAY_MS);
+        if cut > 0 {
+            advance(&mut living, quiet);
+            advance(&mut restored, quiet);
+        }
+        let offset = i64::try_from(cut).expect("few");
+        for (offset, event) in (offset..).zip(&events[cut..]) {
+            feed(&mut living, event, offset);
+            feed(&mut restored, event, offset);
+        }
+        let mut restored_states = states.clone();
+        let expected = commit(&mut living, &mut states);
+        prop_assert_eq!(commit(&mut restored, &mut restored_states), expected);
+        prop_assert_eq!(restored_states, states);
+        check_equal(&mut restored, &mut living, end_of(&events))?;
+    }
+}
