@@ -68,6 +68,7 @@ pub(crate) struct SimBroker {
     pub(super) member: u64,
     /// Of the last assignment, as the client keeps it.
     pub(super) generation: Option<u32>,
+    joined: bool,
     question: Question,
     assigned: Option<BTreeSet<u32>>,
     /// Positions of the inputs that were sought.
@@ -87,6 +88,7 @@ impl SimBroker {
             instance,
             member,
             generation: None,
+            joined: false,
             question: Question::None,
             assigned: None,
             positions: BTreeMap::new(),
@@ -157,6 +159,11 @@ impl Broker for SimBroker {
             }
             let mut cluster = this.stage.cluster.borrow_mut();
             let now_ms = cluster.now_ms;
+            if !this.joined {
+                cluster.group.join(this.instance, this.member, now_ms);
+                this.joined = true;
+                return Ok(None);
+            }
             Ok(match cluster.group.poll(this.instance, this.member, now_ms) {
                 News::Nothing => None,
                 News::Replaced => {

@@ -191,7 +191,8 @@ fn check_dead_letters(partition: u32, partitions: u32, records: &Partition) -> C
         ensure(told.insert((input, offset)), || format!("two dead letters of {topic} {offset}"))?;
     }
     ensure(told.len() == refused.len(), || {
-        format!("{} dead letters, {} records are refused", told.len(), refused.len())
+        let lost = refused.iter().find(|(input, offset, _)| !told.contains(&(*input, *offset)));
+        format!("no dead letter for {lost:?}")
     })
 }
 

@@ -212,8 +212,7 @@ impl Run {
                     self.step()?;
                 }
             }
-            if self.random.chance(700) {
-                self.settle()?;
+            if self.random.chance(700) && self.rest(20_000)? {
                 let long = *self.random.pick(&[3_600_000, DAY_MS, 9 * DAY_MS]);
                 let ms = self.random.between(1, long);
                 self.stage.skip(ms);
@@ -225,7 +224,16 @@ impl Run {
         self.settle()
     }
 
-    /// Until everybody waits and nothing is left to do.
+    /// Until everybody waits and nothing is left to do, or this time is over.
+    fn rest(&mut self, ms: i64) -> Result<bool, String> {
+        let deadline_ms = self.stage.now_ms() + ms;
+        while !self.is_drained() && self.stage.now_ms() < deadline_ms {
+            self.step()?;
+        }
+        Ok(self.is_drained())
+    }
+
+    /// Without faults everybody comes to rest, and stays so.
     fn settle(&mut self) -> Result<(), String> {
         let deadline_ms = self.stage.now_ms() + PATIENCE_MS;
         let mut quiet_since = self.stage.now_ms();
@@ -235,7 +243,14 @@ impl Run {
                 quiet_since = self.stage.now_ms();
             }
             if self.stage.now_ms() > deadline_ms {
-                return Err("the cluster does not come to rest".to_owned());
+                let cluster = self.stage.cluster.borrow();
+                let offsets: Vec<_> =
+                    (0..self.partitions).map(|it| cluster.group.committed(it)).collect();
+                let ends: Vec<_> = cluster.logs.iter().map(|(at, log)| (at, log.end())).collect();
+                let quiet = self.stage.is_quiet();
+                return Err(format!(
+                    "the cluster does not come to rest: quiet {quiet}, {offsets:?}, {ends:?}"
+                ));
             }
         }
         Ok(())

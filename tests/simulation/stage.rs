@@ -236,9 +236,8 @@ impl Stage {
 
     /// Whether every process waits for work, with nothing left half done.
     pub(crate) fn is_quiet(&self) -> bool {
-        let now_ms = self.now_ms();
         let idle = self.processes.borrow().iter().all(|process| match process {
-            Process::Up(_, at_ms) => *at_ms > now_ms,
+            Process::Up(_, at_ms) => *at_ms > 0,
             Process::Done => true,
             Process::Down(_) | Process::Acting => false,
         });
