@@ -61,7 +61,9 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) tally: Tally,
     pub(super) reporter: WorkerReporter,
     pub(super) lineage: Option<u32>,
+    /// The group's latest word was an assignment.
     pub(super) assigned: bool,
+    pub(super) assigned_before: bool,
     /// Steady wall time of this round.
     pub(super) now: Timestamp,
     /// Monotonic ms of this round.
@@ -98,6 +100,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             shared,
             lineage: None,
             assigned: false,
+            assigned_before: false,
             now: Timestamp::MIN,
             now_ms,
             next_report_ms: 0,
