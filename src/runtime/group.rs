@@ -32,7 +32,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     fn assigned(&mut self, partitions: &[u32]) -> Result<(), Trip> {
         tracing::info!(?partitions, "assigned");
         self.shared.metrics.rebalanced(Rebalance::Assigned);
-        if self.settings.forgetful && self.assigned {
+        if self.settings.forgetful && self.assigned_before {
             return Err(Trip::End(WorkerError::Failed(
                 "the tasks were assigned a second time, and the embedded broker keeps no offsets \
                  to go on from; hint: start again"
@@ -57,7 +57,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 }
             }
         }
-        self.assigned = true;
+        (self.assigned, self.assigned_before) = (true, true);
         self.next_report_ms = 0;
         Ok(())
     }
@@ -66,6 +66,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     fn revoked(&mut self, lost: bool) -> Result<(), Trip> {
         tracing::info!(lost, "revoked");
         self.shared.metrics.rebalanced(if lost { Rebalance::Lost } else { Rebalance::Revoked });
+        self.assigned = false;
         let result = match (self.transaction.is_open(), lost) {
             (true, false) => self.commit(),
             (true, true) => self.abort(AbortClass::Lost).map_err(Trip::End),

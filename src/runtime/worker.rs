@@ -61,9 +61,11 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
     pub(super) lineage: Option<u32>,
+    /// The group's latest word was an assignment.
     pub(super) assigned: bool,
     /// A task has run here: what comes later does not forbid the start any more.
     pub(super) ran: bool,
+    pub(super) assigned_before: bool,
     /// Steady wall time of this round.
     pub(super) now: Timestamp,
     /// Monotonic ms of this round.
@@ -101,6 +103,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             lineage: None,
             assigned: false,
             ran: false,
+            assigned_before: false,
             now: Timestamp::MIN,
             now_ms,
             next_report_ms: 0,

@@ -1,0 +1,402 @@
+//! One process's connection to the simulated cluster: the group's side and the input's.
+//!
+//! A call that the contract of `Broker` forbids is a panic, so the worker is held to it.
+//! Next: `producer.rs`, the transaction's side.
+
+use crate::simulation::cluster::Topic;
+use crate::simulation::faults::Fault;
+use crate::simulation::group::News;
+use crate::simulation::log::Payload;
+use crate::simulation::producer::Producing;
+use crate::simulation::stage::{CRASH, EPOCH, SESSION_MS, Stage};
+use ebbflow::domain::time::Timestamp;
+use ebbflow::runtime::broker::{
+    Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
+    OutRecord, Record, Sent, TaskOffsets, Watermarks,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How old a sample of the end offsets may be.
+const SAMPLE_MS: i64 = 30;
+
+/// A fetched record.
+#[derive(Clone, Debug)]
+pub(crate) struct SimRecord {
+    offset: i64,
+    payload: Payload,
+}
+
+impl Record for SimRecord {
+    fn key(&self) -> Option<&[u8]> {
+        self.payload.key.as_deref()
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.payload.value.as_deref()
+    }
+
+    fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    fn timestamp(&self) -> Option<Timestamp> {
+        Some(self.payload.at)
+    }
+}
+
+/// A changelog that is being read.
+struct Changelog {
+    position: i64,
+    end: i64,
+    compacted: BTreeSet<i64>,
+}
+
+/// What the member was told and has not answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Question {
+    None,
+    Assigned(Vec<u32>),
+    Revoked,
+}
+
+/// One process's connection.
+pub(crate) struct SimBroker {
+    pub(super) stage: Rc<Stage>,
+    pub(super) instance: usize,
+    pub(super) member: u64,
+    /// Of the last assignment, as the client keeps it.
+    pub(super) generation: Option<u32>,
+    joined: bool,
+    question: Question,
+    assigned: Option<BTreeSet<u32>>,
+    /// Positions of the inputs that were sought.
+    positions: BTreeMap<(u32, usize), i64>,
+    samples: BTreeMap<u32, EndSample>,
+    changelogs: BTreeMap<u32, Changelog>,
+    pub(super) producing: Producing,
+    dead: bool,
+    skew_ms: i64,
+}
+
+impl SimBroker {
+    pub(crate) fn new(stage: Rc<Stage>, instance: usize, skew_ms: i64) -> Self {
+        let member = stage.cluster.borrow_mut().fresh_id();
+        Self {
+            stage,
+            instance,
+            member,
+            generation: None,
+            joined: false,
+            question: Question::None,
+            assigned: None,
+            positions: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            changelogs: BTreeMap::new(),
+            producing: Producing::None,
+            dead: false,
+            skew_ms,
+        }
+    }
+
+    /// A call: takes time, and the process may stand still or end in front of it or behind it.
+    pub(super) fn call<T>(
+        &mut self,
+        effect: impl FnOnce(&mut Self) -> Result<T, BrokerError>,
+    ) -> Result<T, BrokerError> {
+        let crashed = || BrokerError::Fatal(CRASH.to_owned());
+        if self.dead || self.stage.failure().is_some() {
+            return Err(crashed());
+        }
+        let ms = i64::from(self.stage.below(4) == 0);
+        self.stage.pass(ms);
+        if self.stage.strikes(Fault::Stall) {
+            let ms = i64::try_from(self.stage.below(1_000)).unwrap();
+            self.stage.stand_still(ms);
+        }
+        if self.stage.strikes(Fault::LongStall) {
+            let ms = SESSION_MS + i64::try_from(self.stage.below(10_000)).unwrap();
+            self.stage.stand_still(ms);
+        }
+        if self.stage.strikes(Fault::CrashBefore) {
+            self.dead = true;
+            return Err(crashed());
+        }
+        let result = effect(self);
+        if self.stage.strikes(Fault::CrashAfter) {
+            self.dead = true;
+            return Err(crashed());
+        }
+        result
+    }
+
+    fn answers(&self) -> Result<(), BrokerError> {
+        if self.stage.strikes(Fault::Unanswered) {
+            self.stage.pass(50);
+            return Err(BrokerError::Retriable("no answer".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn check_assigned(&self, partition: u32, what: &str) {
+        let ours = self.assigned.as_ref().is_some_and(|ours| ours.contains(&partition));
+        assert!(ours, "{what} of partition {partition}, which is not assigned");
+    }
+
+    fn wall(&self) -> Timestamp {
+        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms)
+    }
+}
+
+impl Broker for SimBroker {
+    type Record = SimRecord;
+
+    fn poll_group(&mut self) -> Result<Option<GroupEvent>, BrokerError> {
+        self.call(|this| {
+            if this.question != Question::None {
+                return Ok(None);
+            }
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let now_ms = cluster.now_ms;
+            if !this.joined {
+                cluster.group.join(this.instance, this.member, now_ms);
+                this.joined = true;
+                return Ok(None);
+            }
+            Ok(match cluster.group.poll(this.instance, this.member, now_ms) {
+                News::Nothing => None,
+                News::Replaced => {
+                    return Err(BrokerError::Fatal("another process has this id".to_owned()));
+                }
+                News::Unknown if this.assigned.is_some() => {
+                    this.question = Question::Revoked;
+                    Some(GroupEvent::Revoked { lost: true })
+                }
+                News::Unknown => {
+                    cluster.group.join(this.instance, this.member, now_ms);
+                    None
+                }
+                News::Revoked => {
+                    this.question = Question::Revoked;
+                    Some(GroupEvent::Revoked { lost: false })
+                }
+                News::Assigned { generation, partitions } => {
+                    this.generation = Some(generation);
+                    this.question = Question::Assigned(partitions.clone());
+                    Some(GroupEvent::Assigned(partitions))
+                }
+            })
+        })
+    }
+
+    fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
+        self.call(|this| {
+            assert_eq!(this.question, Question::Assigned(partitions.to_vec()));
+            this.question = Question::None;
+            this.assigned = Some(partitions.iter().copied().collect());
+            let (stage, instance) = (&this.stage, this.instance);
+            stage.tell(|| format!("{instance} has {partitions:?}"));
+            Ok(())
+        })
+    }
+
+    fn unassign(&mut self) -> Result<(), BrokerError> {
+        self.call(|this| {
+            assert_eq!(this.question, Question::Revoked, "nothing was revoked");
+            this.question = Question::None;
+            this.assigned = None;
+            this.positions.clear();
+            this.samples.clear();
+            assert!(this.changelogs.is_empty(), "a changelog is still read");
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let now_ms = cluster.now_ms;
+            cluster.group.rejoin(this.instance, this.member, now_ms);
+            drop(cluster);
+            this.stage.tell(|| format!("{} gave back", this.instance));
+            Ok(())
+        })
+    }
+
+    fn leave_group(&mut self) -> Result<(), BrokerError> {
+        self.call(|this| {
+            this.stage.cluster.borrow_mut().group.leave(this.instance, this.member);
+            Ok(())
+        })
+    }
+
+    fn seek(&mut self, partition: u32, input: Input, next_offset: i64) -> Result<(), BrokerError> {
+        self.call(|this| {
+            this.answers()?;
+            this.check_assigned(partition, "seek");
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let log = cluster.log(Topic::INPUTS[input.index()], partition);
+            if next_offset < log.low() || next_offset > log.end() {
+                return Err(BrokerError::Fatal(format!("offset {next_offset} out of range")));
+            }
+            this.positions.insert((partition, input.index()), next_offset);
+            Ok(())
+        })
+    }
+
+    fn fetch(
+        &mut self,
+        partition: u32,
+        input: Input,
+        max: usize,
+        into: &mut VecDeque<SimRecord>,
+    ) -> Result<(), BrokerError> {
+        self.call(|this| {
+            this.check_assigned(partition, "fetch");
+            let slow = this.stage.strikes(Fault::SlowFetch);
+            let count = if slow { this.stage.below(3) } else { 1 + this.stage.below(40) };
+            let Some(position) = this.positions.get_mut(&(partition, input.index())) else {
+                return Ok(());
+            };
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let log = cluster.log(Topic::INPUTS[input.index()], partition);
+            for _ in 0..count.min(max) {
+                *position = log.next_visible(*position);
+                let Some(payload) = log.visible(*position) else { break };
+                into.push_back(SimRecord { offset: *position, payload: payload.clone() });
+                *position += 1;
+            }
+            Ok(())
+        })
+    }
+
+    fn position(&mut self, partition: u32, input: Input) -> Option<i64> {
+        self.check_assigned(partition, "position");
+        if self.stage.below(10) == 0 {
+            return None;
+        }
+        self.positions.get(&(partition, input.index())).copied()
+    }
+
+    fn end_offsets(&mut self, partition: u32) -> Option<EndSample> {
+        self.check_assigned(partition, "end offsets");
+        let at = self.wall();
+        let fresh = self.samples.get(&partition).is_some_and(|last| at.since(last.at) < SAMPLE_MS);
+        if !fresh && self.stage.below(3) > 0 {
+            let mut cluster = self.stage.cluster.borrow_mut();
+            let ends = Topic::INPUTS.map(|topic| cluster.log(topic, partition).end());
+            self.samples.insert(partition, EndSample { at, ends });
+        }
+        self.samples.get(&partition).copied()
+    }
+
+    fn watermarks(&mut self, partition: u32, input: Input) -> Result<Watermarks, BrokerError> {
+        self.call(|this| {
+            this.answers()?;
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let log = cluster.log(Topic::INPUTS[input.index()], partition);
+            Ok(Watermarks { low: log.low(), high: log.end() })
+        })
+    }
+
+    fn committed(&mut self, partition: u32) -> Result<CommittedOffsets, BrokerError> {
+        self.call(|this| {
+            this.answers()?;
+            let committed = this.stage.cluster.borrow().group.committed(partition);
+            committed.ok_or_else(|| BrokerError::Retriable("a transaction is open".to_owned()))
+        })
+    }
+
+    fn open_changelog(&mut self, partition: u32) -> Result<(), BrokerError> {
+        self.call(|this| {
+            this.answers()?;
+            let compaction = this.stage.strikes(Fault::Compaction);
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let log = cluster.log(Topic::State, partition);
+            let (position, end) = (log.low(), log.end());
+            let clean = if compaction { log.stable_end() * 3 / 4 } else { 0 };
+            let compacted = log.overwritten(clean).into_iter().collect();
+            this.changelogs.insert(partition, Changelog { position, end, compacted });
+            Ok(())
+        })
+    }
+
+    fn read_changelog(
+        &mut self,
+        partition: u32,
+        max: usize,
+        into: &mut Vec<ChangelogRecord>,
+    ) -> Result<bool, BrokerError> {
+        self.call(|this| {
+            this.answers()?;
+            let slow = this.stage.strikes(Fault::SlowChangelog);
+            let count = if slow { this.stage.below(5) } else { max };
+            let Some(reader) = this.changelogs.get_mut(&partition) else {
+                panic!("the changelog of partition {partition} is not open");
+            };
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let log = cluster.log(Topic::State, partition);
+            for _ in 0..count {
+                reader.position = log.next_visible(reader.position);
+                let Some(payload) = log.visible(reader.position) else { break };
+                if reader.position >= reader.end {
+                    break;
+                }
+                if !reader.compacted.contains(&reader.position) {
+                    let key = payload.key.clone().unwrap_or_default();
+                    into.push(ChangelogRecord { key, value: payload.value.clone() });
+                }
+                reader.position += 1;
+            }
+            let done = log.next_visible(reader.position) >= reader.end;
+            if done {
+                this.changelogs.remove(&partition);
+            }
+            Ok(done)
+        })
+    }
+
+    fn close_changelog(&mut self, partition: u32) {
+        self.changelogs.remove(&partition);
+    }
+
+    fn read_control(&mut self) -> Result<Vec<ChangelogRecord>, BrokerError> {
+        self.call(|this| {
+            this.answers()?;
+            let mut cluster = this.stage.cluster.borrow_mut();
+            let records = cluster.log(Topic::Control, 0).committed();
+            let record = |payload: &Payload| ChangelogRecord {
+                key: payload.key.clone().unwrap_or_default(),
+                value: payload.value.clone(),
+            };
+            Ok(records.map(|(_, payload)| record(payload)).collect())
+        })
+    }
+
+    fn init_producer(&mut self) -> Result<(), BrokerError> {
+        self.call(Self::producer_init)
+    }
+
+    fn begin(&mut self) -> Result<(), BrokerError> {
+        self.call(Self::producer_begin)
+    }
+
+    fn send(&mut self, record: &OutRecord<'_>) -> Result<Sent, BrokerError> {
+        self.call(|this| this.producer_send(record))
+    }
+
+    fn drained(&mut self) -> Result<bool, BrokerError> {
+        self.call(Self::producer_drained)
+    }
+
+    fn send_offsets(&mut self, offsets: &[TaskOffsets]) -> Result<(), BrokerError> {
+        self.call(|this| this.producer_send_offsets(offsets))
+    }
+
+    fn commit(&mut self) -> Result<Ended, BrokerError> {
+        self.call(Self::producer_commit)
+    }
+
+    fn abort(&mut self) -> Result<Ended, BrokerError> {
+        self.call(Self::producer_abort)
+    }
+
+    fn wait(&mut self, _at_most: Duration) {
+        // The stage decides when a waiting process acts again.
+    }
+}

@@ -1,0 +1,275 @@
+//! One run from one seed: event time over preloaded input, or wall time over input that arrives.
+//!
+//! Next: `stage.rs`, who acts when; `oracle.rs`, what must be true afterwards.
+
+use crate::simulation::cluster::{Cluster, Topic};
+use crate::simulation::faults::{Counts, Plan};
+use crate::simulation::log::Payload;
+use crate::simulation::oracle::{check_equal, check_invariants, check_nothing_due};
+use crate::simulation::outcome::{Partition, outcome};
+use crate::simulation::random::Random;
+use crate::simulation::reference::TOPICS;
+use crate::simulation::rules;
+use crate::simulation::stage::{EPOCH, SESSION_MS, Stage, TRANSACTION_MS};
+use crate::simulation::workload::{Placed, Workload};
+use ebbflow::codec::encode::OutputFormat;
+use ebbflow::config::CommitConfig;
+use ebbflow::domain::time::{DAY_MS, Timestamp};
+use ebbflow::runtime::settings::Settings;
+use ebbflow::task::TaskConfig;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Virtual time that a run may take before it counts as stuck.
+const PATIENCE_MS: i64 = 3_600_000;
+/// Timers are detected at most so late in a drained cluster.
+const SLACK_MS: i64 = 10_000;
+
+/// What moves the clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// Events; all input is there from the start.
+    Event,
+    /// The wall; input arrives.
+    Wall,
+}
+
+/// A run that went well.
+pub(crate) struct Report {
+    pub(crate) counts: Counts,
+    pub(crate) timed_out: u64,
+    pub(crate) expelled: u64,
+    pub(crate) changes: usize,
+    pub(crate) partitions: Vec<Partition>,
+    pub(crate) config: TaskConfig,
+    pub(crate) advance_to: Option<Timestamp>,
+}
+
+struct Run {
+    stage: Rc<Stage>,
+    random: Random,
+    workload: Workload,
+    partitions: u32,
+    config: TaskConfig,
+    advance_to: Option<Timestamp>,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stage.clear();
+    }
+}
+
+/// Runs a seed.
+pub(crate) fn run(mode: Mode, seed: u64) -> Result<Report, String> {
+    let mut run = Run::new(mode, seed);
+    match mode {
+        Mode::Event => run.play_preloaded()?,
+        Mode::Wall => run.play_arriving()?,
+    }
+    let mut cluster = run.stage.cluster.borrow_mut();
+    while !cluster.is_quiet() {
+        cluster.pass(1);
+    }
+    let partitions = outcome(&mut cluster, run.partitions);
+    check_invariants(&partitions, &run.config)?;
+    match mode {
+        Mode::Event => check_equal(&partitions, &run.config, run.advance_to)?,
+        Mode::Wall => check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?,
+    }
+    Ok(Report {
+        counts: run.stage.plan.borrow().counts.clone(),
+        timed_out: cluster.timed_out,
+        expelled: cluster.expelled,
+        changes: partitions.iter().map(|records| records.changes.len()).sum(),
+        partitions,
+        config: run.config.clone(),
+        advance_to: run.advance_to,
+    })
+}
+
+impl Run {
+    fn new(mode: Mode, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let partitions = u32::try_from(2 + random.below(3)).unwrap();
+        let instances = 1 + random.below(3);
+        let config = TaskConfig {
+            application_id: "simulation".into(),
+            partition: 0,
+            partitions,
+            rules: rules::rules(),
+            profiles_on_touch: random.chance(500),
+            run_id: "run".into(),
+        };
+        let advance_to = Some(EPOCH.plus_days(random.between(100, 500)))
+            .filter(|_| mode == Mode::Event && random.chance(800));
+        let settings = Settings {
+            task: config.clone(),
+            topics: TOPICS.map(str::to_owned),
+            commit: CommitConfig {
+                idle_gap: Duration::from_millis(5),
+                interval: Duration::from_millis(*random.pick(&[20, 100, 400])),
+                max_records: *random.pick(&[1, 7, 40, 10_000]),
+                max_bytes: *random.pick(&[500, 5_000, 1_000_000]),
+            },
+            wall_clock: mode == Mode::Wall,
+            timers_per_round: *random.pick(&[1, 2, 5, 1_000]),
+            dead_letter_max_bytes: 100_000,
+            changes: OutputFormat::Json,
+            compact_changes: false,
+            profiles: OutputFormat::Json,
+            leave_on_stop: random.chance(300),
+            until_end: (mode == Mode::Event).then_some(advance_to),
+            baseline: false,
+            forgetful: false,
+            commit_patience: Duration::from_millis(3_000),
+        };
+        let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork()) };
+        let cluster = Cluster::new(partitions, SESSION_MS, TRANSACTION_MS, random.fork());
+        let workload = Workload::new(random.fork(), partitions);
+        let stage = Stage::new(cluster, plan, random.fork(), settings, instances);
+        Self { stage, random, workload, partitions, config, advance_to }
+    }
+
+    /// Appends records, some of them in transactions of their own, so that markers and aborted
+    /// records lie between.
+    fn append(&mut self, records: Vec<Placed>) {
+        let transactional = self.random.chance(300);
+        let aborted = transactional && self.random.chance(300);
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let producer = transactional.then(|| cluster.fresh_id());
+        let mut places = std::collections::BTreeSet::new();
+        for record in records {
+            cluster.log(record.topic, record.partition).append(record.payload, producer);
+            places.insert((record.topic, record.partition));
+        }
+        for (topic, partition) in places {
+            if let Some(producer) = producer {
+                cluster.log(topic, partition).decide(producer, !aborted);
+            }
+        }
+    }
+
+    fn play_preloaded(&mut self) -> Result<(), String> {
+        if self.random.chance(300) {
+            // What retention has deleted already.
+            let mut cluster = self.stage.cluster.borrow_mut();
+            for topic in Topic::INPUTS {
+                let log = cluster.log(topic, 0);
+                for _ in 0..3 {
+                    log.append(Payload::default(), None);
+                }
+                log.delete_before(3);
+            }
+        }
+        let mut now = EPOCH;
+        for _ in 0..self.random.between(5, 40) {
+            let mut records = Vec::new();
+            for _ in 0..self.random.between(1, 8) {
+                let steps = [0, 0, 1, 60_000, DAY_MS, 5 * DAY_MS];
+                now = now.plus_ms(*self.random.pick(&steps));
+                let at = self.workload.time_near(now);
+                records.push(self.workload.record(at, now));
+            }
+            self.append(records);
+        }
+        let deadline_ms = PATIENCE_MS;
+        while !self.stage.all_done() {
+            self.step()?;
+            let now_ms = self.stage.now_ms();
+            if now_ms > deadline_ms / 2 {
+                self.stage.plan.borrow_mut().active = false;
+            }
+            if now_ms > deadline_ms {
+                return Err("the run does not end".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody acts, or time passes until somebody can.
+    fn step(&mut self) -> Result<(), String> {
+        if !self.stage.act() {
+            let now_ms = self.stage.now_ms();
+            let next_ms = self.stage.next_ms().unwrap_or(now_ms + 1);
+            self.stage.pass((next_ms - now_ms).max(1));
+        }
+        self.stage.failure().map_or(Ok(()), Err)
+    }
+
+    fn play_arriving(&mut self) -> Result<(), String> {
+        for _ in 0..self.random.between(3, 12) {
+            for _ in 0..self.random.between(1, 4) {
+                let now = EPOCH.plus_ms(self.stage.now_ms());
+                let records = (0..self.random.between(1, 6))
+                    .map(|_| {
+                        let at = self.workload.time_near(now);
+                        self.workload.record(at, now)
+                    })
+                    .collect();
+                self.append(records);
+                for _ in 0..self.random.between(0, 40) {
+                    self.step()?;
+                }
+            }
+            if self.random.chance(700) && self.rest(20_000)? {
+                let long = *self.random.pick(&[3_600_000, DAY_MS, 9 * DAY_MS]);
+                let ms = self.random.between(1, long);
+                self.stage.skip(ms);
+            }
+        }
+        self.stage.plan.borrow_mut().active = false;
+        self.settle()?;
+        self.stage.skip(40 * DAY_MS);
+        self.settle()
+    }
+
+    /// Until everybody waits and nothing is left to do, or this time is over.
+    fn rest(&mut self, ms: i64) -> Result<bool, String> {
+        let deadline_ms = self.stage.now_ms() + ms;
+        while !self.is_drained() && self.stage.now_ms() < deadline_ms {
+            self.step()?;
+        }
+        Ok(self.is_drained())
+    }
+
+    /// Without faults everybody comes to rest, and stays so.
+    fn settle(&mut self) -> Result<(), String> {
+        let deadline_ms = self.stage.now_ms() + PATIENCE_MS;
+        let mut quiet_since = self.stage.now_ms();
+        while self.stage.now_ms() < quiet_since + 3_000 {
+            self.step()?;
+            if !self.is_drained() {
+                quiet_since = self.stage.now_ms();
+            }
+            if self.stage.now_ms() > deadline_ms {
+                let cluster = self.stage.cluster.borrow();
+                let offsets: Vec<_> =
+                    (0..self.partitions).map(|it| cluster.group.committed(it)).collect();
+                let ends: Vec<_> = cluster.logs.iter().map(|(at, log)| (at, log.end())).collect();
+                let quiet = self.stage.is_quiet();
+                return Err(format!(
+                    "the cluster does not come to rest: quiet {quiet}, {offsets:?}, {ends:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody is at work and no input is left.
+    fn is_drained(&self) -> bool {
+        if !self.stage.is_quiet() {
+            return false;
+        }
+        let mut cluster = self.stage.cluster.borrow_mut();
+        (0..self.partitions).all(|partition| {
+            let offsets = cluster.group.committed(partition);
+            let next_offsets = offsets.map_or([None; 3], |offsets| offsets.next_offsets);
+            (0..3).all(|input| {
+                let log = cluster.log(Topic::INPUTS[input], partition);
+                let next = next_offsets[input].unwrap_or_else(|| log.low());
+                log.next_visible(next) == log.end()
+            })
+        })
+    }
+}

@@ -1,0 +1,289 @@
+//! The stage: the cluster, the instances on it, and who acts next.
+//!
+//! An instance runs until its round ends, or stands still in the middle of a call while others
+//! run: then their rounds happen within its call. Nothing is borrowed across a round.
+//! Next: `broker.rs`.
+
+use crate::simulation::broker::SimBroker;
+use crate::simulation::cluster::Cluster;
+use crate::simulation::faults::{Fault, Plan};
+use crate::simulation::random::Random;
+use crate::simulation::rules;
+use ebbflow::codec::decoder::{Decoder, Format, RecordType};
+use ebbflow::domain::time::Timestamp;
+use ebbflow::metrics::Metrics;
+use ebbflow::runtime::clock::Clock;
+use ebbflow::runtime::pump::TopicDecoders;
+use ebbflow::runtime::settings::{Round, SchemaAnswer, Settings, WorkerError};
+use ebbflow::runtime::status::Status;
+use ebbflow::runtime::stores::Stores;
+use ebbflow::runtime::worker::{Shared, Worker};
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+/// Wall time at virtual time zero: 2026-01-01.
+pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
+/// The session time-out of the group.
+pub(crate) const SESSION_MS: i64 = 6_000;
+/// The time-out of transactions.
+pub(crate) const TRANSACTION_MS: i64 = 10_000;
+/// What a crashed process says; no other error of a worker is expected but the next.
+pub(crate) const CRASH: &str = "simulated crash";
+/// What a process says that was fenced too often.
+const GIVEN_UP: &str = "the fourth producer within a minute was fenced";
+
+type SimWorker = Worker<SimBroker, SimClock>;
+
+/// The clocks of one host.
+pub(crate) struct SimClock {
+    stage: Rc<Stage>,
+    skew_ms: i64,
+}
+
+impl Clock for SimClock {
+    fn wall(&self) -> Timestamp {
+        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms)
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        self.stage.now_ms()
+    }
+}
+
+enum Process {
+    /// It starts at this time.
+    Down(i64),
+    /// It has nothing to do before this time.
+    Up(Box<SimWorker>, i64),
+    /// Its round is under way.
+    Acting,
+    /// Its work is done.
+    Done,
+}
+
+/// Everything of one run.
+pub(crate) struct Stage {
+    pub(crate) cluster: RefCell<Cluster>,
+    pub(crate) plan: RefCell<Plan>,
+    random: RefCell<Random>,
+    processes: RefCell<Vec<Process>>,
+    settings: Settings,
+    depth: Cell<usize>,
+    failure: RefCell<Option<String>>,
+    log: bool,
+    itself: Weak<Self>,
+}
+
+impl Stage {
+    pub(crate) fn new(
+        cluster: Cluster,
+        plan: Plan,
+        mut random: Random,
+        settings: Settings,
+        instances: usize,
+    ) -> Rc<Self> {
+        let mut plan = plan;
+        let mut cluster = cluster;
+        cluster.slow_markers = plan.strikes(Fault::SlowMarkers);
+        let late = |place: usize, random: &mut Random| match place {
+            0 => Process::Down(0),
+            _ => Process::Down(*random.pick(&[0, 1, 500, 3_000])),
+        };
+        let processes = (0..instances).map(|place| late(place, &mut random)).collect();
+        Rc::new_cyclic(|itself| Self {
+            cluster: RefCell::new(cluster),
+            plan: RefCell::new(plan),
+            random: RefCell::new(random),
+            processes: RefCell::new(processes),
+            settings,
+            depth: Cell::new(0),
+            failure: RefCell::new(None),
+            log: std::env::var_os("SIM_LOG").is_some(),
+            itself: itself.clone(),
+        })
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.cluster.borrow().now_ms
+    }
+
+    pub(crate) fn pass(&self, ms: i64) {
+        self.cluster.borrow_mut().pass(ms);
+    }
+
+    pub(crate) fn strikes(&self, fault: Fault) -> bool {
+        let strikes = self.plan.borrow_mut().strikes(fault);
+        if strikes {
+            self.tell(|| format!("fault {fault:?}"));
+        }
+        strikes
+    }
+
+    pub(crate) fn below(&self, limit: usize) -> usize {
+        self.random.borrow_mut().below(limit)
+    }
+
+    pub(crate) fn tell(&self, text: impl FnOnce() -> String) {
+        if self.log {
+            println!("{:>9} {}", self.now_ms(), text());
+        }
+    }
+
+    /// Stops everything with this reason.
+    pub(crate) fn fail(&self, reason: String) {
+        self.failure.borrow_mut().get_or_insert(reason);
+    }
+
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Others act for so long.
+    pub(crate) fn stand_still(&self, ms: i64) {
+        let until = self.now_ms() + ms;
+        if self.depth.get() >= 2 {
+            self.pass(ms);
+            return;
+        }
+        self.depth.set(self.depth.get() + 1);
+        while self.now_ms() < until && self.failure().is_none() {
+            if !self.act() {
+                let next = self.next_ms().unwrap_or(until).clamp(self.now_ms() + 1, until);
+                self.pass(next - self.now_ms());
+            }
+        }
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// One round of an instance that has something to do; false when there is none.
+    pub(crate) fn act(&self) -> bool {
+        let now_ms = self.now_ms();
+        let ready: Vec<usize> = self
+            .processes
+            .borrow()
+            .iter()
+            .enumerate()
+            .filter(|(_, process)| match process {
+                Process::Down(at_ms) | Process::Up(_, at_ms) => *at_ms <= now_ms,
+                Process::Acting | Process::Done => false,
+            })
+            .map(|(place, _)| place)
+            .collect();
+        if ready.is_empty() {
+            return false;
+        }
+        let instance = *self.random.borrow_mut().pick(&ready);
+        if self.strikes(Fault::Rebalance) {
+            self.cluster.borrow_mut().group.rebalance();
+        }
+        let process =
+            std::mem::replace(&mut self.processes.borrow_mut()[instance], Process::Acting);
+        let next = match process {
+            Process::Down(_) => Process::Up(Box::new(self.start(instance)), 0),
+            Process::Up(worker, _) => self.round(instance, worker),
+            other => other,
+        };
+        self.processes.borrow_mut()[instance] = next;
+        true
+    }
+
+    fn round(&self, instance: usize, mut worker: Box<SimWorker>) -> Process {
+        if self.strikes(Fault::Stop) {
+            self.tell(|| format!("{instance} stops"));
+            return self.end(worker.stop());
+        }
+        match worker.round() {
+            Ok(Round::Busy) => Process::Up(worker, 0),
+            Ok(Round::Idle(at_most)) => {
+                let ms = i64::try_from(at_most.as_millis()).unwrap();
+                Process::Up(worker, self.now_ms() + ms.max(1))
+            }
+            Ok(Round::Done) => match worker.stop() {
+                Ok(()) => {
+                    self.tell(|| format!("{instance} is done"));
+                    Process::Done
+                }
+                error => self.end(error),
+            },
+            Err(error) => self.end(Err(error)),
+        }
+    }
+
+    /// A process has ended; it starts again some time later.
+    fn end(&self, result: Result<(), WorkerError>) -> Process {
+        if let Err(error) = result {
+            let text = error.to_string();
+            self.tell(|| text.clone());
+            if text != CRASH && !text.starts_with(GIVEN_UP) {
+                self.fail(format!("a worker ended: {text}"));
+            }
+        }
+        let pauses = [10, 200, 2_000, SESSION_MS + 1_000, TRANSACTION_MS + 3_000];
+        let pause_ms = *self.random.borrow_mut().pick(&pauses);
+        Process::Down(self.now_ms() + pause_ms)
+    }
+
+    /// When somebody has something to do.
+    pub(crate) fn next_ms(&self) -> Option<i64> {
+        let processes = self.processes.borrow();
+        let times = processes.iter().filter_map(|process| match process {
+            Process::Down(at_ms) | Process::Up(_, at_ms) => Some(*at_ms),
+            Process::Acting | Process::Done => None,
+        });
+        times.min()
+    }
+
+    /// Whether every process waits for work, with nothing left half done.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let idle = self.processes.borrow().iter().all(|process| match process {
+            Process::Up(_, at_ms) => *at_ms > 0,
+            Process::Done => true,
+            Process::Down(_) | Process::Acting => false,
+        });
+        idle && self.cluster.borrow().is_quiet()
+    }
+
+    /// A long time passes in which heartbeats go on.
+    pub(crate) fn skip(&self, ms: i64) {
+        let up: Vec<usize> = (0..self.processes.borrow().len()).collect();
+        let mut cluster = self.cluster.borrow_mut();
+        cluster.now_ms += ms;
+        let now_ms = cluster.now_ms;
+        cluster.group.keep_alive(&up, now_ms);
+        cluster.pass(0);
+    }
+
+    pub(crate) fn all_done(&self) -> bool {
+        self.processes.borrow().iter().all(|process| matches!(process, Process::Done))
+    }
+
+    /// Ends every process without a word; they hold the stage, and the stage them.
+    pub(crate) fn clear(&self) {
+        self.processes.borrow_mut().clear();
+    }
+
+    fn start(&self, instance: usize) -> SimWorker {
+        self.tell(|| format!("{instance} starts"));
+        let stage = self.itself.upgrade().unwrap();
+        let json = |kind| Decoder::new(kind, Format::Json);
+        let decoders = TopicDecoders {
+            decoders: [json(RecordType::Interactions), json(RecordType::Purchases)],
+            rules: self.settings.task.rules.clone(),
+        };
+        let shared = Shared {
+            status: Status::new(1),
+            metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
+            stores: Arc::new(Stores::default()),
+        };
+        let skew_ms = match self.strikes(Fault::ClockSkew) {
+            true => self.random.borrow_mut().between(-3_000, 3_000),
+            false => 0,
+        };
+        let clock = SimClock { stage: stage.clone(), skew_ms };
+        let broker = SimBroker::new(stage, instance, skew_ms);
+        let unavailable = |_| SchemaAnswer::Unavailable("there is no registry".to_owned());
+        let settings = self.settings.clone();
+        Worker::new(broker, clock, settings, decoders, Box::new(unavailable), shared, 0)
+    }
+}
