@@ -2,12 +2,14 @@
 //!
 //! Wires only; every decision is made elsewhere. Next: `runtime/worker.rs`, `kafka/mod.rs`.
 
+pub(crate) mod serving;
+
 use crate::codec::decoder::{Decoder, Format, Framing, RecordType};
 use crate::codec::encode::OutputFormat;
 use crate::codec::schema;
 use crate::config::{ClockMode, Config, Encoding};
 use crate::domain::time::Timestamp;
-use crate::http::{CustomerAnswer, Server, Sources};
+use crate::http::{CustomerAnswer, Sources};
 use crate::kafka::{ConnectMode, KafkaBroker, check_topics, write_lineage};
 use crate::metrics::Metrics;
 use crate::registry::{Registry, RegistryError};
@@ -18,13 +20,13 @@ use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, Work
 use crate::runtime::status::Status;
 use crate::runtime::stores::Stores;
 use crate::runtime::worker::{Shared, Worker};
+use crate::service::serving::Serving;
 use crate::task::TaskConfig;
 use anyhow::{Context, anyhow};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// How long to wait before something that may come up is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -60,34 +62,12 @@ impl From<anyhow::Error> for ServiceError {
 /// # Errors
 /// Why it could not start or go on.
 pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .context("could not start the asynchronous runtime")?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let (stop_sender, stopped) = watch::channel(false);
-    runtime.spawn(watch_signals(Arc::clone(&stop), stop_sender.clone()));
-    let metrics = Metrics::new(
-        config.rules.identity.revision,
-        config.dead_letter_budget_per_minute.saturating_mul(config.workers as u64),
-    )
-    .context("could not set up the metrics")?;
     let workers = if options.until_end.is_some() { 1 } else { config.workers };
-    let parts = Parts {
-        status: Status::new(workers),
-        metrics: Arc::new(metrics),
-        stores: Arc::default(),
-        stop: Arc::clone(&stop),
-    };
-    let partitions = Arc::new(std::sync::OnceLock::new());
-    let server = runtime
-        .block_on(Server::bind(&config.http, parts.sources(config, Arc::clone(&partitions))))
-        .map_err(|error| ServiceError::Failed(error.into()))?;
-    if let (Ok(metrics), Ok(admin)) = (server.metrics_address(), server.admin_address()) {
-        tracing::info!(%metrics, %admin, "listening");
-    }
-    let serving = runtime.spawn(server.run(stopped));
+    let parts = Parts::new(config, workers)?;
+    let stop = Arc::clone(&parts.stop);
+    let partitions = Arc::new(OnceLock::new());
+    let sources = parts.sources(config, Arc::clone(&partitions));
+    let serving = Serving::start(&config.http, sources, &stop)?;
     let Some(count) = wait_for_topics(config, &stop)? else { return Ok(()) };
     // Set once; a second value cannot come.
     partitions.get_or_init(|| count);
@@ -97,22 +77,52 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     }
     let result = run_workers(config, options, count, workers, &parts);
     parts.status.stop();
-    stop_sender.send_replace(true);
-    if let Err(error) = runtime.block_on(serving).context("the HTTP server ended")? {
-        tracing::warn!(%error, "the HTTP server ended");
-    }
+    serving.end()?;
     result
 }
 
-struct Parts {
-    status: Arc<Status>,
-    metrics: Arc<Metrics>,
-    stores: Arc<Stores>,
-    stop: Arc<AtomicBool>,
+/// What the workers and the HTTP servers share.
+pub(crate) struct Parts {
+    /// What the workers are doing.
+    pub(crate) status: Arc<Status>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Committed states.
+    pub(crate) stores: Arc<Stores>,
+    /// Set when the workers are to end.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl Parts {
-    fn sources(&self, config: &Config, partitions: Arc<std::sync::OnceLock<u32>>) -> Sources {
+    /// For this many workers, none of which has started.
+    ///
+    /// # Errors
+    /// When the metrics cannot be set up.
+    pub(crate) fn new(config: &Config, workers: usize) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(
+            config.rules.identity.revision,
+            config.dead_letter_budget_per_minute.saturating_mul(config.workers as u64),
+        )
+        .context("could not set up the metrics")?;
+        Ok(Self {
+            status: Status::new(workers),
+            metrics: Arc::new(metrics),
+            stores: Arc::default(),
+            stop: Arc::default(),
+        })
+    }
+
+    /// A worker's share.
+    pub(crate) fn shared(&self) -> Shared {
+        Shared {
+            status: Arc::clone(&self.status),
+            metrics: Arc::clone(&self.metrics),
+            stores: Arc::clone(&self.stores),
+        }
+    }
+
+    /// What HTTP answers from; customers are found once the number of partitions is known.
+    pub(crate) fn sources(&self, config: &Config, partitions: Arc<OnceLock<u32>>) -> Sources {
         let stores = Arc::clone(&self.stores);
         let rules = Arc::clone(&config.rules);
         let wall = config.clock == ClockMode::Wall;
@@ -209,11 +219,7 @@ fn run_workers(
     let (ends, ended) = mpsc::channel();
     for index in 0..workers {
         let (config, settings, ends) = (config.clone(), settings.clone(), ends.clone());
-        let shared = Shared {
-            status: Arc::clone(&parts.status),
-            metrics: Arc::clone(&parts.metrics),
-            stores: Arc::clone(&parts.stores),
-        };
+        let shared = parts.shared();
         let stop = Arc::clone(&parts.stop);
         thread::Builder::new()
             .name(format!("worker-{index}"))
@@ -407,25 +413,4 @@ fn ask_registry(registry: Option<Registry>) -> AskForSchema {
             Err(error) => SchemaAnswer::Unavailable(error.to_string()),
         }
     })
-}
-
-/// Sets `stop` at SIGTERM or SIGINT.
-async fn watch_signals(stop: Arc<AtomicBool>, stopped: watch::Sender<bool>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be watched; stop the process with SIGKILL");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing the transaction"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: finishing the transaction"),
-        () = closed(&stopped) => return,
-    }
-    stop.store(true, Ordering::Relaxed);
-}
-
-async fn closed(stopped: &watch::Sender<bool>) {
-    stopped.closed().await;
 }

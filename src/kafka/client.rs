@@ -21,7 +21,13 @@ pub enum ConnectMode {
     Mock,
 }
 
-/// Where a user may differ from librdkafka's defaults without harm.
+/// Where a user may differ from librdkafka's defaults without harm: all clients.
+const DEFAULTS: [(&str, &str); 1] = [
+    // After a broker's restart, be back within a second, not ten.
+    ("reconnect.backoff.max.ms", "1000"),
+];
+
+/// The same for consumers; a producer would warn about them.
 const CONSUMER_DEFAULTS: [(&str, &str); 4] = [
     // Bounds what an idle tail costs after a seek; librdkafka's own is 500.
     ("fetch.wait.max.ms", "50"),
@@ -97,8 +103,9 @@ impl Clients {
         let member = format!("{}-{}-{worker:03}", config.application_id, config.instance_id);
         let mut common = ClientConfig::new();
         common.set_log_level(RDKafkaLogLevel::Warning);
-        // After a broker's restart, be back within a second, not ten.
-        common.set("reconnect.backoff.max.ms", "1000");
+        for (key, value) in DEFAULTS {
+            common.set(key, value);
+        }
         for (key, value) in &config.kafka.properties {
             common.set(key, value);
         }

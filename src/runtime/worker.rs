@@ -294,6 +294,26 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
     }
 
+    /// Ends, instead of what the settings said, when the inputs are processed up to these next
+    /// offsets (by partition, for all tasks) and the clocks stand at the time, if any. For whoever
+    /// knows beforehand what will be sent: tasks then wait for it, and what they write depends on
+    /// the input alone, not on when it arrives. To be called while the tasks are running.
+    pub fn end_at(&mut self, ends: &BTreeMap<u32, [i64; 3]>, advance_to: Option<Timestamp>) {
+        self.settings.until_end = Some(advance_to);
+        for (partition, slot) in &mut self.slots {
+            slot.until = ends.get(partition).copied();
+            slot.finished = false;
+        }
+    }
+
+    /// Runs until it is stopped, whatever was said before.
+    pub fn go_on(&mut self) {
+        self.settings.until_end = None;
+        for slot in self.slots.values_mut() {
+            slot.until = None;
+        }
+    }
+
     /// Sleeps until something arrives.
     pub fn wait(&mut self, at_most: Duration) {
         self.broker.wait(at_most);
