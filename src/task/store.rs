@@ -61,6 +61,9 @@ pub struct Touched {
     packed: Option<Box<[u8]>>,
 }
 
+/// A packed state taken out, and its deadline.
+type Removed = (Box<[u8]>, Timestamp);
+
 /// The customers of one task.
 #[derive(Debug)]
 pub struct Store {
@@ -289,7 +292,7 @@ impl Store {
         self.committed.insert(key, packed);
     }
 
-    fn remove(&mut self, key: u64) -> Result<Option<(Box<[u8]>, Timestamp)>, UnpackError> {
+    fn remove(&mut self, key: u64) -> Result<Option<Removed>, UnpackError> {
         let Some((_, packed)) = self.committed.remove(&key) else { return Ok(None) };
         let (deadline, _) = peek(&packed)?;
         self.timers.reschedule(key, deadline, Timestamp::MAX);
