@@ -93,15 +93,15 @@ fn help_of_each_command_has_examples() {
           --set <KEY.PATH=VALUE>  Set one key of the configuration, such as `rfm.map=classic-11`; may be repeated
           --partitions <N>        Split the events as a topic with so many partitions does [default: 1]
           --advance-to <TIME>     After the last event, move the clocks on to this instant (RFC 3339 or ms since 1970)
-          --now <TIME>            Later events are dead letters; default: the start of the process
+          --now <TIME>            Events after this instant are refused; default: the start of the process
           --changes <FILE>        Where changes go, as JSON Lines; default: stdout
           --customers <FILE>      Where the final profiles go, as JSON Lines; default: nowhere
           --log <FILTER>          What to log, such as `info` or `warn,ebbflow=debug`; sets log.filter
       -h, --help                  Print help
 
     Examples:
-      ebbflow replay examples/story.jsonl
-      ebbflow replay --advance-to 2026-12-31T00:00:00Z --customers profiles.jsonl orders.jsonl
+      ebbflow replay examples/story.jsonl --now 2026-12-31T00:00:00Z
+      ebbflow replay --customers profiles.jsonl orders.jsonl interactions.jsonl
       zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl
     "##);
 }

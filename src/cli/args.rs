@@ -65,21 +65,23 @@ pub struct SettingArgs {
 #[command(after_help = "Examples:
   ebbflow run --config shop.toml
   EBBFLOW__KAFKA__BOOTSTRAP_SERVERS=kafka:9092 EBBFLOW__INSTANCE_ID=00 ebbflow run
-  ebbflow run --config shop.toml --set clock=event --until-end --advance-to 1798675200000")]
+  ebbflow run --config shop.toml --set clock=event --until-end --advance-to 2026-12-31T00:00:00Z")]
 pub struct RunArgs {
     /// Where the configuration comes from.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Process up to the end offsets of now, advance the clocks, commit and exit
+    /// Process what the topics hold now, advance the clocks, commit and exit
     #[arg(long)]
     pub until_end: bool,
     /// With --until-end: move the clocks on to this instant (RFC 3339 or ms since 1970)
     #[arg(long, value_name = "TIME", value_parser = time, requires = "until_end")]
     pub advance_to: Option<Timestamp>,
-    /// Write every customer's present values once, as changes of cause `baseline`
+    /// First start with history: build the state in silence, then write each customer's present
+    /// values once, as changes of cause `baseline` that are not actionable
     #[arg(long)]
     pub baseline: bool,
-    /// Throw the state away and compute it anew from the inputs, as a new lineage
+    /// Throw the state away and compute it anew from what the inputs still hold, with new change
+    /// ids; stop all other instances first
     #[arg(long)]
     pub rebuild: bool,
 }
@@ -87,8 +89,8 @@ pub struct RunArgs {
 /// `ebbflow replay`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  ebbflow replay examples/story.jsonl
-  ebbflow replay --advance-to 2026-12-31T00:00:00Z --customers profiles.jsonl orders.jsonl
+  ebbflow replay examples/story.jsonl --now 2026-12-31T00:00:00Z
+  ebbflow replay --customers profiles.jsonl orders.jsonl interactions.jsonl
   zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl")]
 pub struct ReplayArgs {
     /// Configuration file (TOML); its clock is taken as "event"
@@ -104,7 +106,7 @@ pub struct ReplayArgs {
     /// After the last event, move the clocks on to this instant (RFC 3339 or ms since 1970)
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub advance_to: Option<Timestamp>,
-    /// Later events are dead letters; default: the start of the process
+    /// Events after this instant are refused; default: the start of the process
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub now: Option<Timestamp>,
     /// Where changes go, as JSON Lines; default: stdout

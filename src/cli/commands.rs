@@ -95,6 +95,8 @@ fn table(report: &TopicReport) -> String {
         let partitions = topic.partitions.map_or("missing".to_owned(), |count| count.to_string());
         let policy = topic.cleanup_policy.as_deref().unwrap_or("-");
         let retention = match topic.retention_ms {
+            // Kafka has a number here too, and does not use it.
+            Some(_) if policy == "compact" => "last of each key".to_owned(),
             Some(ms) if ms >= 0 => format!("{} h", ms / 3_600_000),
             Some(_) => "unlimited".to_owned(),
             None => "-".to_owned(),
