@@ -60,7 +60,7 @@ fn decode<'r>(
 /// One start of the registry serves all that is asked of it.
 #[test]
 fn a_real_registry_gives_schemas_to_the_decoder_and_takes_ours() {
-    let running = Apicurio::start();
+    let running = Apicurio::shared();
     let registry = Registry::new(&config(&running.url)).expect("a client");
 
     let id = registry.register("purchases-value", PURCHASES.text).expect("registered");

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 const ARTIFACT: &str = "io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all";
@@ -21,8 +22,19 @@ pub(crate) struct Apicurio {
 }
 
 impl Apicurio {
+    /// A registry for all tests that need one at the same time; it ends with the last of them.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Apicurio>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start());
+            *shared = Arc::downgrade(&started);
+            started
+        })
+    }
+
     /// Starts a registry and waits until it answers.
-    pub(crate) fn start() -> Self {
+    fn start() -> Self {
         let folder = unpacked();
         let jar = find(&folder, JAR).unwrap_or_else(|| panic!("{JAR} is not in {folder:?}"));
         let port = free_port();

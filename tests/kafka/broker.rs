@@ -38,8 +38,20 @@ kill "$killer" 2>/dev/null
 pub(crate) struct TestBroker {
     keeper: Option<Child>,
     directory: PathBuf,
-    port: u16,
+    ports: Ports,
 }
+
+struct Ports {
+    plain: u16,
+    /// Wants [`USER`] and [`PASSWORD`], as SCRAM-SHA-512.
+    sasl: u16,
+    controller: u16,
+}
+
+/// Who may use [`TestBroker::sasl_bootstrap`].
+pub(crate) const USER: &str = "ebbflow";
+/// With which password.
+pub(crate) const PASSWORD: &str = "secret";
 
 /// The broker that all tests of this binary share.
 pub(crate) fn shared() -> &'static TestBroker {
@@ -55,16 +67,17 @@ impl TestBroker {
         let name = format!("kafka-broker-{}-{count}", std::process::id());
         let directory = target().join(name);
         fs::create_dir_all(&directory).expect("make the broker's folder");
-        let (port, controller) = free_ports();
+        let ports = free_ports();
         let properties = directory.join("broker.properties");
-        fs::write(&properties, settings(port, controller, &directory)).expect("write settings");
+        fs::write(&properties, settings(&ports, &directory)).expect("write settings");
         let formatted = java("kafka.tools.StorageTool")
             .args(["format", "-t", CLUSTER_ID, "-c"])
             .arg(&properties)
+            .args(["--add-scram", &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")])
             .output()
             .unwrap_or_else(|error| panic!("could not start java: {error}; {INSTALL}"));
         assert!(formatted.status.success(), "could not format the log folder: {formatted:?}");
-        let mut broker = Self { keeper: None, directory, port };
+        let mut broker = Self { keeper: None, directory, ports };
         broker.run();
         broker
     }
@@ -101,7 +114,12 @@ impl TestBroker {
 
     /// `host:port`.
     pub(crate) fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.ports.plain)
+    }
+
+    /// `host:port` of the listener that wants a password.
+    pub(crate) fn sasl_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.sasl)
     }
 
     fn await_ready(&mut self) {
@@ -143,11 +161,12 @@ fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-fn free_ports() -> (u16, u16) {
+fn free_ports() -> Ports {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("find a free port");
-    let (first, second) = (bind(), bind());
-    let port = |listener: &TcpListener| listener.local_addr().expect("own address").port();
-    (port(&first), port(&second))
+    let listeners = [bind(), bind(), bind()];
+    let [plain, sasl, controller] =
+        listeners.each_ref().map(|listener| listener.local_addr().expect("own address").port());
+    Ports { plain, sasl, controller }
 }
 
 /// A command for a class of the broker's jars.
@@ -188,14 +207,20 @@ fn jars() -> &'static Path {
     })
 }
 
-fn settings(port: u16, controller: u16, directory: &Path) -> String {
+fn settings(ports: &Ports, directory: &Path) -> String {
+    let Ports { plain, sasl, controller } = ports;
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},\
+         CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl}\n\
          controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,\
+         CONTROLLER:PLAINTEXT\n\
+         sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+         listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
+         org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          log.dirs={}\n\
          offsets.topic.replication.factor=1\n\

@@ -2,7 +2,7 @@
 //!
 //! Next: `src/kafka/topics.rs`.
 
-use crate::broker::shared;
+use crate::broker::{PASSWORD, USER, shared};
 use crate::fixture::{config, config_with_topics};
 use crate::records;
 use ebbflow::kafka::topics::{check_topics, create_topics};
@@ -84,6 +84,28 @@ fn cluster_that_does_not_answer_is_retriable_and_says_what_to_check() {
     assert!(started.elapsed() < Duration::from_secs(10));
     let error = check_topics(&config).expect_err("an error");
     assert!(matches!(error, BrokerError::Retriable(_)), "{error:?}");
+}
+
+#[test]
+fn password_decides_and_the_cause_is_told() {
+    let mut config = config_with_topics(&shared().bootstrap(), "password", 1);
+    config.kafka.bootstrap_servers = shared().sasl_bootstrap();
+    let mut log_in = |password: &str| {
+        let properties = [
+            ("security.protocol", "SASL_PLAINTEXT"),
+            ("sasl.mechanisms", "SCRAM-SHA-512"),
+            ("sasl.username", USER),
+            ("sasl.password", password),
+        ];
+        config.kafka.properties =
+            properties.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        check_topics(&config)
+    };
+    assert_eq!(log_in(PASSWORD).expect("check").problems, Vec::<String>::new());
+    let error = log_in("wrong").expect_err("an error");
+    let BrokerError::Retriable(text) = &error else { panic!("{error:?}") };
+    assert!(text.contains("invalid credentials"), "{text}");
+    assert!(text.contains("sasl.password"), "{text}");
 }
 
 #[test]

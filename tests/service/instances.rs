@@ -1,0 +1,80 @@
+//! Two instances: one joins late, partitions move, one goes; the output is that of one.
+//!
+//! What is still to be read is held back by open transactions, so that both have work left when
+//! the partitions move. Next: `lineages.rs`.
+
+use crate::crashes::SMALL_STEPS;
+use crate::outputs::{assert_same_changes, by_customer, committed_changes, replay};
+use crate::program::{Application, Program, poll_for, repeats};
+use crate::workload::{ADVANCE_TO, Workload};
+use rdkafka::producer::Producer;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Waits until the two share the partitions and have processed everything so far.
+fn wait_for_halves(first: &mut Program, second: &mut Program) {
+    let halves = poll_for(|| {
+        let (mut of_first, of_second) = (first.running(), second.running());
+        let both = !of_first.is_empty() && !of_second.is_empty();
+        of_first.extend(of_second);
+        of_first.sort_unstable();
+        (both && of_first == [0, 1, 2, 3]).then_some(())
+    });
+    assert!(halves.is_some(), "the partitions are not shared: {}", second.log());
+}
+
+/// Transactions that the tasks of an instance have committed since they began.
+fn commit_counts(program: &mut Program) -> u64 {
+    let tasks = program.tasks();
+    tasks.iter().filter_map(|task| task["commit_count"].as_u64()).sum()
+}
+
+fn two_instances_leave_what_one_leaves(name: &str, seed: u64, leaves: bool) {
+    let workload = Workload::new(seed, 9_000);
+    let third = workload.lines.len() / 3;
+    let leave = format!("leave_on_stop={leaves}");
+    let mut expected = None;
+    for _ in 0..repeats() {
+        let settings = [&leave, "kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
+        let application = Application::new(name, &SMALL_STEPS).with(&settings);
+        let expected = expected.get_or_insert_with(|| replay(&application, &workload).changes);
+        let parts = [0..third, third..2 * third, 2 * third..workload.lines.len()];
+        let held = parts.map(|part| workload.hold(&application, part));
+        let [first_part, second_part, third_part] = held;
+        first_part.commit_transaction(LONG).expect("commit");
+
+        let mut first = application.with(&["instance_id=0"]).start(&[]);
+        first.wait_for_commits(3).expect("it goes on");
+        let mut second = application.with(&["instance_id=1"]).start(&[]);
+        wait_for_halves(&mut first, &mut second);
+        let before = [commit_counts(&mut first), commit_counts(&mut second)];
+        second_part.commit_transaction(LONG).expect("commit");
+        for (program, before) in [&mut first, &mut second].into_iter().zip(before) {
+            program.wait_for("commits of both", |program| {
+                (commit_counts(program) > before + 2).then_some(())
+            });
+        }
+
+        // One goes while there is work; the other one takes over.
+        third_part.commit_transaction(LONG).expect("commit");
+        assert_eq!(first.terminate().code(), Some(0));
+        second.wait_for("all partitions", |program| {
+            (program.running() == [0, 1, 2, 3]).then_some(())
+        });
+        assert_eq!(second.terminate().code(), Some(0));
+        application.with(&["instance_id=1"]).run_to_the_end(ADVANCE_TO);
+        let changes = committed_changes(&application);
+        assert_same_changes(&by_customer(&changes), expected);
+    }
+}
+
+#[test]
+fn partitions_move_to_a_late_instance_and_back_when_the_first_leaves() {
+    two_instances_leave_what_one_leaves("leaves", 4, true);
+}
+
+#[test]
+fn partitions_come_back_when_a_stopped_instance_stays_away() {
+    two_instances_leave_what_one_leaves("stays-away", 5, false);
+}

@@ -1,0 +1,136 @@
+//! `--rebuild` and `--baseline`: state computed anew, and state told for the first time.
+//!
+//! Next: `letters.rs`.
+
+use crate::admin::delete_records;
+use crate::crashes::SMALL_STEPS;
+use crate::outputs::{
+    assert_same_changes, by_customer, committed_changes, committed_profiles, replay, replay_with,
+    string,
+};
+use crate::program::Application;
+use crate::records::read_committed;
+use crate::workload::{ADVANCE_TO, Formats, Line, Workload};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A customer whose only event is the first record of a log.
+const FORGOTTEN: &str = "c-forgotten";
+
+fn forgotten_order() -> Line {
+    Line {
+        topic: "purchases",
+        customer: FORGOTTEN.to_owned(),
+        text: format!(
+            r#"{{"event_id":"e-forgotten","kind":"order_completed","customer_id":"{FORGOTTEN}",
+            "occurred_at":"2024-01-01T00:00:00Z","order_id":"o-forgotten","amount_minor":990,
+            "currency":"EUR"}}"#
+        )
+        .replace('\n', ""),
+        readable: true,
+    }
+}
+
+#[test]
+fn rebuild_says_everything_again_and_forgets_what_the_inputs_have_forgotten() {
+    let mut workload = Workload::new(6, 3_000);
+    let application = Application::new("rebuilt", &["profiles.on=touch"]);
+    let expected = replay(&application, &workload);
+    let line = forgotten_order();
+    let partition = i32::try_from(line.partition()).expect("few partitions");
+    workload.lines.insert(0, line);
+    workload.produce(&application, Formats::JSON);
+    application.run_to_the_end(ADVANCE_TO);
+    let first = committed_changes(&application);
+    assert!(committed_profiles(&application).contains_key(FORGOTTEN));
+
+    delete_records(&application, &application.topic("purchases"), partition, 1);
+    let (code, log) = application.run(&["--rebuild", "--until-end", "--advance-to", ADVANCE_TO]);
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("a new lineage begins lineage=2"), "{log}");
+    // The ids of both lineages together are distinct.
+    let both = committed_changes(&application);
+    let mut of_first: BTreeMap<String, usize> = BTreeMap::new();
+    for change in &first {
+        *of_first.entry(string(&change["customer_id"])).or_default() += 1;
+    }
+    let second: Vec<Value> = both
+        .into_iter()
+        .filter(|change| {
+            let left = of_first.entry(string(&change["customer_id"])).or_default();
+            let skipped = *left > 0;
+            *left = left.saturating_sub(1);
+            !skipped
+        })
+        .collect();
+    assert_same_changes(&by_customer(&second), &expected.changes);
+    let profiles = committed_profiles(&application);
+    assert_eq!(
+        profiles.keys().collect::<BTreeSet<_>>(),
+        expected.profiles.keys().collect::<BTreeSet<_>>()
+    );
+
+    // What was rebuilt is gone on with, not rebuilt again.
+    let changes = committed_changes(&application).len();
+    application.run_to_the_end(ADVANCE_TO);
+    assert_eq!(committed_changes(&application).len(), changes);
+}
+
+#[test]
+fn baseline_tells_every_present_value_once_also_when_killed_in_the_middle() {
+    let workload = Workload::new(7, 6_000);
+    let application = Application::new("baseline", &SMALL_STEPS).with(&["timers.per_round=1"]);
+    let expected = replay_with(&application, &workload, &[]);
+    workload.produce(&application, Formats::JSON);
+
+    let topic = application.topic("segment-changes");
+    let some_told =
+        |at_least: usize| read_committed(application.bootstrap(), &topic).len() >= at_least;
+    let mut program = application.start(&["--baseline", "--until-end"]);
+    program.wait_for("some values", |_| some_told(10).then_some(()));
+    program.kill();
+    let told = committed_changes(&application).len();
+    let (code, log) = application.run(&["--until-end"]);
+    assert_eq!(code, 0, "{log}");
+
+    let changes = committed_changes(&application);
+    assert!(told < changes.len(), "it was killed too late: all {told} were told");
+    let mut found = BTreeMap::new();
+    for change in &changes {
+        let cause = &change["cause"]["kind"];
+        assert_eq!(cause, "baseline", "{change}");
+        assert_eq!(change["previous"], Value::Null, "{change}");
+        assert_eq!(change["backfill"], true, "{change}");
+        assert_eq!(change["actionable"], false, "{change}");
+        assert!(change["run_id"].is_string(), "{change}");
+        let key = (string(&change["customer_id"]), string(&change["dimension"]));
+        let doubled = found.insert(key, string(&change["current"]));
+        assert_eq!(doubled, None, "{change}");
+    }
+    assert_eq!(found, values(&expected.profiles));
+
+    // From then on changes are news.
+    application.run_to_the_end(ADVANCE_TO);
+    let after = committed_changes(&application).split_off(0);
+    assert!(after.len() > changes.len());
+    let later = after.iter().filter(|change| change["cause"]["kind"] != "baseline");
+    assert!(later.clone().count() == after.len() - changes.len());
+    for change in later {
+        assert!(change["previous"].is_string(), "{change}");
+        assert_eq!(change["backfill"], false, "{change}");
+    }
+}
+
+/// By customer and dimension, every value that is not the initial one.
+fn values(profiles: &BTreeMap<String, Value>) -> BTreeMap<(String, String), String> {
+    let mut values = BTreeMap::new();
+    for (customer, profile) in profiles {
+        for (dimension, told) in profile["dimensions"].as_object().expect("an object") {
+            let value = string(&told["value"]);
+            if value != "none" && value != "awareness" {
+                values.insert((customer.clone(), dimension.clone()), value);
+            }
+        }
+    }
+    values
+}

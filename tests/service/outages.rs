@@ -1,0 +1,160 @@
+//! Surroundings that are away, at the start and later: the program waits, says for what, goes on.
+//!
+//! Next: `serving.rs`.
+
+use crate::apicurio::Apicurio;
+use crate::broker::{PASSWORD, TestBroker, USER, shared};
+use crate::crashes::registered;
+use crate::outputs::committed_changes;
+use crate::program::{Application, poll_for};
+use crate::workload::{Formats, Workload};
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+#[test]
+fn broker_that_is_down_at_the_start_is_waited_for() {
+    let mut broker = TestBroker::start();
+    let application = Application::without_topics("late-broker", &broker.bootstrap(), &[]);
+    application.create_topics();
+    broker.stop();
+    let mut program = application.start(&[]);
+    program.wait_for_log("the cluster does not answer; trying again");
+    assert!(program.log().contains(&broker.bootstrap()));
+    assert_eq!(program.get("/livez").0, 200);
+    let (status, reasons) = program.get("/readyz");
+    assert_eq!(status, 503);
+    assert!(reasons.contains("has not joined the consumer group yet"), "{reasons}");
+    broker.run();
+    program.wait_until_ready();
+    Workload::new(9, 200).produce(&application, Formats::JSON);
+    let changes = poll_for(|| (!committed_changes(&application).is_empty()).then_some(()));
+    assert_eq!(changes, Some(()));
+    assert_eq!(program.terminate().code(), Some(0));
+}
+
+#[test]
+fn wrong_password_is_named_and_the_right_one_works() {
+    let application = Application::new("password", &[]);
+    let with = |password: &str| {
+        Application::without_topics(application.name(), &shared().sasl_bootstrap(), &[]).with(&[
+            &format!("application_id={}", application.name()),
+            &format!("topics.prefix={}.", application.name()),
+            "kafka.properties.security.protocol=SASL_PLAINTEXT",
+            "kafka.properties.sasl.mechanisms=SCRAM-SHA-512",
+            &format!("kafka.properties.sasl.username={USER}"),
+            &format!("kafka.properties.sasl.password={password}"),
+        ])
+    };
+    let mut program = with("wrong").start(&[]);
+    program.wait_for_log("invalid credentials");
+    program.wait_for_log("sasl.password");
+    assert!(!program.log().contains("password=wrong"), "a secret is in the log");
+    assert_eq!(program.terminate().code(), Some(0));
+    let mut program = with(PASSWORD).start(&[]);
+    program.wait_until_ready();
+    assert_eq!(program.terminate().code(), Some(0));
+}
+
+#[test]
+fn registry_that_is_down_is_waited_for_at_the_start_and_later() {
+    let running = Apicurio::shared();
+    let mut door = Door::new(&running.url);
+    let url = format!("registry.url={}", door.url);
+    let application = Application::new("registry", &[&url, "registry.timeout=1s"])
+        .with(&["encoding.purchases=avro", "encoding.interactions=avro"])
+        .with(&["encoding.segment_changes=avro"]);
+    let mut program = application.start(&[]);
+    program.wait_for_log("the schema of an output could not be registered; trying again");
+    assert_eq!(program.get("/readyz").0, 503);
+    door.open();
+    program.wait_until_ready();
+
+    door.close();
+    let formats = registered(&running.url, &application);
+    Workload::new(10, 200).produce(&application, formats);
+    program.wait_for("a task that waits", |program| {
+        program.tasks().iter().any(|task| task["held_by"] == "registry").then_some(())
+    });
+    program.wait_for_log("the schema registry does not answer; tasks wait for it");
+    let (_, told) = program.get("/tasks");
+    assert!(told.contains("\"registry\":\""), "{told}");
+    assert!(committed_changes(&application).is_empty());
+    door.open();
+    program.wait_for("changes", |_| (!committed_changes(&application).is_empty()).then_some(()));
+    assert_eq!(program.terminate().code(), Some(0));
+}
+
+/// A way to the registry that can be closed: while it is, nobody listens there.
+struct Door {
+    url: String,
+    address: SocketAddr,
+    target: String,
+    accepting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Door {
+    fn new(url: &str) -> Self {
+        let rest = url.strip_prefix("http://").expect("a plain URL");
+        let (target, path) = rest.split_once('/').expect("a path");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("own address");
+        Self {
+            url: format!("http://{address}/{path}"),
+            address,
+            target: target.to_owned(),
+            accepting: None,
+            connections: Arc::default(),
+        }
+    }
+
+    fn open(&mut self) {
+        let listener = TcpListener::bind(self.address).expect("the port is still free");
+        let closing = Arc::new(AtomicBool::new(false));
+        let (told, target) = (Arc::clone(&closing), self.target.clone());
+        let connections = Arc::clone(&self.connections);
+        let thread = thread::spawn(move || {
+            for client in listener.incoming() {
+                if told.load(Ordering::Relaxed) {
+                    return;
+                }
+                let client = client.expect("a connection");
+                let server = TcpStream::connect(&target).expect("the registry listens");
+                let clone = |stream: &TcpStream| stream.try_clone().expect("clone a socket");
+                connections.lock().expect("no panic").extend([clone(&client), clone(&server)]);
+                for (mut from, mut to) in
+                    [(clone(&client), clone(&server)), (clone(&server), clone(&client))]
+                {
+                    thread::spawn(move || {
+                        // Ends with the connection, in whatever way.
+                        io::copy(&mut from, &mut to).ok();
+                        to.shutdown(Shutdown::Both).ok();
+                    });
+                }
+            }
+        });
+        self.accepting = Some((closing, thread));
+    }
+
+    fn close(&mut self) {
+        let Some((closing, thread)) = self.accepting.take() else { return };
+        closing.store(true, Ordering::Relaxed);
+        // Wakes it up.
+        drop(TcpStream::connect(self.address));
+        thread.join().expect("the thread ends");
+        for connection in self.connections.lock().expect("no panic").drain(..) {
+            connection.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the program must not go on with: it ends, says why and what to do.
+//!
+//! Next: `outages.rs`.
+
+use crate::admin::{add_partitions, create_topic, delete_group, delete_topic, set_offset};
+use crate::program::Application;
+use crate::records::produce;
+use crate::workload::{ADVANCE_TO, Formats, Workload};
+
+/// An application that has run to the end of some events and has left its group.
+fn with_state(name: &str) -> Application {
+    let application = Application::new(name, &["leave_on_stop=true", "rules.revision=2"]);
+    Workload::new(8, 200).produce(&application, Formats::JSON);
+    application.run_to_the_end(ADVANCE_TO);
+    application
+}
+
+/// It ends with this code, and its log says all of this.
+fn assert_refuses(application: &Application, code: i32, says: &[&str]) {
+    let (found, log) = application.run(&[]);
+    assert_eq!(found, code, "{log}");
+    for text in says {
+        assert!(log.contains(text), "it does not say {text:?}: {log}");
+    }
+}
+
+#[test]
+fn missing_topic_is_named_with_the_way_to_make_it() {
+    let application = Application::new("missing", &[]);
+    let topic = application.topic("customers");
+    delete_topic(&application, &topic);
+    let says = [format!("{topic:?}"), "ebbflow topics --config FILE --create".to_owned()];
+    assert_refuses(&application, 2, &says.each_ref().map(String::as_str));
+}
+
+#[test]
+fn unequal_partition_counts_are_told() {
+    let application = Application::new("unequal", &[]);
+    let topic = application.topic("purchases");
+    add_partitions(&application, &topic, 6);
+    assert_refuses(&application, 2, &[&format!("{topic:?} has 6")]);
+}
+
+#[test]
+fn other_number_of_partitions_than_the_state_was_written_for_is_refused() {
+    let application = with_state("repartitioned");
+    for topic in [
+        "interactions",
+        "purchases",
+        "relay",
+        "state",
+        "segment-changes",
+        "customers",
+        "dead-letters",
+    ] {
+        add_partitions(&application, &application.topic(topic), 6);
+    }
+    assert_refuses(
+        &application,
+        2,
+        &["have 6 partitions", "written for 4", "hint: create new topics"],
+    );
+}
+
+#[test]
+fn group_without_offsets_is_not_begun_anew() {
+    let application = with_state("no-offsets");
+    delete_group(&application);
+    assert_refuses(&application, 1, &["the consumer group has no offsets", "--rebuild"]);
+}
+
+#[test]
+fn offsets_that_were_moved_by_hand_are_noticed() {
+    let application = with_state("moved");
+    set_offset(&application, &application.topic("purchases"), 2, 0);
+    assert_refuses(&application, 1, &["partition 2", "disagree", "--rebuild"]);
+}
+
+#[test]
+fn state_that_was_deleted_is_noticed() {
+    let application = with_state("stateless");
+    let topic = application.topic("state");
+    delete_topic(&application, &topic);
+    create_topic(&application, &topic, &[("cleanup.policy", "compact")]);
+    assert_refuses(&application, 1, &["no progress record", "--rebuild"]);
+}
+
+#[test]
+fn state_of_a_newer_version_is_not_touched() {
+    let application = with_state("newer");
+    produce(application.bootstrap(), &application.topic("state"), 1, &[("p", "\u{7}{}")]);
+    assert_refuses(
+        &application,
+        1,
+        &["partition 1", "version 7 is newer", "run the newer program"],
+    );
+}
+
+#[test]
+fn other_rules_need_a_higher_revision() {
+    let application = with_state("other-rules");
+    let other = application.with(&["lifecycle.live_gaps=3"]);
+    assert_refuses(&other, 2, &["rules.revision", "revision 2 with hash"]);
+}
+
+#[test]
+fn lower_rules_revision_leaves_the_state_alone_and_says_so() {
+    let application = with_state("lower").with(&["rules.revision=1"]);
+    let mut program = application.start(&[]);
+    program.wait_for_log("was written by rules revision 2, this instance has 1");
+    let (status, body) = program.wait_for("the reason", |program| {
+        let (status, body) = program.get("/readyz");
+        body.contains("rules revision 2").then_some((status, body))
+    });
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(program.running(), [0_u64; 0]);
+    assert_eq!(program.terminate().code(), Some(0));
+    // Nobody waits for what will never be done.
+    let (code, log) = application.run(&["--until-end"]);
+    assert_eq!(code, 2, "{log}");
+}
