@@ -111,6 +111,17 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// More often than this nothing would ever get done.
+    const fn most(self) -> usize {
+        match self {
+            Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
+            Self::SlowFetch | Self::SlowChangelog => 700,
+            _ => 300,
+        }
+    }
+}
+
 /// How often each kind struck.
 pub(crate) type Counts = BTreeMap<Fault, u64>;
 
@@ -124,14 +135,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Each kind is off, rare or usual.
-    pub(crate) fn new(mut random: Random) -> Self {
+    /// Each kind is off, rare or usual; `intensity` makes up for short runs.
+    pub(crate) fn new(mut random: Random, intensity: usize) -> Self {
         let calm = random.chance(50);
         let mut on = BTreeMap::new();
         for fault in Fault::ALL {
-            let rate = [0, 0, 1, 2][random.below(4)] * fault.per_mille();
+            let rate = [0, 0, 1, 2][random.below(4)] * fault.per_mille() * intensity;
             if rate > 0 && !calm {
-                on.insert(fault, rate.div_ceil(2));
+                on.insert(fault, rate.div_ceil(2).min(fault.most()));
             }
         }
         Self { on, active: true, random, counts: BTreeMap::new() }

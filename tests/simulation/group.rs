@@ -145,8 +145,8 @@ impl Group {
         expelled
     }
 
-    pub(crate) const fn is_stable(&self) -> bool {
-        !self.rebalancing
+    pub(crate) fn is_stable(&self) -> bool {
+        !self.rebalancing || self.members.is_empty()
     }
 
     fn settle(&mut self) {

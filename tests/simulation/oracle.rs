@@ -246,7 +246,10 @@ fn check_states(
     let (events, _) = read(partition, config.partitions, records);
     let mut naive: BTreeMap<String, Customer> = BTreeMap::new();
     let mut latest = progress.map_or(Timestamp::MIN, |progress| progress.clock);
-    for timed in events.iter().flatten() {
+    // By time, for the sake of the one thing that is bounded by time: parked records.
+    let mut events: Vec<_> = events.iter().flatten().collect();
+    events.sort_by_key(|timed| timed.at);
+    for timed in events {
         let id = timed.event.subject_id().into_owned();
         if partition_of(&id, config.partitions) != partition {
             continue;

@@ -124,7 +124,8 @@ impl Run {
             forgetful: false,
             commit_patience: Duration::from_millis(3_000),
         };
-        let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork()) };
+        let intensity = if mode == Mode::Event { 4 } else { 1 };
+        let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork(), intensity) };
         let cluster = Cluster::new(partitions, SESSION_MS, TRANSACTION_MS, random.fork());
         let workload = Workload::new(random.fork(), partitions);
         let stage = Stage::new(cluster, plan, random.fork(), settings, instances);
