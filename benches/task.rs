@@ -27,6 +27,7 @@ fn domain(criterion: &mut Criterion) {
         now: Some(support::START),
         silent: false,
         run_id: None,
+        rebuilt_at: ebbflow::domain::time::Timestamp::MIN,
     };
     let mut group = criterion.benchmark_group("domain");
     group.throughput(Throughput::Elements(1));

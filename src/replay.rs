@@ -130,6 +130,7 @@ pub fn replay(
                 rules: Arc::clone(&config.rules),
                 profiles_on_touch: false,
                 run_id: "replay".into(),
+                rebuilt_at: Timestamp::MIN,
             },
             1,
             Phase::Live,

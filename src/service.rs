@@ -10,7 +10,7 @@ use crate::codec::schema;
 use crate::config::{ClockMode, Config, Encoding};
 use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};
-use crate::kafka::{ConnectMode, KafkaBroker, check_topics, write_lineage};
+use crate::kafka::{ConnectMode, KafkaBroker, Owners, check_topics, write_lineage};
 use crate::metrics::Metrics;
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::broker::{Broker, BrokerError};
@@ -23,11 +23,14 @@ use crate::runtime::worker::{Shared, Worker};
 use crate::service::serving::Serving;
 use crate::task::TaskConfig;
 use anyhow::{Context, anyhow};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
+/// How often the group is asked who has which partition.
+const OWNERS_EVERY: Duration = Duration::from_secs(5);
 /// How long to wait before something that may come up is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -75,10 +78,31 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
         let lineage = write_lineage(config).map_err(|error| ServiceError::Failed(error.into()))?;
         tracing::info!(lineage, "a new lineage begins");
     }
+    watch_owners(config, &parts)?;
     let result = run_workers(config, options, count, workers, &parts);
     parts.status.stop();
     serving.end()?;
     result
+}
+
+/// Asks now and then who has which partition, for those who ask the wrong instance.
+fn watch_owners(config: &Config, parts: &Parts) -> Result<(), ServiceError> {
+    let asking = Owners::new(config).map_err(|error| ServiceError::Failed(error.into()))?;
+    let (owners, stop) = (Arc::clone(&parts.owners), Arc::clone(&parts.stop));
+    let watch = move || {
+        while !stop.load(Ordering::Relaxed) {
+            match asking.ask() {
+                Ok(told) => *owners.write().unwrap_or_else(PoisonError::into_inner) = told,
+                Err(error) => tracing::debug!(%error, "the owners of partitions are not known"),
+            }
+            pause(&stop, OWNERS_EVERY);
+        }
+    };
+    thread::Builder::new()
+        .name("owners".to_owned())
+        .spawn(watch)
+        .context("could not start a thread")?;
+    Ok(())
 }
 
 /// What the workers and the HTTP servers share.
@@ -91,6 +115,8 @@ pub(crate) struct Parts {
     pub(crate) stores: Arc<Stores>,
     /// Set when the workers are to end.
     pub(crate) stop: Arc<AtomicBool>,
+    /// Who has which partition, as last told by the group.
+    pub(crate) owners: Arc<RwLock<BTreeMap<u32, String>>>,
 }
 
 impl Parts {
@@ -109,6 +135,7 @@ impl Parts {
             metrics: Arc::new(metrics),
             stores: Arc::default(),
             stop: Arc::default(),
+            owners: Arc::default(),
         })
     }
 
@@ -126,9 +153,16 @@ impl Parts {
         let stores = Arc::clone(&self.stores);
         let rules = Arc::clone(&config.rules);
         let wall = config.clock == ClockMode::Wall;
+        let owners = Arc::clone(&self.owners);
         let lookup = move |id: &str| match partitions.get() {
             None => CustomerAnswer::NotReady("the topics have not been looked at yet".to_owned()),
-            Some(count) => look_up(&stores, &rules, *count, wall, id),
+            Some(count) => {
+                let owner = |partition| {
+                    let owners = owners.read().unwrap_or_else(PoisonError::into_inner);
+                    owners.get(&partition).cloned()
+                };
+                look_up(&stores, &rules, *count, wall, id, owner)
+            }
         };
         Sources {
             status: Arc::clone(&self.status),
@@ -146,10 +180,11 @@ pub(crate) fn look_up(
     partitions: u32,
     wall: bool,
     id: &str,
+    owner: impl Fn(u32) -> Option<String>,
 ) -> CustomerAnswer {
     let partition = crate::domain::id::partition_of(id, partitions);
     let Some(states) = stores.get(partition) else {
-        return CustomerAnswer::Elsewhere { partition, owner: None };
+        return CustomerAnswer::Elsewhere { partition, owner: owner(partition) };
     };
     match crate::task::store::look_up(&states, id, rules) {
         Err(error) => CustomerAnswer::NotReady(error.to_string()),
@@ -338,6 +373,7 @@ pub(crate) fn worker_settings(
             rules: Arc::clone(&config.rules),
             profiles_on_touch: config.profiles_on_touch,
             run_id: format!("{}-{}", config.instance_id, wall_now().0).into(),
+            rebuilt_at: Timestamp::MIN,
         },
         topics: [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
             .map(Clone::clone),

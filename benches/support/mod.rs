@@ -63,6 +63,7 @@ pub fn task(config: &Config) -> PartitionTask {
         rules: Arc::clone(&config.rules),
         profiles_on_touch: false,
         run_id: "bench".into(),
+        rebuilt_at: Timestamp::MIN,
     };
     assert_eq!(partition_of("any", 1), 0);
     PartitionTask::new(task, 1, Phase::Live)

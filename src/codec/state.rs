@@ -177,12 +177,33 @@ struct WrittenLineage {
     kind: String,
     version: u32,
     lineage: u32,
+    #[serde(default)]
+    began_at: i64,
+}
+
+/// A lineage: one computation of everything from the inputs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lineage {
+    /// From 1; +1 per rebuild.
+    pub number: u32,
+    /// When the rebuild was asked for; [`Timestamp::MIN`] for the first lineage.
+    pub began_at: Timestamp,
+}
+
+impl Lineage {
+    /// The lineage before any rebuild.
+    pub const FIRST: Self = Self { number: 1, began_at: Timestamp::MIN };
 }
 
 /// The value of the lineage record of `control`: JSON in the shape of `schemas/control.avsc`.
 #[must_use]
-pub fn encode_lineage(lineage: u32) -> Vec<u8> {
-    let written = WrittenLineage { kind: "lineage".to_owned(), version: 1, lineage };
+pub fn encode_lineage(lineage: Lineage) -> Vec<u8> {
+    let written = WrittenLineage {
+        kind: "lineage".to_owned(),
+        version: 1,
+        lineage: lineage.number,
+        began_at: lineage.began_at.0,
+    };
     serde_json::to_vec(&written).unwrap_or_default()
 }
 
@@ -190,9 +211,9 @@ pub fn encode_lineage(lineage: u32) -> Vec<u8> {
 ///
 /// # Errors
 /// When it is damaged.
-pub fn decode_lineage(value: &[u8]) -> Result<u32, StateError> {
+pub fn decode_lineage(value: &[u8]) -> Result<Lineage, StateError> {
     serde_json::from_slice::<WrittenLineage>(value)
-        .map(|written| written.lineage)
+        .map(|written| Lineage { number: written.lineage, began_at: Timestamp(written.began_at) })
         .map_err(|error| StateError::damaged(error.to_string()))
 }
 
@@ -227,6 +248,7 @@ mod tests {
         assert_eq!(parse_key(b"cc-1"), Ok(StateKey::Customer("c-1")));
         assert_eq!(parse_key(b"p"), Ok(StateKey::Progress));
         assert!(parse_key(b"x").is_err());
-        assert_eq!(decode_lineage(&encode_lineage(4)), Ok(4));
+        let lineage = Lineage { number: 4, began_at: Timestamp(9) };
+        assert_eq!(decode_lineage(&encode_lineage(lineage)), Ok(lineage));
     }
 }

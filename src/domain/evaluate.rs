@@ -31,6 +31,8 @@ pub struct Context<'a> {
     pub silent: bool,
     /// The run that writes a backfill.
     pub run_id: Option<&'a str>,
+    /// When the last rebuild began: what occurred before was told by the lineage before.
+    pub rebuilt_at: Timestamp,
 }
 
 /// The event behind a cause.
@@ -149,7 +151,8 @@ fn change(
     };
     let detected_at = context.now.unwrap_or(after.at);
     let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
-    let stale = detected_at.since(after.at) > rules.output.act_within_ms;
+    let stale =
+        detected_at.since(after.at) > rules.output.act_within_ms || after.at <= context.rebuilt_at;
     let backfill = kind.is_backfill();
     Change {
         change_id: change_id(customer, context),

@@ -44,12 +44,11 @@ pub enum Reason {
     UnknownCurrency,
     TooFarAhead,
     Misrouted,
-    IdCollision,
 }
 
 impl Reason {
     /// Every code, for metrics and docs.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Tombstone,
         Self::Undecodable,
         Self::UnknownSchema,
@@ -64,7 +63,6 @@ impl Reason {
         Self::UnknownCurrency,
         Self::TooFarAhead,
         Self::Misrouted,
-        Self::IdCollision,
     ];
 
     /// The code as it is written.
@@ -85,7 +83,6 @@ impl Reason {
             Self::UnknownCurrency => "unknown_currency",
             Self::TooFarAhead => "too_far_ahead",
             Self::Misrouted => "misrouted",
-            Self::IdCollision => "id_collision",
         }
     }
 }

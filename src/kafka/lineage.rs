@@ -3,7 +3,7 @@
 //! Never touches a state; the tasks do, when they find that theirs is older.
 //! Next: `runtime/restore.rs`.
 
-use crate::codec::state::{LINEAGE_KEY, decode_lineage, encode_lineage};
+use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage, encode_lineage};
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::{Clients, ConnectMode, create};
@@ -11,7 +11,7 @@ use crate::kafka::diagnostics::PlainContext;
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer};
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{BrokerError, Output};
-use crate::runtime::clock::monotonic_ms;
+use crate::runtime::clock::{monotonic_ms, wall_now};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
@@ -46,14 +46,14 @@ pub fn write_lineage(config: &Config) -> Result<u32, BrokerError> {
         ChangelogReader::open(&clients, &observer, topic, 0, &Arc::new(Waker::default()))?;
     let mut records = Vec::new();
     while !reader.read(BATCH, Duration::from_millis(50), &mut records)? {}
-    let mut lineage = 1;
+    let mut lineage = Lineage::FIRST;
     for record in records.iter().filter(|record| record.key == LINEAGE_KEY) {
         if let Some(value) = &record.value {
             lineage = decode_lineage(value)
                 .map_err(|error| BrokerError::Fatal(format!("topic \"{topic}\": {error}")))?;
         }
     }
-    let lineage = lineage + 1;
+    let lineage = Lineage { number: lineage.number + 1, began_at: wall_now() };
     let failed = |error: &dyn std::fmt::Display| {
         BrokerError::Fatal(format!("could not write the lineage to topic \"{topic}\": {error}"))
     };
@@ -63,7 +63,7 @@ pub fn write_lineage(config: &Config) -> Result<u32, BrokerError> {
     let record = BaseRecord::to(topic).partition(0).key(LINEAGE_KEY).payload(&value);
     producer.send(record).map_err(|(error, _)| failed(&error))?;
     producer.flush(TIMEOUT).map_err(|error| failed(&error))?;
-    Ok(lineage)
+    Ok(lineage.number)
 }
 
 fn refuse_living_members(config: &Config, clients: &Clients) -> Result<(), BrokerError> {

@@ -13,6 +13,7 @@ mod ends;
 mod error;
 mod group;
 mod lineage;
+mod owners;
 mod producer;
 pub mod topics;
 mod waker;
@@ -20,6 +21,7 @@ mod waker;
 pub use batch::FetchedRecord;
 pub use client::ConnectMode;
 pub use lineage::write_lineage;
+pub use owners::Owners;
 pub use topics::check_topics;
 
 use crate::config::Config;

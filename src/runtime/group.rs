@@ -3,7 +3,7 @@
 //! Every rebalance takes all tasks away; what the next assignment gives back is used again only
 //! if the group's offsets show that nobody else has committed since. Next: `restore.rs`.
 
-use crate::codec::state::{LINEAGE_KEY, decode_lineage};
+use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage};
 use crate::domain::progress::{OffsetMetadata, Phase};
 use crate::metrics::{AbortClass, Rebalance};
 use crate::runtime::broker::{Broker, BrokerError, GroupEvent, Input};
@@ -161,7 +161,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.broker.open_changelog(partition)?;
         let config = self.task_config(partition);
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
-        slot.task = PartitionTask::new(config, lineage, Phase::Live);
+        slot.task = PartitionTask::new(config, lineage.number, Phase::Live);
         slot.state = SlotState::Restoring(Box::new(Restore::new(offsets, now_ms, collects_ids)));
         Ok(())
     }
@@ -180,7 +180,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let seconds = (now_ms - restore.began_ms) as f64 / 1000.0;
         self.shared.metrics.restored(restore.records, seconds);
         tracing::info!(partition, records = restore.records, seconds, "changelog read");
-        let lineage = self.lineage()?;
+        let lineage = self.lineage()?.number;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let SlotState::Restoring(restore) = &slot.state else { return Ok(()) };
         if restore.needs_ids(lineage) {
@@ -198,7 +198,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Decides where a restored task begins to read.
     fn set_up(&mut self, partition: u32, restored: Restored) -> Result<(), Trip> {
         let fresh = matches!(restored, Restored::Fresh | Restored::Rebuild(_));
-        if self.settings.baseline && restored == Restored::Ready {
+        if self.settings.baseline && restored == Restored::Ready && !self.ran {
             let slot = self.slots.get(&partition);
             if slot.is_some_and(|slot| slot.task.phase() == Phase::Live) {
                 return Err(Trip::End(WorkerError::Refused(format!(
@@ -275,11 +275,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     /// The present lineage, read once.
-    fn lineage(&mut self) -> Result<u32, Trip> {
+    fn lineage(&mut self) -> Result<Lineage, Trip> {
         if let Some(lineage) = self.lineage {
             return Ok(lineage);
         }
-        let mut lineage = 1;
+        let mut lineage = Lineage::FIRST;
         for record in self.broker.read_control()? {
             if let (LINEAGE_KEY, Some(value)) = (record.key.as_slice(), &record.value) {
                 lineage = decode_lineage(value).map_err(|error| {
@@ -308,6 +308,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     fn task_config(&self, partition: u32) -> TaskConfig {
-        TaskConfig { partition, ..self.settings.task.clone() }
+        let rebuilt_at = self.lineage.unwrap_or(Lineage::FIRST).began_at;
+        TaskConfig { partition, rebuilt_at, ..self.settings.task.clone() }
     }
 }

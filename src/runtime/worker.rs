@@ -7,6 +7,7 @@
 use crate::codec::change::ChangeEncoder;
 use crate::codec::decoder::SchemaId;
 use crate::codec::profile::ProfileEncoder;
+use crate::codec::state::Lineage;
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::Phase;
 use crate::domain::time::Timestamp;
@@ -60,7 +61,7 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) shared: Shared,
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
-    pub(super) lineage: Option<u32>,
+    pub(super) lineage: Option<Lineage>,
     /// The group's latest word was an assignment.
     pub(super) assigned: bool,
     /// A task has run here: what comes later does not forbid the start any more.

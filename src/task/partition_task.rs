@@ -34,6 +34,8 @@ pub struct TaskConfig {
     pub profiles_on_touch: bool,
     /// The run, for backfills.
     pub run_id: Arc<str>,
+    /// When the last rebuild began: what occurred before was told by the lineage before.
+    pub rebuilt_at: Timestamp,
 }
 
 /// An event with the place of its record.
@@ -460,5 +462,6 @@ fn context<'a>(
         now,
         silent: matches!(position.phase, Phase::Silent(_)),
         run_id: Some(&config.run_id),
+        rebuilt_at: config.rebuilt_at,
     }
 }

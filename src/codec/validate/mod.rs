@@ -55,6 +55,10 @@ pub fn interaction<'a>(
         source: raw.source.take(),
     };
     common.with_body(|kind, _, customer_id| {
+        if is_purchase_kind(&kind) {
+            let detail = format!("kind = \"{kind}\" belongs to the topic of purchases");
+            return Err(Refusal::new(Reason::UnknownKind, detail));
+        }
         interaction::body(kind, raw, customer_id, rates).map(Body::Interaction)
     })
 }

@@ -1,0 +1,100 @@
+//! Which member of the group has which partition, as the group's coordinator tells it.
+//!
+//! For people who ask the wrong instance; nothing decides by it. Source: Kafka protocol,
+//! "ConsumerProtocolAssignment". Next: `service.rs`, which asks now and then.
+
+use crate::config::Config;
+use crate::kafka::client::{Clients, ConnectMode, create};
+use crate::kafka::diagnostics::PlainContext;
+use crate::runtime::broker::BrokerError;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks for the members of the group and their partitions.
+pub struct Owners {
+    consumer: BaseConsumer<PlainContext>,
+    group_id: String,
+    topic: String,
+}
+
+impl Owners {
+    /// A client that never joins the group.
+    ///
+    /// # Errors
+    /// `Fatal` when a setting is refused.
+    pub fn new(config: &Config) -> Result<Self, BrokerError> {
+        let clients = Clients::new(config, 0, ConnectMode::Cluster);
+        Ok(Self {
+            consumer: create(&clients.observer(), clients.plain_context())?,
+            group_id: config.application_id.clone(),
+            topic: config.topics.purchases.clone(),
+        })
+    }
+
+    /// The client id of each partition's owner.
+    ///
+    /// # Errors
+    /// `Retriable` when the coordinator does not answer.
+    pub fn ask(&self) -> Result<BTreeMap<u32, String>, BrokerError> {
+        let groups =
+            self.consumer.fetch_group_list(Some(&self.group_id), TIMEOUT).map_err(|error| {
+                BrokerError::Retriable(format!("could not describe the consumer group: {error}"))
+            })?;
+        let mut owners = BTreeMap::new();
+        let group = groups.groups().iter().find(|group| group.name() == self.group_id);
+        for member in group.iter().flat_map(|group| group.members()) {
+            let partitions = member.assignment().and_then(|bytes| partitions(bytes, &self.topic));
+            for partition in partitions.unwrap_or_default() {
+                owners.insert(partition, member.client_id().to_owned());
+            }
+        }
+        Ok(owners)
+    }
+}
+
+/// The partitions of a topic in an encoded assignment; `None` when it cannot be read.
+fn partitions(bytes: &[u8], topic: &str) -> Option<Vec<u32>> {
+    let mut rest = bytes;
+    let mut take = |length: usize| {
+        let (taken, left) = rest.split_at_checked(length)?;
+        rest = left;
+        Some(taken)
+    };
+    // The version; later ones only append.
+    take(2)?;
+    let mut found = Vec::new();
+    for _ in 0..u32::from_be_bytes(take(4)?.try_into().ok()?) {
+        let length = u16::from_be_bytes(take(2)?.try_into().ok()?);
+        let name = take(usize::from(length))?;
+        for _ in 0..u32::from_be_bytes(take(4)?.try_into().ok()?) {
+            let partition = u32::from_be_bytes(take(4)?.try_into().ok()?);
+            if name == topic.as_bytes() {
+                found.push(partition);
+            }
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_read_from_an_assignment() {
+        let mut bytes = vec![0, 1, 0, 0, 0, 2];
+        for (name, partitions) in [("a", [1_u32, 2]), ("orders", [3, 7])] {
+            bytes.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
+            bytes.extend(name.as_bytes());
+            bytes.extend(2_u32.to_be_bytes());
+            partitions.iter().for_each(|partition| bytes.extend(partition.to_be_bytes()));
+        }
+        bytes.extend([0xff; 4]);
+        assert_eq!(partitions(&bytes, "orders"), Some(vec![3, 7]));
+        assert_eq!(partitions(&bytes, "other"), Some(vec![]));
+        assert_eq!(partitions(&bytes[..20], "orders"), None);
+    }
+}
