@@ -122,19 +122,22 @@ fn check_customers(count: u64, long: bool) {
     }
     let timer = LIVE.get() - before;
     let slot = total.saturating_sub(chunks + timer);
-    println!(
-        "{customers} customers, id {}: total {} = id {} + order book {} + dimensions {} + rest of \
+    #[expect(clippy::print_stdout, reason = "the table of ARCHITECTURE.md is made of this line")]
+    {
+        println!(
+            "{customers} customers, id {}: total {} = id {} + order book {} + dimensions {} + rest of \
          the state {} + allocation {} + map slot {} + timer {}",
-        customer_id(0, long),
-        per(total),
-        per(ids),
-        per(orders),
-        per(dimensions),
-        per(packed.saturating_sub(ids + orders + dimensions)),
-        per(chunks - packed),
-        per(slot),
-        per(timer),
-    );
+            customer_id(0, long),
+            per(total),
+            per(ids),
+            per(orders),
+            per(dimensions),
+            per(packed.saturating_sub(ids + orders + dimensions)),
+            per(chunks - packed),
+            per(slot),
+            per(timer),
+        );
+    }
     assert!(per(total) <= LIMIT_BYTES, "{} bytes per customer", per(total));
     let overhead = per(total - packed);
     let stated = usize::try_from(OVERHEAD_BYTES).expect("few");
@@ -176,7 +179,8 @@ fn damaged_states_never_panic_nor_allocate_wildly() {
     let rules = rules();
     let bytes = rare_bytes();
     let check = |damaged: &[u8]| {
-        (LARGEST.set(0), ALLOCATED.set(0));
+        LARGEST.set(0);
+        ALLOCATED.set(0);
         let result = unpack(damaged, &rules.rates);
         assert!(LARGEST.get() <= 160 * bytes.len(), "{} bytes at once", LARGEST.get());
         assert!(ALLOCATED.get() <= 1_000 * bytes.len(), "{} bytes", ALLOCATED.get());

@@ -38,10 +38,8 @@ pub fn apply(
     tally: &mut Tally,
     changes: &mut Vec<Change>,
 ) -> bool {
-    let key = EventKey::of(&event.event_id);
     let id_hash = hash64(&event.event_id);
-    let is_purchase = matches!(event.body, Body::Purchase(_));
-    if customer.recent_events.contains(&id_hash) || (is_purchase && customer.book.has_seen(key)) {
+    if customer.recent_events.contains(&id_hash) {
         tally.duplicates += 1;
         return false;
     }
@@ -60,7 +58,16 @@ pub fn apply(
     while customer.deadline <= evaluated_at {
         expire(customer, context, tally, changes);
     }
-    let stamp = Stamp { at, key };
+    if let Body::Interaction(interaction) = &event.body
+        && !Signals::reads(interaction)
+    {
+        // No raw value reads it, and nothing is due before the deadline.
+        customer.remember_event(id_hash);
+        customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
+        tally.late += u64::from(late);
+        return true;
+    }
+    let stamp = Stamp { at, key: EventKey::of(&event.event_id) };
     let before = raw(customer, context.rules, evaluated_at);
     match &event.body {
         Body::Purchase(purchase) => {
@@ -76,9 +83,7 @@ pub fn apply(
         }
         Body::Interaction(interaction) => {
             customer.remember_event(id_hash);
-            if Signals::reads(interaction) {
-                customer.signals.get_or_insert_default().apply(interaction, stamp);
-            }
+            customer.signals.get_or_insert_default().apply(interaction, stamp);
         }
     }
     tally.late += u64::from(late);

@@ -4,7 +4,6 @@
 //! versioned hasher here. Next: `recent.rs` and `order.rs`, which remember hashes.
 
 use siphasher::sip::SipHasher13;
-use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
 use std::hash::Hasher;
 
 /// Longest id that is accepted, in bytes.
@@ -20,14 +19,6 @@ pub fn hash64(id: &str) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(id.as_bytes());
     hasher.finish()
-}
-
-/// 128-bit hash of a subject id (SipHash-1-3-128, zero key): the key of the store.
-#[must_use]
-pub fn hash128(id: &str) -> u128 {
-    let mut hasher = SipHasher13x128::new();
-    hasher.write(id.as_bytes());
-    hasher.finish128().as_u128()
 }
 
 /// The partition of a subject: Kafka's default partitioner (murmur2 of the key, sign bit off).

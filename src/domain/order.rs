@@ -148,14 +148,4 @@ impl Order {
     pub fn is_over_refunded(&self, rates: &ExchangeRates) -> bool {
         !self.cancelled && self.rest_minor(rates) < 0
     }
-
-    /// Whether one of the records folded in has this event key.
-    #[must_use]
-    pub fn has_seen(&self, key: EventKey) -> bool {
-        self.base.key == key
-            || self.changes.as_ref().is_some_and(|changes| {
-                changes.update.is_some_and(|(stamp, _)| stamp.key == key)
-                    || changes.refunds.iter().any(|refund| refund.stamp.key == key)
-            })
-    }
 }

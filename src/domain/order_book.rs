@@ -5,7 +5,7 @@
 //! order means for a dimension. Next: `order_facts.rs`, what is counted from it.
 
 use crate::domain::event::{Purchase, Term};
-use crate::domain::id::{EventKey, hash64};
+use crate::domain::id::hash64;
 use crate::domain::money::{ExchangeRates, Money};
 use crate::domain::order::{Folded, Order, Refund, Stamp};
 use crate::domain::subscription::{Price, Subscription};
@@ -201,16 +201,6 @@ impl OrderBook {
     #[must_use]
     pub fn subscriptions(&self) -> &[Subscription] {
         self.rare.as_ref().map_or(&[], |rare| &rare.subscriptions)
-    }
-
-    /// Whether a record with this key is part of the book.
-    #[must_use]
-    pub fn has_seen(&self, key: EventKey) -> bool {
-        self.orders.iter().any(|order| order.has_seen(key))
-            || self.rare.as_ref().is_some_and(|rare| {
-                rare.parked.iter().any(|parked| parked.stamp.key == key)
-                    || rare.subscriptions.iter().any(|subscription| subscription.has_seen(key))
-            })
     }
 
     fn begin_term(

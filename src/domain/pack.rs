@@ -37,10 +37,7 @@ pub fn pack(customer: &Customer, base: Currency, bytes: &mut Vec<u8>) {
         writer.long(evaluated_at.since(published.since));
         writer.unsigned(published.seq);
     });
-    writer.array(&customer.entries, |writer, entries| {
-        writer.long(i64::from(entries.dimension as u8) * VALUES + i64::from(entries.value));
-        writer.long(i64::from(entries.count));
-    });
+    pack_entries(&mut writer, customer);
     writer.array(&customer.recent_events, |writer, hash| writer.hash(*hash));
     writer.array(&customer.book.orders, |writer, order| {
         pack_order(writer, order, evaluated_at, base);
@@ -76,7 +73,9 @@ pub fn unpack(bytes: &[u8], rates: &ExchangeRates) -> Result<Customer, UnpackErr
             seq: reader.number()?,
         })
     })?;
-    let entries = reader.array(|reader| {
+    let published: [Published; dimension::COUNT] =
+        published.try_into().map_err(|_| UnpackError::Invalid)?;
+    let mut entries = reader.array(|reader| {
         let place = reader.long()?;
         let index = u8::try_from(place / VALUES).map_err(|_| UnpackError::Invalid)?;
         Ok(Entries {
@@ -85,6 +84,7 @@ pub fn unpack(bytes: &[u8], rates: &ExchangeRates) -> Result<Customer, UnpackErr
             count: reader.number()?,
         })
     })?;
+    add_implied_entries(&mut entries, &published);
     let recent_events = reader.array(Reader::hash)?;
     let orders = reader.array(|reader| unpack_order(reader, evaluated_at, rates.base()))?;
     let rare = reader.option(unpack_rare)?.map(Box::new);
@@ -92,8 +92,6 @@ pub fn unpack(bytes: &[u8], rates: &ExchangeRates) -> Result<Customer, UnpackErr
     if !reader.0.is_empty() {
         return Err(UnpackError::Trailing);
     }
-    let published: [Published; dimension::COUNT] =
-        published.try_into().map_err(|_| UnpackError::Invalid)?;
     Ok(Customer {
         id,
         incarnation,
@@ -122,6 +120,37 @@ pub fn peek(bytes: &[u8]) -> Result<(Timestamp, &str), UnpackError> {
 
 fn deadline_at(evaluated_at: Timestamp, after_ms: i64) -> Timestamp {
     if after_ms < 0 { Timestamp::MAX } else { evaluated_at.plus_ms(after_ms) }
+}
+
+/// An entry that need not be written: most customers are in their values for the first time.
+fn is_implied(entry: &Entries, published: &[Published]) -> bool {
+    let present = published[entry.dimension.index()].value;
+    entry.count == 1 && entry.value == present && present != dimension::INITIAL
+}
+
+fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
+    let told = || customer.entries.iter().filter(|e| !is_implied(e, &customer.published));
+    let count = told().count();
+    if count > 0 {
+        writer.count(count);
+        for entry in told() {
+            writer.long(i64::from(entry.dimension as u8) * VALUES + i64::from(entry.value));
+            writer.long(i64::from(entry.count));
+        }
+    }
+    writer.long(0);
+}
+
+fn add_implied_entries(entries: &mut Vec<Entries>, published: &[Published]) {
+    for dimension in Dimension::ALL {
+        let value = published[dimension.index()].value;
+        let place = entries.binary_search_by_key(&(dimension, value), |e| (e.dimension, e.value));
+        if let Err(place) = place
+            && value != dimension::INITIAL
+        {
+            entries.insert(place, Entries { dimension, value, count: 1 });
+        }
+    }
 }
 
 fn pack_order(writer: &mut Writer<'_>, order: &Order, evaluated_at: Timestamp, base: Currency) {

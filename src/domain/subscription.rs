@@ -111,14 +111,4 @@ impl Subscription {
             .max(self.ended_at)
             .max(self.prices.last().map(|price| price.stamp))
     }
-
-    /// Whether one of the records taken in has this event key.
-    #[must_use]
-    pub fn has_seen(&self, key: crate::domain::id::EventKey) -> bool {
-        [self.latest_term, self.cancelled_at, self.ended_at]
-            .iter()
-            .flatten()
-            .any(|stamp| stamp.key == key)
-            || self.prices.iter().any(|price| price.stamp.key == key)
-    }
 }

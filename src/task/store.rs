@@ -45,7 +45,7 @@ impl Hasher for KeyHasher {
 /// Heap bytes per customer beside the packed state: map slot, allocation header, timer.
 ///
 /// Measured by the test `tests/memory.rs`.
-pub const OVERHEAD_BYTES: u64 = 80;
+pub const OVERHEAD_BYTES: u64 = 100;
 
 /// A customer that the open transaction has touched.
 #[derive(Debug)]
@@ -60,9 +60,6 @@ pub struct Touched {
     committed_deadline: Option<Timestamp>,
     packed: Option<Box<[u8]>>,
 }
-
-/// A packed state taken out, and its deadline.
-type Removed = (Box<[u8]>, Timestamp);
 
 /// The customers of one task.
 #[derive(Debug)]
@@ -292,12 +289,12 @@ impl Store {
         self.committed.insert(key, packed);
     }
 
-    fn remove(&mut self, key: u64) -> Result<Option<Removed>, UnpackError> {
+    fn remove(&mut self, key: u64) -> Result<Option<Box<[u8]>>, UnpackError> {
         let Some((_, packed)) = self.committed.remove(&key) else { return Ok(None) };
         let (deadline, _) = peek(&packed)?;
         self.timers.reschedule(key, deadline, Timestamp::MAX);
         self.packed_bytes -= packed.len() as u64;
-        Ok(Some((packed, deadline)))
+        Ok(Some(packed))
     }
 
     /// Moves back the customers behind a free key whose search would end at it.
@@ -305,7 +302,8 @@ impl Store {
         let mut key = free.wrapping_add(1);
         while let Some(home) = self.home_at(key)? {
             if key.wrapping_sub(home) >= key.wrapping_sub(free) {
-                if let Some((packed, deadline)) = self.remove(key)? {
+                if let Some(packed) = self.remove(key)? {
+                    let (deadline, _) = peek(&packed)?;
                     self.place(free, packed, deadline);
                 }
                 free = key;

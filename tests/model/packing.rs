@@ -120,11 +120,8 @@ fn signals() -> impl Strategy<Value = Signals> {
 
 fn customer() -> impl Strategy<Value = Customer> {
     let published = || {
-        (any::<u8>(), timestamp(), 0..1_000_000_u64).prop_map(|(value, since, seq)| Published {
-            value,
-            since,
-            seq,
-        })
+        (prop_oneof![Just(0_u8), any::<u8>()], timestamp(), 0..1_000_000_u64)
+            .prop_map(|(value, since, seq)| Published { value, since, seq })
     };
     let entries =
         (prop_oneof![Just(Dimension::Rfm), Just(Dimension::Lifecycle)], any::<u8>(), any::<u32>())
@@ -135,7 +132,18 @@ fn customer() -> impl Strategy<Value = Customer> {
     let lists = ([published(), published()], vec(entries, 0..9), vec(any::<u64>(), 0..33));
     (head, of(0..9_000_000_000_000_i64), lists, parts).prop_map(
         |((id, incarnation, seq, rules_revision, evaluated_at), deadline, lists, parts)| {
-            let (published, entries, recent_events) = lists;
+            let (published, mut entries, recent_events) = lists;
+            for (dimension, published) in Dimension::ALL.into_iter().zip(&published) {
+                if published.value != 0 {
+                    entries.push(Entries {
+                        dimension,
+                        value: published.value,
+                        count: incarnation % 3 + 1,
+                    });
+                }
+            }
+            entries.sort_by_key(|entry| (entry.dimension, entry.value));
+            entries.dedup_by_key(|entry| (entry.dimension, entry.value));
             let (orders, rare, signals) = parts;
             Customer {
                 id: id.into(),

@@ -228,7 +228,9 @@ impl Reference {
         }
         let days = Self::order_days(folded);
         let (span, gaps) = match (days.first(), days.last()) {
-            (Some(first), Some(last)) => (last - first, i64::try_from(days.len()).unwrap() - 1),
+            (Some(first), Some(last)) => {
+                (last - first, i64::try_from(days.len()).expect("few") - 1)
+            }
             _ => (0, 0),
         };
         (span + 2 * rules.gap.prior_days, gaps + 2)
@@ -286,14 +288,14 @@ impl Reference {
             .filter(|(order_at, _)| rules.rfm.window_ms.is_none_or(|ms| at - order_at <= ms))
             .map(|(_, net)| *net)
             .collect();
-        let count = i64::try_from(inside.len()).unwrap();
+        let count = i64::try_from(inside.len()).expect("few");
         let sum: i64 = inside.iter().sum();
         let monetary = match rules.rfm.monetary {
             Monetary::Sum => sum,
             Monetary::Average if count == 0 => 0,
             Monetary::Average => sum / count,
         };
-        let levels = u8::try_from(rules.rfm.recency_days.len()).unwrap() + 1;
+        let levels = u8::try_from(rules.rfm.recency_days.len()).expect("few") + 1;
         let mut r = levels;
         for edge in &rules.rfm.recency_days {
             r -= u8::from(at - last > edge * DAY_MS);

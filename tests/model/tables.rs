@@ -14,8 +14,11 @@ use ebbflow::domain::order_book::{MAX_EVICTED, MAX_ORDERS, MAX_PARKED};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use std::sync::Arc;
 
+/// `(days after T0, what)`.
+type Lines = Vec<(i64, Body<'static>)>;
+
 /// Events of one customer, ids in their order, `(days after T0, what)`.
-fn events(list: Vec<(i64, Body<'static>)>) -> Vec<Event<'static>> {
+fn events(list: Lines) -> Vec<Event<'static>> {
     (0..)
         .zip(list)
         .map(|(n, (days, body))| event(&format!("e{n:05}"), "c-0", day(days), body))
@@ -37,7 +40,8 @@ fn lived(events: &[Event<'static>]) -> (Customer, Tally) {
     (customer, tally)
 }
 
-fn check_net(list: Vec<(i64, Body<'static>)>, orders: u64, net_minor: i64) {
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
+fn check_net(list: Lines, orders: u64, net_minor: i64) {
     let (customer, _) = lived(&events(list.clone()));
     let (_, facts) = computed(&customer, &rules(), T0 + 100 * DAY_MS);
     assert_eq!((facts.orders, facts.net_minor), (orders, net_minor), "{list:?}");
@@ -116,7 +120,7 @@ fn a_running_subscription_gives_its_term_as_gap() {
     let end = || Body::Purchase(Purchase::SubscriptionEnded { subscription_id: "s".into() });
     let cancel = || Body::Purchase(Purchase::SubscriptionCancelled { subscription_id: "s".into() });
     let renew = || renewed(term("s", None, None, None));
-    let cases: [(Vec<(i64, Body<'static>)>, i64, f64, u64); 7] = [
+    let cases: [(Lines, i64, f64, u64); 7] = [
         (vec![(0, begin())], 33 * DAY_MS, 30.0, 1),
         (vec![(0, begin())], 33 * DAY_MS + 1, 90.0, 1),
         (vec![(0, begin()), (5, cancel())], 30 * DAY_MS, 30.0, 1),
@@ -207,7 +211,7 @@ fn stages_follow_the_table() {
     let shared = || Body::Interaction(Interaction::Shared { score: None, sku: None });
     let accepted =
         || Body::Interaction(Interaction::ReferralAccepted { referred_customer_id: None });
-    let cases: Vec<(Vec<(i64, Body<'static>)>, i64, &str)> = vec![
+    let cases: Vec<(Lines, i64, &str)> = vec![
         (vec![view(0)], 0, "awareness"),
         (vec![view(0), view(0)], 0, "awareness"),
         (vec![view(0), view(10), view(20)], 30 * DAY_MS, "consideration"),
@@ -295,8 +299,7 @@ fn a_refund_seen_before_its_order_fell_out_is_not_taken_off_again() {
 
 #[test]
 fn an_order_whose_base_moves_before_fallen_out_ones_keeps_the_days_right() {
-    let mut list: Vec<(i64, Body<'static>)> =
-        (0..66).map(|n| (10 + n, ordered(&format!("o{n}"), eur(10)))).collect();
+    let mut list: Lines = (0..66).map(|n| (10 + n, ordered(&format!("o{n}"), eur(10)))).collect();
     list.push((0, ordered("o40", eur(10))));
     let (customer, _) = lived(&events(list));
     let (_, facts) = computed(&customer, &rules(), T0 + 80 * DAY_MS);
@@ -307,8 +310,7 @@ fn an_order_whose_base_moves_before_fallen_out_ones_keeps_the_days_right() {
 #[test]
 fn sixteen_records_wait_for_their_orders_and_the_oldest_is_given_up() {
     let waiting = i64::try_from(MAX_PARKED).expect("few") + 1;
-    let mut list: Vec<(i64, Body<'static>)> =
-        (0..waiting).map(|n| (n, cancelled(&format!("o{n}")))).collect();
+    let mut list: Lines = (0..waiting).map(|n| (n, cancelled(&format!("o{n}")))).collect();
     list.extend((0..waiting).map(|n| (20, ordered(&format!("o{n}"), eur(1)))));
     let (customer, tally) = lived(&events(list));
     let (_, facts) = computed(&customer, &rules(), T0 + 30 * DAY_MS);
