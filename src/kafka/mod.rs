@@ -13,6 +13,7 @@ mod ends;
 mod error;
 mod group;
 mod lineage;
+pub mod mock;
 mod producer;
 pub mod topics;
 mod waker;
