@@ -15,13 +15,14 @@ const DAY_MS: i64 = 86_400_000;
 const END: &str = "1998-07-01T00:00:00Z";
 const END_MS: i64 = 899_251_200_000;
 
-/// The edges of `config/default.toml`'s comments and of the map `rf-10`.
+/// The default edges.
 const RECENCY_DAYS: [i64; 4] = [30, 90, 180, 365];
 const FREQUENCY: [i64; 4] = [1, 2, 4, 8];
 const MONETARY_CENTS: [i64; 4] = [5_000, 15_000, 40_000, 100_000];
 
 /// A purchase: noon of its day in UTC, and cents.
 struct Purchase {
+    number: usize,
     customer: String,
     date: String,
     at_ms: i64,
@@ -29,11 +30,12 @@ struct Purchase {
 }
 
 fn purchases() -> Vec<Purchase> {
-    let rows = CSV.lines().skip(1).map(|line| {
+    let rows = CSV.lines().skip(1).enumerate().map(|(number, line)| {
         let fields: Vec<&str> = line.split(',').collect();
         let (dollars, cents) = fields[4].split_once('.').unwrap_or((fields[4], "0"));
         let cents: i64 = format!("{cents:0<2}").parse().expect("two digits");
         Purchase {
+            number,
             customer: fields[1].to_owned(),
             date: fields[2].to_owned(),
             at_ms: days_from_epoch(fields[2]) * DAY_MS + DAY_MS / 2,
@@ -131,13 +133,21 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Replays the orders with so many partitions; the profiles as JSON Lines, sorted.
-fn replay(folder: &Path, events: &Path, partitions: u32) -> Vec<String> {
-    let profiles = folder.join(format!("profiles-{partitions}.jsonl"));
+/// Replays purchases in the given order with so many partitions; the profiles, sorted.
+fn replay(folder: &Path, purchases: &[&Purchase], partitions: u32) -> Vec<String> {
+    let mut events = String::new();
+    for Purchase { number, customer, date, cents, .. } in purchases {
+        write!(events, r#"{{"event_id":"e-{number}","kind":"order_completed","#).expect("text");
+        write!(events, r#""customer_id":"{customer}","order_id":"o-{number}","#).expect("text");
+        write!(events, r#""occurred_at":"{date}T12:00:00Z","#).expect("text");
+        writeln!(events, r#""amount_minor":{cents},"currency":"USD"}}"#).expect("text");
+    }
+    let (file, profiles) = (folder.join("events.jsonl"), folder.join("profiles.jsonl"));
+    std::fs::write(&file, events).expect("the events");
     let output = Command::new(env!("CARGO_BIN_EXE_ebbflow"))
         .args(["replay", "--set", "base_currency=USD", "--advance-to", END])
         .args(["--partitions", &partitions.to_string(), "--customers"])
-        .args([&profiles, Path::new("--changes"), &folder.join("changes.jsonl"), events])
+        .args([&profiles, Path::new("--changes"), &folder.join("changes.jsonl"), &file])
         .output()
         .expect("the binary runs");
     let log = String::from_utf8_lossy(&output.stderr);
@@ -150,31 +160,15 @@ fn replay(folder: &Path, events: &Path, partitions: u32) -> Vec<String> {
     lines
 }
 
-#[test]
-fn scores_and_amounts_of_cdnow_equal_an_independent_computation() {
-    assert_eq!(days_from_epoch("1998-07-01") * DAY_MS, END_MS);
-    let purchases = purchases();
-    let mut events = String::new();
-    for (number, Purchase { customer, date, cents, .. }) in purchases.iter().enumerate() {
-        writeln!(
-            events,
-            r#"{{"event_id":"e-{number}","kind":"order_completed","customer_id":"{customer}","occurred_at":"{date}T12:00:00Z","order_id":"o-{number}","amount_minor":{cents},"currency":"USD"}}"#
-        )
-        .expect("a string takes everything");
-    }
-    let folder = TemporaryFolder::new();
-    let file = folder.0.join("events.jsonl");
-    std::fs::write(&file, events).expect("the events");
-    let profiles = replay(&folder.0, &file, 1);
-    assert_eq!(profiles, replay(&folder.0, &file, 7), "partitions change nothing");
-
+/// Every profile says what was computed here.
+fn check(profiles: &[String], purchases: &[Purchase]) {
     let mut by_customer: BTreeMap<&str, Vec<&Purchase>> = BTreeMap::new();
-    for purchase in &purchases {
+    for purchase in purchases {
         by_customer.entry(&purchase.customer).or_default().push(purchase);
     }
     assert_eq!(profiles.len(), by_customer.len());
     let mut total = 0;
-    for line in &profiles {
+    for line in profiles {
         let profile: Value = serde_json::from_str(line).expect("JSON");
         let customer = profile["customer_id"].as_str().expect("an id");
         let told = told(&profile);
@@ -182,4 +176,20 @@ fn scores_and_amounts_of_cdnow_equal_an_independent_computation() {
         total += told.net_minor;
     }
     assert_eq!(total, purchases.iter().map(|purchase| purchase.cents).sum::<i64>());
+}
+
+#[test]
+fn scores_and_amounts_of_cdnow_equal_an_independent_computation() {
+    assert_eq!(days_from_epoch("1998-07-01") * DAY_MS, END_MS);
+    let purchases = purchases();
+    let folder = TemporaryFolder::new();
+    // As the file has them, customer by customer: nearly every event is late.
+    let by_customer: Vec<&Purchase> = purchases.iter().collect();
+    check(&replay(&folder.0, &by_customer, 1), &purchases);
+    // As they happened.
+    let mut by_time = by_customer;
+    by_time.sort_by_key(|purchase| purchase.at_ms);
+    let profiles = replay(&folder.0, &by_time, 1);
+    check(&profiles, &purchases);
+    assert!(profiles == replay(&folder.0, &by_time, 7), "partitions change nothing");
 }

@@ -76,7 +76,8 @@ fn the_demo_ends_by_itself_and_its_sums_are_those_of_the_data() {
     let all = format!("{:>9}  {net:>13}", count(sums.customers));
     let totals: Vec<&str> =
         screen.lines().filter(|line| line.trim_start().starts_with("all ")).collect();
-    assert_eq!(totals, [format!("  {:<20}  {all}  {all}", "all"); 2], "{screen}");
+    let total = format!("  {:<20}  {all}  {all}", "all");
+    assert_eq!(totals, [&total, &total], "{screen}");
     for expected in [
         "last order, 2011-12-09  120 days of silence later".to_owned(),
         format!(

@@ -174,7 +174,7 @@ mod tests {
             Counts { orders: 18_536, cancellations: 3_654, unmatched: 220, interactions: 70_315 }
         );
         assert_eq!((feed.customers.len(), feed.prospects.len()), (4_372, 600));
-        assert_eq!(hash, "");
+        assert_eq!(hash, "2e2ce791231129ff6d4812a5d92a4a3a8087b9aa98477649294b4e1ece362ce3");
     }
 
     #[test]
@@ -184,6 +184,7 @@ mod tests {
         let mut left = feed.ends.clone();
         let (mut total, mut most) = (0_u64, 0);
         for record in &feed.records {
+            let held = held.entry(record.partition).or_default();
             let left = left.get_mut(&record.partition).expect("a partition");
             let (input, other) = (record.input.index(), 1 - record.input.index());
             left[input] -= 1;

@@ -100,7 +100,7 @@ pub(super) fn prospects(census: &Census) -> String {
         .iter()
         .map(|(name, share)| format!("{} in {name}", thousands(share.customers)))
         .collect();
-    format!("  Not in the tables: {} made-up prospects, {}\n", thousands(total), shares.join(", "))
+    format!("  Beside them {} made-up prospects: {}\n", thousands(total), shares.join(", "))
 }
 
 /// What happened to one customer.
