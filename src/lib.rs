@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod codec;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod kafka;

@@ -24,7 +24,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Run(args) => cli::run(args, log),
         Command::Replay(args) => cli::replay(args, log),
         Command::Topics(args) => cli::topics(args, log),
-        Command::Demo(_) => Err(Failure::Usage(anyhow::anyhow!("this build has no such command"))),
+        Command::Demo(args) => cli::demo(args, log),
     }
 }
 

@@ -196,6 +196,12 @@ impl SettingArgs {
         bootstrap_servers: Option<&str>,
         log: Option<&str>,
     ) -> Result<Loaded, ConfigError> {
+        load(file, &self.settings(bootstrap_servers, log))
+    }
+
+    /// The flags as settings; the named ones win over `--set`.
+    #[must_use]
+    pub fn settings(&self, bootstrap_servers: Option<&str>, log: Option<&str>) -> Vec<Setting> {
         let flag = |flag, key: &str, value: Option<&str>| {
             value.map(|value| Setting { flag, text: format!("{key}={value}") })
         };
@@ -203,7 +209,7 @@ impl SettingArgs {
             self.set.iter().map(|text| Setting { flag: "--set", text: text.clone() }).collect();
         settings.extend(flag("--log", "log.filter", log));
         settings.extend(flag("--bootstrap-servers", "kafka.bootstrap_servers", bootstrap_servers));
-        load(file, &settings)
+        settings
     }
 }
 

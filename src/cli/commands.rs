@@ -1,10 +1,11 @@
-//! `run`, `replay` and `topics`: from arguments to the parts that do the work.
+//! `run`, `replay`, `demo` and `topics`: from arguments to the parts that do the work.
 //!
 //! Loads the configuration, starts logging, prints what is asked for; no logic beside that.
 
-use crate::cli::args::{ReplayArgs, RunArgs, TopicsArgs};
+use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs};
 use crate::cli::{Failure, print, warn};
 use crate::config::{Config, Loaded};
+use crate::kafka::mock::MockBroker;
 use crate::kafka::topics::{TopicReport, check_topics, create_topics};
 use crate::logging;
 use crate::replay::Request;
@@ -56,6 +57,23 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
         replayed.events, replayed.customers, replayed.changes, replayed.dead_letters
     ));
     Ok(())
+}
+
+/// Shows the whole path on real orders, with an embedded broker.
+///
+/// # Errors
+/// When something fails, or what was sent and what was read differ.
+pub fn demo(args: &DemoArgs, log: Option<&str>) -> Result<(), Failure> {
+    let broker = MockBroker::start().map_err(|error| Failure::Running(error.into()))?;
+    let servers = broker.bootstrap_servers();
+    let settings = args.settings.settings(Some(&servers), log);
+    let config = begin(crate::demo::load(&settings)?)?;
+    crate::demo::check(&config).map_err(Failure::Usage)?;
+    let mut stdout = io::stdout();
+    match crate::demo::run(&broker, &config, args.serve, &mut stdout, &mut |line| warn(line)) {
+        Err(error) if is_closed_pipe(&error) => Err(Failure::StdoutClosed),
+        other => Ok(other?),
+    }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

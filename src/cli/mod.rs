@@ -12,7 +12,7 @@ pub use args::{
     TopicsArgs,
 };
 pub use check_config::check_config;
-pub use commands::{replay, run, topics};
+pub use commands::{demo, replay, run, topics};
 pub use output::{print, warn};
 
 use crate::config::ConfigError;

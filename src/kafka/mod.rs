@@ -13,6 +13,7 @@ mod ends;
 mod error;
 mod group;
 mod lineage;
+pub mod mock;
 mod owners;
 mod producer;
 pub mod topics;

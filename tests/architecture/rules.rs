@@ -26,9 +26,9 @@ pub(crate) const IMPORTS: [(&str, &[&str]); 15] = [
 const BELOW_SERVICE: [&str; 9] =
     ["domain", "task", "codec", "config", "metrics", "runtime", "kafka", "registry", "http"];
 
-const BELOW_CLI: [&str; 12] = [
+const BELOW_CLI: [&str; 13] = [
     "domain", "task", "codec", "config", "metrics", "runtime", "kafka", "registry", "http",
-    "logging", "service", "replay",
+    "logging", "service", "replay", "demo",
 ];
 
 /// What may be named only in some places: the text, where it is at home, why.
