@@ -43,7 +43,7 @@ pub(crate) fn delivery(topic: &str, code: Code) -> BrokerError {
     match code {
         Code::MessageSizeTooLarge => BrokerError::Fatal(format!(
             "{text}; hint: raise max.message.bytes of the topic, and message.max.bytes in \
-             kafka.properties"
+             kafka.properties; for dead letters lower dead_letters.max_bytes instead"
         )),
         Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
             BrokerError::Fatal(format!("{text}; hint: run `ebbflow topics --config FILE`"))

@@ -50,7 +50,11 @@ impl ProducerContext for TransactionContext {
     fn delivery(&self, report: &DeliveryResult<'_>, (): ()) {
         if let Err((error, record)) = report {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            self.undelivered().get_or_insert_with(|| (record.topic().to_owned(), code));
+            let mut undelivered = self.undelivered();
+            // What was purged follows from what failed, and may be told before it.
+            if undelivered.as_ref().is_none_or(|(_, known)| is_purged(*known)) {
+                *undelivered = Some((record.topic().to_owned(), code));
+            }
         }
     }
 }
@@ -59,6 +63,10 @@ impl TransactionContext {
     fn undelivered(&self) -> std::sync::MutexGuard<'_, Option<(String, RDKafkaErrorCode)>> {
         self.undelivered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_purged(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
 }
 
 /// A producer with its open transaction, if any.
@@ -262,6 +270,10 @@ impl Transactional {
         let give_up_ms = monotonic_ms() + PURGE_TIMEOUT_MS;
         while producer.in_flight_count() > 0 && monotonic_ms() < give_up_ms {
             producer.poll(Duration::from_millis(1));
+        }
+        // The same record would fail again after every abort.
+        if let Err(fatal @ BrokerError::Fatal(_)) = self.undelivered() {
+            return Err(fatal);
         }
         // Records that got a sequence number and were never sent leave a gap, over which the next
         // transaction would fail.

@@ -231,6 +231,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 tracing::info!(partition, customers = ids.len(), "deleting the earlier lineage");
                 slot.purge = ids;
             }
+            Restored::Blocked(reason) if self.settings.until_end.is_some() => {
+                return Err(Trip::End(WorkerError::Refused(format!(
+                    "partition {partition} is not run here: {reason}"
+                ))));
+            }
             Restored::Blocked(reason) => {
                 tracing::error!(partition, reason, "this task is not run here");
                 slot.state = SlotState::Blocked(reason.clone());

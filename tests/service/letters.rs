@@ -175,7 +175,7 @@ fn dead_letter_that_is_too_large_is_cut_and_says_so() {
 
 /// The dead-letter topic takes less than the configuration believes.
 #[test]
-fn dead_letter_that_the_topic_refuses_is_not_lost_in_silence() {
+fn dead_letter_that_the_topic_refuses_ends_the_program_with_the_way_out() {
     let application = Application::new("refused-letter", &[]);
     crate::admin::set_topic(
         &application,
@@ -187,6 +187,7 @@ fn dead_letter_that_the_topic_refuses_is_not_lost_in_silence() {
     let (code, log) = application.run(&["--until-end"]);
     assert_eq!(code, 1, "{log}");
     assert!(log.contains("dead_letters.max_bytes"), "{log}");
+    assert!(log.matches("its records are read again").count() <= 1, "{log}");
 }
 
 #[test]

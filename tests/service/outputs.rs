@@ -6,6 +6,7 @@ use crate::program::{Application, PARTITIONS};
 use crate::records::{ReadRecord, read_committed};
 use crate::workload::{ADVANCE_TO, Workload};
 use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use ebbflow::domain::id::partition_of;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +84,8 @@ pub(crate) fn decode(value: &[u8], schema: &str) -> Value {
     }
     let schema = Schema::parse_str(schema).expect("a schema");
     // Confluent framing: a zero, four bytes of schema id, the datum.
-    let datum = apache_avro::from_avro_datum(&schema, &mut &value[5..], None).expect("Avro");
+    let reader = GenericDatumReader::builder(&schema).build().expect("a reader");
+    let datum = reader.read_value(&mut &value[5..]).expect("Avro");
     datum.try_into().expect("a JSON form")
 }
 
