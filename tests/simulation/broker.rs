@@ -305,6 +305,9 @@ impl Broker for SimBroker {
     fn open_changelog(&mut self, partition: u32) -> Result<(), BrokerError> {
         self.call(|this| {
             this.answers()?;
+            if this.stage.strikes(Fault::StallInRestore) {
+                this.stage.stand_still(2 * SESSION_MS);
+            }
             let compaction = this.stage.strikes(Fault::Compaction);
             let mut cluster = this.stage.cluster.borrow_mut();
             let log = cluster.log(Topic::State, partition);

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Stall,
     /// The same, long enough to lose its session and its transaction.
     LongStall,
+    /// The same between the group's offsets and the changelog of a task.
+    StallInRestore,
     /// A commit says "call again" and has not happened.
     CommitUnanswered,
     /// A commit says "call again" and has happened.
@@ -64,11 +66,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
         Self::LongStall,
+        Self::StallInRestore,
         Self::CommitUnanswered,
         Self::CommitAnswerLost,
         Self::CommitFenced,
@@ -99,6 +102,7 @@ impl Fault {
             Self::CrashBefore | Self::CrashAfter | Self::Stall => 2,
             Self::LongStall | Self::Rebalance | Self::Stop => 1,
             Self::SendRefused => 4,
+            Self::StallInRestore => 30,
             Self::Undelivered => 20,
             Self::TransactionTimeout | Self::CommitFenced | Self::CommitFencedAfterwards => 25,
             Self::CommitUnanswered | Self::CommitAnswerLost | Self::OffsetsRefused => 40,
