@@ -154,7 +154,8 @@ impl Broker for SimBroker {
 
     fn poll_group(&mut self) -> Result<Option<GroupEvent>, BrokerError> {
         self.call(|this| {
-            if this.question != Question::None {
+            let late = this.joined && this.stage.strikes(Fault::LateNews);
+            if late || this.question != Question::None {
                 return Ok(None);
             }
             let mut cluster = this.stage.cluster.borrow_mut();

@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     LongStall,
     /// The same between the group's offsets and the changelog of a task.
     StallInRestore,
+    /// What the group has to tell comes later.
+    LateNews,
     /// A commit says "call again" and has not happened.
     CommitUnanswered,
     /// A commit says "call again" and has happened.
@@ -66,12 +68,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
         Self::LongStall,
         Self::StallInRestore,
+        Self::LateNews,
         Self::CommitUnanswered,
         Self::CommitAnswerLost,
         Self::CommitFenced,
@@ -109,6 +112,7 @@ impl Fault {
             Self::OffsetsUnanswered | Self::AbortFenced | Self::SlowEnd => 50,
             Self::QueueFull | Self::Unanswered => 80,
             Self::AbortUnanswered | Self::InitUnanswered => 200,
+            Self::LateNews => 400,
             Self::SlowFetch | Self::SlowChangelog => 600,
             Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
         }
@@ -120,7 +124,7 @@ impl Fault {
     const fn most(self) -> usize {
         match self {
             Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
-            Self::SlowFetch | Self::SlowChangelog => 700,
+            Self::SlowFetch | Self::SlowChangelog | Self::LateNews => 700,
             _ => 300,
         }
     }
