@@ -21,6 +21,7 @@ mod simulation {
     mod rules;
     pub(crate) mod run;
     mod stage;
+    mod tests;
     mod workload;
 
     pub(crate) use faults::{Counts, Fault};
@@ -53,6 +54,9 @@ fn play(mode: Mode) {
     for seed in &seeds {
         if failed.len() > 20 {
             break;
+        }
+        if std::env::var_os("SIM_LOG").is_some() {
+            println!("SIM_SEED={seed} ({mode:?})");
         }
         let played = std::panic::catch_unwind(|| run(mode, *seed))
             .unwrap_or_else(|_| Err("a panic, see above".to_owned()));

@@ -186,6 +186,21 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         if restore.needs_ids(lineage) {
             return self.open(partition, true);
         }
+        // A member that stood still may have been expelled without knowing it yet: then another
+        // one has committed between its reading of the offsets and of the changelog.
+        if !restore.agrees(partition) {
+            let moved = match self.broker.committed(partition) {
+                Ok(offsets) => offsets != restore.offsets,
+                Err(BrokerError::Retriable(_)) => true,
+                Err(error) => return Err(error.into()),
+            };
+            if moved {
+                tracing::info!(partition, "another instance has committed meanwhile; restoring");
+                self.start_over(partition);
+                return Ok(());
+            }
+        }
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let SlotState::Restoring(restore) = std::mem::replace(&mut slot.state, SlotState::Starting)
         else {
             return Ok(());

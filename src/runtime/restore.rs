@@ -163,6 +163,14 @@ impl Restore {
         Ok(Restored::Ready)
     }
 
+    /// Whether the group's offsets are those of the progress that was read.
+    pub(super) fn agrees(&self, partition: u32) -> bool {
+        match &self.progress {
+            None => self.offsets.next_offsets.iter().all(Option::is_none),
+            Some(progress) => check_offsets(partition, progress, &self.offsets).is_ok(),
+        }
+    }
+
     /// Whether the ids have to be collected after all: the progress is of an older lineage, or a
     /// deletion was under way.
     pub(super) fn needs_ids(&self, lineage: u32) -> bool {

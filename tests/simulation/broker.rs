@@ -154,7 +154,8 @@ impl Broker for SimBroker {
 
     fn poll_group(&mut self) -> Result<Option<GroupEvent>, BrokerError> {
         self.call(|this| {
-            if this.question != Question::None {
+            let late = this.joined && this.stage.strikes(Fault::LateNews);
+            if late || this.question != Question::None {
                 return Ok(None);
             }
             let mut cluster = this.stage.cluster.borrow_mut();
@@ -305,6 +306,9 @@ impl Broker for SimBroker {
     fn open_changelog(&mut self, partition: u32) -> Result<(), BrokerError> {
         self.call(|this| {
             this.answers()?;
+            if this.stage.strikes(Fault::StallInRestore) {
+                this.stage.stand_still(2 * SESSION_MS);
+            }
             let compaction = this.stage.strikes(Fault::Compaction);
             let mut cluster = this.stage.cluster.borrow_mut();
             let log = cluster.log(Topic::State, partition);

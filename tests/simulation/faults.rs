@@ -17,6 +17,10 @@ pub(crate) enum Fault {
     Stall,
     /// The same, long enough to lose its session and its transaction.
     LongStall,
+    /// The same between the group's offsets and the changelog of a task.
+    StallInRestore,
+    /// What the group has to tell comes later.
+    LateNews,
     /// A commit says "call again" and has not happened.
     CommitUnanswered,
     /// A commit says "call again" and has happened.
@@ -64,11 +68,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
         Self::LongStall,
+        Self::StallInRestore,
+        Self::LateNews,
         Self::CommitUnanswered,
         Self::CommitAnswerLost,
         Self::CommitFenced,
@@ -99,12 +105,14 @@ impl Fault {
             Self::CrashBefore | Self::CrashAfter | Self::Stall => 2,
             Self::LongStall | Self::Rebalance | Self::Stop => 1,
             Self::SendRefused => 4,
+            Self::StallInRestore => 30,
             Self::Undelivered => 20,
             Self::TransactionTimeout | Self::CommitFenced | Self::CommitFencedAfterwards => 25,
             Self::CommitUnanswered | Self::CommitAnswerLost | Self::OffsetsRefused => 40,
             Self::OffsetsUnanswered | Self::AbortFenced | Self::SlowEnd => 50,
             Self::QueueFull | Self::Unanswered => 80,
             Self::AbortUnanswered | Self::InitUnanswered => 200,
+            Self::LateNews => 400,
             Self::SlowFetch | Self::SlowChangelog => 600,
             Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
         }
@@ -116,7 +124,7 @@ impl Fault {
     const fn most(self) -> usize {
         match self {
             Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
-            Self::SlowFetch | Self::SlowChangelog => 700,
+            Self::SlowFetch | Self::SlowChangelog | Self::LateNews => 700,
             _ => 300,
         }
     }

@@ -13,8 +13,6 @@ pub(crate) type Input = (i64, Payload);
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
     pub(crate) inputs: [Vec<Input>; 3],
-    /// Where readers of the inputs have nothing more to expect.
-    pub(crate) ends: [i64; 3],
     pub(crate) lows: [i64; 3],
     pub(crate) changes: Vec<Payload>,
     pub(crate) profiles: Vec<Payload>,
@@ -41,7 +39,6 @@ pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> 
             });
             Partition {
                 inputs,
-                ends: Topic::INPUTS.map(|topic| cluster.log(topic, partition).end()),
                 lows: Topic::INPUTS.map(|topic| cluster.log(topic, partition).low()),
                 changes,
                 profiles,

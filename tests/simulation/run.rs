@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Virtual time that a run may take before it counts as stuck.
 const PATIENCE_MS: i64 = 3_600_000;
+/// Virtual time after which preloaded runs are left in peace.
+const FAULTS_MS: i64 = 120_000;
 /// Timers are detected at most so late in a drained cluster.
 const SLACK_MS: i64 = 10_000;
 
@@ -178,7 +180,7 @@ impl Run {
         while !self.stage.all_done() {
             self.step()?;
             let now_ms = self.stage.now_ms();
-            if now_ms > deadline_ms / 2 {
+            if now_ms > FAULTS_MS {
                 self.stage.plan.borrow_mut().active = false;
             }
             if now_ms > deadline_ms {

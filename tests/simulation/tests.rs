@@ -1,0 +1,218 @@
+//! The simulator itself: the broker behaves as `kafka.md` saw a real one, and the oracle can fail.
+//!
+//! Next: `cluster.rs`, `oracle.rs`.
+
+use crate::simulation::cluster::{Cluster, Refused, Topic};
+use crate::simulation::group::News;
+use crate::simulation::log::Payload;
+use crate::simulation::oracle::{check_equal, check_invariants, check_nothing_due};
+use crate::simulation::outcome::Partition;
+use crate::simulation::random::Random;
+use crate::simulation::run::{Mode, run};
+use ebbflow::codec::state::PROGRESS_KEY;
+use ebbflow::domain::time::Timestamp;
+use ebbflow::runtime::broker::TaskOffsets;
+
+const PLACE: (Topic, u32) = (Topic::State, 0);
+
+fn cluster() -> Cluster {
+    Cluster::new(2, 6_000, 10_000, Random::new(1))
+}
+
+fn payload(text: &str) -> Payload {
+    Payload { value: Some(text.as_bytes().to_vec()), ..Payload::default() }
+}
+
+fn visible(cluster: &mut Cluster) -> Vec<String> {
+    let committed = cluster.log(PLACE.0, PLACE.1).committed();
+    committed
+        .map(|(_, payload)| String::from_utf8(payload.value.clone().unwrap()).unwrap())
+        .collect()
+}
+
+/// A member alone in the group, with its generation.
+fn member(cluster: &mut Cluster, instance: usize, id: u64) -> (usize, u64, u32) {
+    let now_ms = cluster.now_ms;
+    cluster.group.join(instance, id, now_ms);
+    match cluster.group.poll(instance, id, now_ms) {
+        News::Assigned { generation, .. } => (instance, id, generation),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn offsets(next_offset: i64) -> [TaskOffsets; 1] {
+    let next_offsets = [next_offset; 3];
+    [TaskOffsets { partition: 0, next_offsets, metadata: format!("at {next_offset}") }]
+}
+
+#[test]
+fn an_open_transaction_holds_back_everything_behind_it() {
+    let mut cluster = cluster();
+    let (a, b) = ((0, cluster.init(0)), (1, cluster.init(1)));
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.produce(b, PLACE, payload("b")).unwrap();
+    cluster.end(b, true).unwrap();
+    cluster.log(PLACE.0, PLACE.1).append(payload("plain"), None);
+    assert!(visible(&mut cluster).is_empty());
+    let log = cluster.log(PLACE.0, PLACE.1);
+    assert_eq!((log.stable_end(), log.end()), (0, 4));
+    cluster.end(a, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["a", "b", "plain"]);
+}
+
+#[test]
+fn aborted_records_are_never_seen_and_markers_take_offsets() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    cluster.produce(a, PLACE, payload("gone")).unwrap();
+    cluster.end(a, false).unwrap();
+    cluster.produce(a, PLACE, payload("kept")).unwrap();
+    cluster.end(a, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["kept"]);
+    let log = cluster.log(PLACE.0, PLACE.1);
+    assert_eq!((log.next_visible(0), log.next_visible(3), log.end()), (2, 4, 4));
+}
+
+#[test]
+fn a_new_producer_of_the_same_id_fences_the_old_one_and_ends_its_transaction() {
+    let mut cluster = cluster();
+    let old = (0, cluster.init(0));
+    cluster.produce(old, PLACE, payload("old")).unwrap();
+    let new = (0, cluster.init(0));
+    assert_eq!(cluster.produce(old, PLACE, payload("late")), Err(Refused::Fenced));
+    assert_eq!(cluster.end(old, true), Err(Refused::Fenced));
+    cluster.produce(new, PLACE, payload("new")).unwrap();
+    cluster.end(new, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["new"]);
+}
+
+#[test]
+fn a_transaction_that_takes_too_long_is_aborted_and_fenced() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.pass(10_001);
+    assert_eq!(cluster.end(a, true), Err(Refused::Fenced));
+    assert!(visible(&mut cluster).is_empty() && cluster.is_quiet());
+}
+
+#[test]
+fn offsets_are_pending_until_decided_and_a_stale_member_is_refused() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    let first = member(&mut cluster, 0, 7);
+    cluster.add_offsets(a, first, &offsets(5)).unwrap();
+    assert_eq!(cluster.group.committed(0), None);
+    cluster.end(a, false).unwrap();
+    assert_eq!(cluster.group.committed(0).unwrap().next_offsets, [None; 3]);
+    cluster.add_offsets(a, first, &offsets(6)).unwrap();
+    cluster.end(a, true).unwrap();
+    let committed = cluster.group.committed(0).unwrap();
+    assert_eq!(committed.next_offsets, [Some(6); 3]);
+    assert_eq!(committed.metadata.as_deref(), Some("at 6"));
+    // A rebalance that it answers raises the generation.
+    cluster.group.rebalance();
+    assert_eq!(cluster.group.poll(0, 7, 0), News::Revoked);
+    cluster.add_offsets(a, first, &offsets(7)).unwrap();
+    cluster.group.rejoin(0, 7, 0);
+    assert_eq!(cluster.add_offsets(a, first, &offsets(8)), Err(Refused::StaleMember));
+}
+
+#[test]
+fn nobody_is_assigned_anything_before_everybody_has_answered_or_was_expelled() {
+    let mut cluster = cluster();
+    member(&mut cluster, 0, 7);
+    cluster.group.join(1, 8, 0);
+    assert_eq!(cluster.group.poll(1, 8, 0), News::Nothing);
+    assert_eq!(cluster.group.poll(0, 7, 0), News::Revoked);
+    assert_eq!(cluster.group.poll(1, 8, 0), News::Nothing);
+    cluster.pass(5_000);
+    assert_eq!(cluster.group.poll(1, 8, 5_000), News::Nothing);
+    cluster.pass(2_000);
+    assert_eq!(cluster.group.poll(0, 7, 7_000), News::Unknown);
+    let all = News::Assigned { generation: 2, partitions: vec![0, 1] };
+    assert_eq!(cluster.group.poll(1, 8, 7_000), all);
+    // The same static member in another process gets what it had; the old process is told.
+    cluster.group.join(1, 9, 7_000);
+    assert_eq!(cluster.group.poll(1, 9, 7_000), all);
+    assert_eq!(cluster.group.poll(1, 8, 7_000), News::Replaced);
+}
+
+#[test]
+fn slow_markers_show_a_decided_transaction_bit_by_bit() {
+    let mut cluster = cluster();
+    cluster.slow_markers = true;
+    let a = (0, cluster.init(0));
+    let first = member(&mut cluster, 0, 7);
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.add_offsets(a, first, &offsets(5)).unwrap();
+    cluster.end(a, true).unwrap();
+    assert!(visible(&mut cluster).is_empty() && cluster.group.committed(0).is_none());
+    while !cluster.is_quiet() {
+        cluster.pass(1);
+    }
+    assert_eq!(visible(&mut cluster), ["a"]);
+    assert!(cluster.group.committed(0).is_some());
+}
+
+/// Damages a copy and expects the oracle to notice.
+fn notices(
+    outcome: &[Partition],
+    check: impl Fn(&[Partition]) -> Result<(), String>,
+    damage: impl Fn(&mut Partition) -> bool,
+) {
+    let mut damaged = outcome.to_vec();
+    assert!(damaged.iter_mut().any(&damage), "there is nothing to damage");
+    check(&damaged).expect_err("the damage went unnoticed");
+}
+
+#[test]
+fn the_oracle_notices_damage() {
+    let report = run(Mode::Event, 0).unwrap();
+    let whole = &report.partitions;
+    let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config);
+    let equal = |outcome: &[Partition]| check_equal(outcome, &report.config, report.advance_to);
+    (holds(whole), equal(whole)).0.unwrap();
+    notices(whole, holds, |it| (!it.changes.is_empty()).then(|| it.changes.remove(0)).is_some());
+    notices(whole, holds, |it| {
+        let twice = it.changes.last().cloned();
+        it.changes.extend(twice);
+        !it.changes.is_empty()
+    });
+    notices(whole, holds, |it| {
+        let two = it.changes.len() > 1 && it.changes[0].key == it.changes[1].key;
+        if two {
+            it.changes.swap(0, 1);
+        }
+        two
+    });
+    notices(whole, equal, |it| {
+        let Some(value) = it.changes.last_mut().and_then(|it| it.value.as_mut()) else {
+            return false;
+        };
+        let text = String::from_utf8(value.clone()).unwrap();
+        *value = text.replace("\"dwell_ms\":", "\"dwell_ms\":1").into_bytes();
+        true
+    });
+    notices(whole, equal, |it| {
+        let change = it.changes.last_mut();
+        change.and_then(|change| change.headers.pop()).is_some()
+    });
+    notices(whole, equal, |it| {
+        let customer = it.states.iter().rposition(|it| it.key.as_deref() != Some(PROGRESS_KEY));
+        customer.map(|place| it.states.remove(place)).is_some()
+    });
+    notices(whole, holds, |it| {
+        let progress = it.states.iter().rposition(|it| it.key.as_deref() == Some(PROGRESS_KEY));
+        progress.map(|place| it.states.remove(place)).is_some()
+    });
+    notices(whole, holds, |it| it.offsets.next_offsets[0].take().is_some());
+    notices(whole, holds, |it| it.dead_letters.pop().is_some());
+    notices(whole, holds, |it| {
+        let twice = it.dead_letters.first().cloned();
+        it.dead_letters.extend(twice);
+        !it.dead_letters.is_empty()
+    });
+    check_nothing_due(whole, Timestamp::MIN).unwrap();
+    check_nothing_due(whole, Timestamp::MAX).expect_err("deadlines are always before the end");
+}
