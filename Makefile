@@ -5,13 +5,13 @@ SHELL := /bin/bash
 .PHONY: help demo test bench simulate up down \
         deps check-format check-lints check-tests check-alerts check-demo
 
-# Minutes that a stage of `make test` may take on 2 cores, builds included; 30 together.
-DEPS_MINUTES   := 4
+# Minutes that a stage of `make test` may take on 2 cores, builds included.
+DEPS_MINUTES   := 5
 FORMAT_MINUTES := 1
-LINTS_MINUTES  := 5
-TESTS_MINUTES  := 13
+LINTS_MINUTES  := 8
+TESTS_MINUTES  := 30
 ALERTS_MINUTES := 1
-DEMO_MINUTES   := 6
+DEMO_MINUTES   := 12
 
 # Seeds of `make simulate`.
 SEEDS ?= 2000

@@ -7,10 +7,11 @@ pub(crate) mod serving;
 use crate::codec::decoder::{Decoder, Format, Framing, RecordType};
 use crate::codec::encode::OutputFormat;
 use crate::codec::schema;
+use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage, encode_lineage};
 use crate::config::{ClockMode, Config, Encoding};
 use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};
-use crate::kafka::{ConnectMode, KafkaBroker, Owners, check_topics, write_lineage};
+use crate::kafka::{ConnectMode, KafkaBroker, Owners, check_topics, replace_control};
 use crate::metrics::Metrics;
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::broker::{Broker, BrokerError};
@@ -75,14 +76,24 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     // Set once; a second value cannot come.
     partitions.get_or_init(|| count);
     if options.rebuild {
-        let lineage = write_lineage(config).map_err(|error| ServiceError::Failed(error.into()))?;
-        tracing::info!(lineage, "a new lineage begins");
+        begin_lineage(config)?;
     }
     watch_owners(config, &parts)?;
     let result = run_workers(config, options, count, workers, &parts);
     parts.status.stop();
     serving.end()?;
     result
+}
+
+/// Raises the lineage by one; the tasks find that theirs is older and begin anew.
+fn begin_lineage(config: &Config) -> Result<(), ServiceError> {
+    let next = |present: Option<&[u8]>| {
+        let present = present.map(decode_lineage).transpose().map_err(|error| error.to_string())?;
+        let number = present.unwrap_or(Lineage::FIRST).number + 1;
+        tracing::info!(lineage = number, "a new lineage begins");
+        Ok(encode_lineage(Lineage { number, began_at: wall_now() }))
+    };
+    replace_control(config, LINEAGE_KEY, next).map_err(|error| ServiceError::Failed(error.into()))
 }
 
 /// Asks now and then who has which partition, for those who ask the wrong instance.
@@ -409,7 +420,7 @@ fn output_format(
         match registry.register(&format!("{topic}-value"), schema) {
             Ok(schema_id) => return Ok(Some(OutputFormat::AvroConfluent { schema_id })),
             Err(error @ RegistryError::Unavailable { .. }) => {
-                tracing::warn!(%error, "the schema of an output could not be registered; trying again");
+                tracing::warn!(%error, "an output's schema could not be registered; trying again");
                 pause(stop, RETRY);
             }
             Err(error) => return Err(ServiceError::Failed(error.into())),

@@ -8,11 +8,11 @@
 mod batch;
 mod changelog;
 mod client;
+mod control;
 mod diagnostics;
 mod ends;
 mod error;
 mod group;
-mod lineage;
 pub mod mock;
 mod owners;
 mod producer;
@@ -21,7 +21,7 @@ mod waker;
 
 pub use batch::FetchedRecord;
 pub use client::ConnectMode;
-pub use lineage::write_lineage;
+pub use control::replace_control;
 pub use owners::Owners;
 pub use topics::check_topics;
 

@@ -261,7 +261,8 @@ pub(crate) fn wrong_shape(path: &str, text: &str, code: &str) -> Vec<String> {
     }
     for (index, line) in text.lines().enumerate() {
         let columns = line.chars().count();
-        if columns > 100 {
+        // What tests expect of a program's output keeps its own width.
+        if columns > 100 && !path.starts_with("tests/") {
             problems.push(format!("{path}:{}: {columns} columns, more than 100", index + 1));
         }
     }

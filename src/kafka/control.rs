@@ -1,9 +1,8 @@
-//! Begins a new lineage: the one record that `run --rebuild` writes before any worker starts.
+//! Writes to the `control` topic from outside of any worker, while no instance runs.
 //!
-//! Never touches a state; the tasks do, when they find that theirs is older.
+//! Never touches a state; the tasks do, when they read what was written.
 //! Next: `runtime/restore.rs`.
 
-use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage, encode_lineage};
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::{Clients, ConnectMode, create};
@@ -11,7 +10,7 @@ use crate::kafka::diagnostics::PlainContext;
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer};
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{BrokerError, Output};
-use crate::runtime::clock::{monotonic_ms, wall_now};
+use crate::runtime::clock::monotonic_ms;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
@@ -22,11 +21,16 @@ const BATCH: usize = 1000;
 /// How long after the session members are waited for, in ms.
 const GRACE_MS: i64 = 3000;
 
-/// Raises the lineage by one and returns it.
+/// Replaces the record of a key by what `next` makes of the present value.
 ///
 /// # Errors
-/// When an instance is still running, or the cluster does not answer.
-pub fn write_lineage(config: &Config) -> Result<u32, BrokerError> {
+/// When an instance is still running after the session time-out, when `next` refuses, or when the
+/// cluster does not answer.
+pub fn replace_control(
+    config: &Config,
+    key: &[u8],
+    next: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, String>,
+) -> Result<(), BrokerError> {
     let clients = Clients::new(config, 0, ConnectMode::Cluster);
     // A static member that was stopped stays until its session is over.
     let give_up_ms = monotonic_ms()
@@ -40,30 +44,23 @@ pub fn write_lineage(config: &Config) -> Result<u32, BrokerError> {
         std::thread::park_timeout(Duration::from_secs(1));
     }
     let topic = clients.names.output(Output::Control);
+    let failed = |error: &dyn std::fmt::Display| {
+        BrokerError::Fatal(format!("could not write to topic \"{topic}\": {error}"))
+    };
     let observer = Observer::new(&clients)?;
     observer.reach(CONNECT_TIMEOUT)?;
     let mut reader =
         ChangelogReader::open(&clients, &observer, topic, 0, &Arc::new(Waker::default()))?;
     let mut records = Vec::new();
     while !reader.read(BATCH, Duration::from_millis(50), &mut records)? {}
-    let mut lineage = Lineage::FIRST;
-    for record in records.iter().filter(|record| record.key == LINEAGE_KEY) {
-        if let Some(value) = &record.value {
-            lineage = decode_lineage(value)
-                .map_err(|error| BrokerError::Fatal(format!("topic \"{topic}\": {error}")))?;
-        }
-    }
-    let lineage = Lineage { number: lineage.number + 1, began_at: wall_now() };
-    let failed = |error: &dyn std::fmt::Display| {
-        BrokerError::Fatal(format!("could not write the lineage to topic \"{topic}\": {error}"))
-    };
+    let present = records.iter().rev().find(|record| record.key == key);
+    let value = next(present.and_then(|record| record.value.as_deref()))
+        .map_err(|reason| failed(&reason))?;
     let producer: BaseProducer =
         clients.plain_producer().create().map_err(|error| failed(&error))?;
-    let value = encode_lineage(lineage);
-    let record = BaseRecord::to(topic).partition(0).key(LINEAGE_KEY).payload(&value);
+    let record = BaseRecord::to(topic).partition(0).key(key).payload(&value);
     producer.send(record).map_err(|(error, _)| failed(&error))?;
-    producer.flush(TIMEOUT).map_err(|error| failed(&error))?;
-    Ok(lineage.number)
+    producer.flush(TIMEOUT).map_err(|error| failed(&error))
 }
 
 fn refuse_living_members(config: &Config, clients: &Clients) -> Result<(), BrokerError> {
@@ -84,7 +81,7 @@ fn refuse_living_members(config: &Config, clients: &Clients) -> Result<(), Broke
         return Ok(());
     }
     Err(BrokerError::Fatal(format!(
-        "a new lineage cannot begin while the consumer group \"{}\" has members: {}; hint: stop \
+        "nothing can be changed while the consumer group \"{}\" has members: {}; hint: stop \
          all instances",
         config.application_id,
         members.join(", ")
