@@ -75,7 +75,10 @@ fn play(mode: Mode) {
         expelled += report.expelled;
         changes += report.changes;
     }
-    println!("{mode:?}: {} seeds, {changes} changes, {timed_out} transactions timed out, {expelled} members expelled, {counts:?}", seeds.len());
+    println!(
+        "{mode:?}: {} seeds, {changes} changes, {timed_out} transactions timed out, {expelled} members expelled, {counts:?}",
+        seeds.len()
+    );
     assert!(
         failed.is_empty(),
         "{mode:?} failed with {failed:?}; again: SIM_SEED={} cargo test --test simulation -- \

@@ -130,7 +130,9 @@ fn check_chain(changes: &[&Payload], change_ids: &mut BTreeSet<String>) -> Check
         let json: Value = serde_json::from_slice(change.value.as_deref().unwrap_or_default())
             .map_err(|error| format!("change {seq} is no JSON: {error}"))?;
         let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        ensure(json["seq"].as_u64() == Some(seq), || format!("{} where {seq} follows", json["seq"]))?;
+        ensure(json["seq"].as_u64() == Some(seq), || {
+            format!("{} where {seq} follows", json["seq"])
+        })?;
         let change_id = string(&json["change_id"]);
         ensure(change_ids.insert(change_id.clone()), || format!("{change_id} comes twice"))?;
         let (dimension, current) = (string(&json["dimension"]), string(&json["current"]));
@@ -264,9 +266,8 @@ fn check_states(
             silent: true,
             run_id: None,
         };
-        let customer = naive
-            .entry(id)
-            .or_insert_with_key(|id| Customer::new(id, timed.at, rules::REVISION));
+        let customer =
+            naive.entry(id).or_insert_with_key(|id| Customer::new(id, timed.at, rules::REVISION));
         let (mut tally, mut changes) = (Tally::default(), Vec::new());
         let origin = ("naive", partition, timed.offset);
         apply(customer, &timed.event, timed.at, origin, &context, &mut tally, &mut changes);

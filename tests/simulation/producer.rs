@@ -171,8 +171,7 @@ impl SimBroker {
     fn ended(&mut self, epoch: u32, slow: bool) -> Ended {
         let renew_producer = slow || self.stage.strikes(Fault::SlowEnd);
         // A producer that has to be renewed refuses to begin.
-        self.producing =
-            if renew_producer { Producing::None } else { Producing::Idle { epoch } };
+        self.producing = if renew_producer { Producing::None } else { Producing::Idle { epoch } };
         Ended { renew_producer }
     }
 

@@ -111,7 +111,8 @@ pub(crate) fn expected(
         highest[input] = highest[input].max(at);
         let (topic, offset, event) = (TOPICS[input], timed.offset, &timed.event);
         // A refused event (of another partition) changes nothing but time.
-        if let Err(error) = task.handle_event(&EventRecord { input, topic, offset, event, at }, None)
+        if let Err(error) =
+            task.handle_event(&EventRecord { input, topic, offset, event, at }, None)
         {
             assert!(matches!(error, ebbflow::task::partition_task::EventError::Refused(_)));
         }

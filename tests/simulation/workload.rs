@@ -9,9 +9,7 @@ use crate::simulation::rules::RECENCY_DAYS;
 use ebbflow::codec::decoder::RecordType;
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::event_writer::EventEncoder;
-use ebbflow::domain::event::{
-    Body, Event, Interaction, Purchase, Survey, Term, VisitKind,
-};
+use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::money::{Currency, Money};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
