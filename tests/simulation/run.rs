@@ -23,7 +23,7 @@ use std::time::Duration;
 /// Virtual time that a run may take before it counts as stuck.
 const PATIENCE_MS: i64 = 3_600_000;
 /// Virtual time after which preloaded runs are left in peace.
-const FAULTS_MS: i64 = 120_000;
+const FAULTS_MS: i64 = 60_000;
 /// Timers are detected at most so late in a drained cluster.
 const SLACK_MS: i64 = 10_000;
 

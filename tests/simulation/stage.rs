@@ -71,6 +71,7 @@ pub(crate) struct Stage {
     settings: Settings,
     depth: Cell<usize>,
     failure: RefCell<Option<String>>,
+    metrics: Arc<Metrics>,
     log: bool,
     itself: Weak<Self>,
 }
@@ -99,6 +100,7 @@ impl Stage {
             settings,
             depth: Cell::new(0),
             failure: RefCell::new(None),
+            metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
             log: std::env::var_os("SIM_LOG").is_some(),
             itself: itself.clone(),
         })
@@ -273,7 +275,7 @@ impl Stage {
         };
         let shared = Shared {
             status: Status::new(1),
-            metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
+            metrics: self.metrics.clone(),
             stores: Arc::new(Stores::default()),
         };
         let skew_ms = match self.strikes(Fault::ClockSkew) {
