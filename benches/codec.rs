@@ -2,6 +2,8 @@
 //!
 //! Events are those of the other benchmarks; changes and profiles come from a real task.
 
+#![allow(clippy::print_stderr, clippy::cast_precision_loss, reason = "figures for people")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ebbflow::codec::change::{ChangeEncoder, headers};
 use ebbflow::codec::decoder::{Decoder, Format, Framing, RecordType};
@@ -12,6 +14,7 @@ use ebbflow::domain::event::Event;
 use ebbflow::task::profile::profile;
 use std::hint::black_box;
 
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod support;
 use support::{Counting, allocations, config, feed, purchase, task, texts, view};
 

@@ -3,6 +3,14 @@
 //!
 //! `EVENTS=2000000 cargo bench --bench end_to_end`. Broker, load and service share the cores.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
+
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::event_writer::EventEncoder;
 use ebbflow::domain::id::partition_of;
@@ -16,10 +24,10 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/kafka/broker.rs"]
 mod broker;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod support;
 
 use broker::TestBroker;

@@ -2,12 +2,15 @@
 //!
 //! Prints allocations per event and bytes per customer beside the times.
 
+#![allow(clippy::print_stderr, clippy::cast_precision_loss, reason = "figures for people")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::evaluate::Context;
 use std::hint::black_box;
 
+#[allow(dead_code, reason = "each benchmark uses a part")]
 mod support;
 use support::{Counting, allocations, config, feed, live_bytes, purchase, task, texts, view};
 

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts allocations of the whole process.
-pub struct Counting;
+pub(crate) struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static LIVE_BYTES: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: every call goes to the system's allocator unchanged; only counters are added.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "an allocator is unsafe by its nature")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -37,25 +37,25 @@ unsafe impl GlobalAlloc for Counting {
 
 /// Allocations since the start of the process.
 #[must_use]
-pub fn allocations() -> u64 {
+pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
 /// Bytes on the heap.
 #[must_use]
-pub fn live_bytes() -> u64 {
+pub(crate) fn live_bytes() -> u64 {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
 
 /// The default configuration.
 #[must_use]
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     from_sources(None, [], &[]).expect("the defaults are valid").config
 }
 
 /// A task that owns the only partition.
 #[must_use]
-pub fn task(config: &Config) -> PartitionTask {
+pub(crate) fn task(config: &Config) -> PartitionTask {
     let task = TaskConfig {
         application_id: "bench".into(),
         partition: 0,
@@ -70,10 +70,10 @@ pub fn task(config: &Config) -> PartitionTask {
 }
 
 /// The start of the events.
-pub const START: Timestamp = Timestamp(1_767_225_600_000);
+pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000);
 
 /// Owned texts of the `index`th event.
-pub struct Texts {
+pub(crate) struct Texts {
     event_id: String,
     customer_id: String,
     order_id: String,
@@ -81,7 +81,7 @@ pub struct Texts {
 
 /// Texts of the `index`th event over so many customers, spread by a multiplicative hash.
 #[must_use]
-pub fn texts(index: u64, customers: u64) -> Texts {
+pub(crate) fn texts(index: u64, customers: u64) -> Texts {
     let customer = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % customers;
     Texts {
         event_id: format!("{:016x}", index.wrapping_mul(0xff51_afd7_ed55_8ccd)),
@@ -92,7 +92,7 @@ pub fn texts(index: u64, customers: u64) -> Texts {
 
 /// An order, 97 of 100 times, else a refund of an earlier order.
 #[must_use]
-pub fn purchase(texts: &Texts, index: u64) -> Event<'_> {
+pub(crate) fn purchase(texts: &Texts, index: u64) -> Event<'_> {
     let step = i64::try_from(index).expect("an index is small");
     let amount = Money {
         amount_minor: 500 + step % 20_000,
@@ -113,7 +113,7 @@ pub fn purchase(texts: &Texts, index: u64) -> Event<'_> {
 
 /// A product view.
 #[must_use]
-pub fn view(texts: &Texts, index: u64) -> Event<'_> {
+pub(crate) fn view(texts: &Texts, index: u64) -> Event<'_> {
     let step = i64::try_from(index).expect("an index is small");
     let visit = Interaction::Visit {
         kind: VisitKind::ProductViewed,
@@ -137,7 +137,7 @@ fn event<'a>(texts: &'a Texts, occurred_at: Timestamp, body: Body<'a>) -> Event<
 }
 
 /// Feeds an event to a task.
-pub fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
+pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
     let record = EventRecord { input: 1, topic: "purchases", offset, event, at: event.occurred_at };
     task.handle_event(&record, Some(event.occurred_at)).expect("the event belongs here");
 }

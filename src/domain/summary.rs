@@ -22,8 +22,14 @@ pub fn summary(change: &Change, after: &Raw) -> String {
 
 fn silence(change: &Change, after: &Raw) -> String {
     let sign = change.evidence.first();
-    if sign.is_some_and(|sign| sign.name == "days_since_consideration") {
-        return format!("no sign of interest for {} days", whole(sign.map(|sign| sign.threshold)));
+    match sign.map(|sign| sign.name) {
+        Some("days_since_consideration") => {
+            let days = whole(sign.map(|sign| sign.threshold));
+            return format!("no sign of interest for {days} days");
+        }
+        Some("frequency" | "monetary_minor") => return "orders have left the window".to_owned(),
+        Some("recency_days" | "days_since_order") | None => {}
+        Some(_) => return format!("no new sign of {}", change.previous.as_deref().unwrap_or("it")),
     }
     let Some(last_at) = after.facts.last_activity_at else {
         return "nothing happened".to_owned();

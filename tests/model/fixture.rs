@@ -5,12 +5,12 @@
 use ebbflow::domain::change::Change;
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
+use ebbflow::domain::progress::Phase;
 use ebbflow::domain::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::rules::{
     GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
 };
 use ebbflow::domain::time::{DAY_MS, Day, Timestamp};
-use ebbflow::task::progress::Phase;
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
@@ -205,6 +205,7 @@ pub(crate) fn task(rules: &Arc<Rules>) -> PartitionTask {
         rules: Arc::clone(rules),
         profiles_on_touch: false,
         run_id: "run".into(),
+        rebuilt_at: Timestamp::MIN,
     };
     PartitionTask::new(config, 0, Phase::Live)
 }

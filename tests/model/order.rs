@@ -22,6 +22,7 @@ pub(crate) fn context(rules: &Rules, clock: i64) -> Context<'_> {
         now: None,
         silent: false,
         run_id: None,
+        rebuilt_at: Timestamp::MIN,
     }
 }
 

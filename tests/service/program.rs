@@ -273,7 +273,10 @@ impl Drop for Program {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
-            println!("--- log of the program\n{log}---");
+            #[expect(clippy::print_stdout, reason = "shown when the test fails")]
+            {
+                println!("--- log of the program\n{log}---");
+            }
         }
         if !self.ended {
             drop(self.child.kill());

@@ -265,6 +265,7 @@ fn check_states(
             now: None,
             silent: true,
             run_id: None,
+            rebuilt_at: Timestamp::MIN,
         };
         let customer =
             naive.entry(id).or_insert_with_key(|id| Customer::new(id, timed.at, rules::REVISION));

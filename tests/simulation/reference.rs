@@ -18,6 +18,9 @@ use ebbflow::domain::time::Timestamp;
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Refused records: input, offset, reason.
+type Refused = BTreeSet<(usize, i64, &'static str)>;
+
 /// The names that changes give the inputs.
 pub(crate) const TOPICS: [&str; 3] = ["interactions", "purchases", "relay"];
 
@@ -47,7 +50,7 @@ pub(crate) fn read(
     partition: u32,
     partitions: u32,
     records: &Partition,
-) -> ([Vec<Timed<'_>>; 3], BTreeSet<(usize, i64, &'static str)>) {
+) -> ([Vec<Timed<'_>>; 3], Refused) {
     let rules = crate::simulation::rules::rules();
     let decoders =
         [RecordType::Interactions, RecordType::Purchases].map(|it| Decoder::new(it, Format::Json));

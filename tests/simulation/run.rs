@@ -102,6 +102,7 @@ impl Run {
             rules: rules::rules(),
             profiles_on_touch: random.chance(500),
             run_id: "run".into(),
+            rebuilt_at: Timestamp::MIN,
         };
         let advance_to = Some(EPOCH.plus_days(random.between(100, 500)))
             .filter(|_| mode == Mode::Event && random.chance(800));
