@@ -41,13 +41,15 @@ pub(crate) struct Timed<'a> {
     pub(crate) event: Event<'a>,
 }
 
-/// A partition's records as events, by input, and the places of those that are refused:
-/// (input, offset, reason).
+/// A refused record: input, offset, code of the reason.
+pub(crate) type Refused = (usize, i64, &'static str);
+
+/// A partition's records as events, by input, and those that are refused.
 pub(crate) fn read(
     partition: u32,
     partitions: u32,
     records: &Partition,
-) -> ([Vec<Timed<'_>>; 3], BTreeSet<(usize, i64, &'static str)>) {
+) -> ([Vec<Timed<'_>>; 3], BTreeSet<Refused>) {
     let rules = crate::simulation::rules::rules();
     let decoders =
         [RecordType::Interactions, RecordType::Purchases].map(|it| Decoder::new(it, Format::Json));
