@@ -41,15 +41,13 @@ pub(crate) struct Timed<'a> {
     pub(crate) event: Event<'a>,
 }
 
-/// A refused record: input, offset, code of the reason.
-pub(crate) type Refused = (usize, i64, &'static str);
-
-/// A partition's records as events, by input, and those that are refused.
+/// A partition's records as events, by input, and the places of those that are refused:
+/// (input, offset, reason).
 pub(crate) fn read(
     partition: u32,
     partitions: u32,
     records: &Partition,
-) -> ([Vec<Timed<'_>>; 3], BTreeSet<Refused>) {
+) -> ([Vec<Timed<'_>>; 3], BTreeSet<(usize, i64, &'static str)>) {
     let rules = crate::simulation::rules::rules();
     let decoders =
         [RecordType::Interactions, RecordType::Purchases].map(|it| Decoder::new(it, Format::Json));

@@ -159,7 +159,7 @@ impl Workload {
             2 | 3 => Purchase::OrderRefunded {
                 order_id: self.order(customer),
                 refund_id: text(format!("r-{}", self.random.below(30))),
-                amount: Some(amount).filter(|_| !self.count.is_multiple_of(3)),
+                amount: Some(amount).filter(|_| self.count % 3 > 0),
             },
             4 => Purchase::OrderPaid { order_id: self.order(customer) },
             5 => {
