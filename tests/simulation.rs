@@ -76,7 +76,8 @@ fn play(mode: Mode) {
         changes += report.changes;
     }
     println!(
-        "{mode:?}: {} seeds, {changes} changes, {timed_out} transactions timed out, {expelled} members expelled, {counts:?}",
+        "{mode:?}: {} seeds, {changes} changes, {timed_out} transactions timed out, \
+         {expelled} members expelled, {counts:?}",
         seeds.len()
     );
     assert!(

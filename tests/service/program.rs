@@ -270,6 +270,7 @@ impl Program {
 }
 
 impl Drop for Program {
+    #[expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();

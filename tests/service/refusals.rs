@@ -119,3 +119,15 @@ fn lower_rules_revision_leaves_the_state_alone_and_says_so() {
     let (code, log) = application.run(&["--until-end"]);
     assert_eq!(code, 2, "{log}");
 }
+
+#[test]
+fn of_two_processes_with_one_id_the_earlier_ends_and_says_why() {
+    let application = Application::new("twins", &[]);
+    let mut first = application.start(&[]);
+    first.wait_until_ready();
+    let mut second = application.start(&[]);
+    assert_eq!(first.wait_for_end().code(), Some(1));
+    assert!(first.log().contains("give each process its own instance_id"), "{}", first.log());
+    second.wait_until_ready();
+    assert_eq!(second.terminate().code(), Some(0));
+}

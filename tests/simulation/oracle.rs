@@ -72,7 +72,8 @@ pub(crate) fn check_equal(
                 });
                 ensure(same, || {
                     format!(
-                        "partition {partition}, customer {}, change {place} is\n  {}\nand not\n  {}",
+                        "partition {partition}, customer {}, change {place} is\n  {}\nand \
+                         not\n  {}",
                         shown(Some(key)),
                         shown(left.and_then(|left| left.value.as_deref())),
                         shown(right.and_then(|right| right.value.as_deref())),
