@@ -8,6 +8,7 @@ use crate::codec::change::headers;
 use crate::codec::dead_letter::{Source, dead_letter};
 use crate::codec::state::{PROGRESS_KEY, customer_key, encode_progress, frame};
 use crate::config::CommitConfig;
+use crate::domain::progress::Phase;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::metrics::AbortClass;
 use crate::runtime::broker::{Broker, BrokerError, OutRecord, Output, Record, Sent, TaskOffsets};
@@ -381,7 +382,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             slot.clear_queues();
             slot.finished = false;
             let state = std::mem::replace(&mut slot.state, SlotState::Kept);
-            slot.state = next(state);
+            // The deletions that were sent are not there again: what is left is read anew.
+            let purging =
+                matches!(state, SlotState::Running) && slot.task.phase() == Phase::Purging;
+            slot.state = if purging { SlotState::Starting } else { next(state) };
         }
     }
 }
