@@ -31,6 +31,8 @@ pub struct Progress {
     pub cursor: Option<u64>,
     /// What the task does with changes.
     pub phase: Phase,
+    /// Whether the changes of a baseline were all written.
+    pub baselined: bool,
 }
 
 /// What a task does with changes.

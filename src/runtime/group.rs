@@ -134,8 +134,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let counter = slot.task.commit_counter();
         let same = told.is_some_and(|told| {
             told.commit_counter == counter && told.lineage == slot.task.lineage()
-        }) && offsets.next_offsets
-            == slot.task.inputs().map(|input| Some(input.next_offset));
+        }) && offsets.next_offsets == slot.task.committed_offsets().map(Some);
         let untouched = counter == 0 && offsets.next_offsets.iter().all(Option::is_none);
         if same || (untouched && slot.purge.is_empty()) {
             slot.state = SlotState::Seeking;
@@ -215,7 +214,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let fresh = matches!(restored, Restored::Fresh | Restored::Rebuild(_));
         if self.settings.baseline && restored == Restored::Ready && !self.ran {
             let slot = self.slots.get(&partition);
-            if slot.is_some_and(|slot| slot.task.phase() == Phase::Live) {
+            if slot
+                .is_some_and(|slot| slot.task.phase() == Phase::Live && !slot.task.is_baselined())
+            {
                 return Err(Trip::End(WorkerError::Refused(format!(
                     "--baseline is for a first start, but partition {partition} has state; \
                      hint: add --rebuild to begin anew, or leave --baseline out"

@@ -125,6 +125,7 @@ impl Restore {
                 next_offsets: [0; 3],
                 lineage,
                 phase: Phase::Purging,
+                baselined: false,
                 clock: crate::domain::time::Timestamp::MIN,
                 highest: [crate::domain::time::Timestamp::MIN; 3],
                 ..progress
