@@ -31,7 +31,12 @@ fn silence(change: &Change, after: &Raw) -> String {
         Some("recency_days" | "days_since_order") | None => {}
         Some(_) => return format!("no new sign of {}", change.previous.as_deref().unwrap_or("it")),
     }
-    let Some(last_at) = after.facts.last_activity_at else {
+    // R counts from the last order that counts, the lifecycle from the last one not cancelled.
+    let last_at = match sign.map(|sign| sign.name) {
+        Some("recency_days") => after.facts.last_counting_at,
+        _ => after.facts.last_activity_at,
+    };
+    let Some(last_at) = last_at else {
         return "nothing happened".to_owned();
     };
     let days = after.at.since(last_at) / DAY_MS;
