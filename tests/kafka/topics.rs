@@ -103,7 +103,7 @@ fn password_decides_and_the_cause_is_told() {
     };
     assert_eq!(log_in(PASSWORD).expect("check").problems, Vec::<String>::new());
     let error = log_in("wrong").expect_err("an error");
-    let BrokerError::Retriable(text) = &error else { panic!("{error:?}") };
+    let BrokerError::Fatal(text) = &error else { panic!("{error:?}") };
     assert!(text.contains("invalid credentials"), "{text}");
     assert!(text.contains("sasl.password"), "{text}");
 }
