@@ -67,7 +67,7 @@ fn registry_that_is_down_is_waited_for_at_the_start_and_later() {
         .with(&["encoding.purchases=avro", "encoding.interactions=avro"])
         .with(&["encoding.segment_changes=avro"]);
     let mut program = application.start(&[]);
-    program.wait_for_log("the schema of an output could not be registered; trying again");
+    program.wait_for_log("an output's schema could not be registered; trying again");
     assert_eq!(program.get("/readyz").0, 503);
     door.open();
     program.wait_until_ready();
