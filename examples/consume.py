@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Act on segment changes: `pip install confluent-kafka`, then `consume.py [host:port]`."""
+"""Act on segment changes: `pip install confluent-kafka`, then `consume.py [host:port [topic]]`."""
 import collections
 import json
 import sys
@@ -14,7 +14,7 @@ consumer = Consumer({
     "auto.offset.reset": "earliest",
     "enable.auto.offset.store": False,  # an offset counts once its change was acted on
 })
-consumer.subscribe(["segment-changes"])
+consumer.subscribe([sys.argv[2] if len(sys.argv) > 2 else "segment-changes"])
 seen = collections.OrderedDict()
 try:
     while True:

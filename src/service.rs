@@ -25,6 +25,7 @@ use crate::service::serving::Serving;
 use crate::task::TaskConfig;
 use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
 use std::thread;
@@ -66,6 +67,15 @@ impl From<anyhow::Error> for ServiceError {
 /// # Errors
 /// Why it could not start or go on.
 pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
+    let identity = &config.rules.identity;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        application_id = config.application_id,
+        instance_id = config.instance_id,
+        rules = format!("{}/{}/{}", identity.set, identity.revision, identity.hash),
+        servers = config.kafka.bootstrap_servers,
+        "starting"
+    );
     let workers = if options.until_end.is_some() { 1 } else { config.workers };
     let parts = Parts::new(config, workers)?;
     let stop = Arc::clone(&parts.stop);
@@ -82,6 +92,9 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     let result = run_workers(config, options, count, workers, &parts);
     parts.status.stop();
     serving.end()?;
+    if result.is_ok() {
+        tracing::info!("stopped after the last commit");
+    }
     result
 }
 
@@ -270,7 +283,13 @@ fn run_workers(
         thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
-                let result = run_worker(&config, settings, shared, index, &stop);
+                let run = || run_worker(&config, settings, shared, index, &stop);
+                let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+                    Err(WorkerError::Failed(format!(
+                        "worker {index} panicked; nothing of its open transaction is visible; \
+                         hint: restart, and report the message above"
+                    )))
+                });
                 // The receiver outlives every worker.
                 ends.send(result).ok();
             })

@@ -303,6 +303,6 @@ pub struct ProfileDimension {
     pub value: String,
     /// The raw value at `as_of`.
     pub raw: String,
-    /// Since when `value` is published; `None` while it is the initial one.
+    /// Since when `value` is published; of the initial one: since the customer is known.
     pub since: Option<Timestamp>,
 }

@@ -13,7 +13,10 @@ use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::{Slot, SlotState};
 use crate::runtime::worker::{Trip, Worker};
 use crate::task::{PartitionTask, TaskConfig};
+use std::time::Duration;
 
+/// How long to wait before the broker is asked again.
+const RETRY_WAIT: Duration = Duration::from_millis(50);
 /// Changelog records applied in one round.
 const RESTORE_RECORDS: usize = 10_000;
 
@@ -57,6 +60,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 }
             }
         }
+        // A rebuild may have happened while this member was away.
+        self.lineage = None;
         (self.assigned, self.assigned_before) = (true, true);
         self.next_report_ms = 0;
         Ok(())
@@ -118,7 +123,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             match step {
                 Ok(()) => busy = true,
                 Err(Trip::Broker(BrokerError::Retriable(reason))) => {
+                    // The next one would wait as long; the other tasks go on meanwhile.
                     tracing::debug!(partition, reason, "restoring waits");
+                    break;
                 }
                 Err(trip) => return Err(trip),
             }
@@ -320,6 +327,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             match call(&mut self.broker) {
                 Err(BrokerError::Retriable(reason)) => {
                     tracing::debug!(reason, "the broker did not answer; trying again");
+                    self.broker.wait(RETRY_WAIT);
                     self.read_clocks();
                     self.reporter.beat(self.now_ms);
                 }

@@ -3,7 +3,7 @@
 //! Copies only; nothing decides by it. Next: `status/task.rs`.
 
 use crate::domain::time::Timestamp;
-use crate::runtime::broker::{Broker, Input};
+use crate::runtime::broker::{Broker, Input, Record};
 use crate::runtime::clock::Clock;
 use crate::runtime::slot::{Slot, SlotState};
 use crate::runtime::status::{HeldBy, InputStatus, TaskState, TaskStatus};
@@ -31,7 +31,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 }
 
-fn status<R>(slot: &Slot<R>, follows_wall: bool) -> TaskStatus {
+fn status<R: Record>(slot: &Slot<R>, follows_wall: bool) -> TaskStatus {
     let task = &slot.task;
     let state = match &slot.state {
         SlotState::Starting => TaskState::Created,

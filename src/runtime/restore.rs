@@ -154,7 +154,7 @@ impl Restore {
                 ours.revision,
                 ours.hash,
                 if progress.rules_revision == ours.revision {
-                    "hint: rules change only with a higher rules.revision"
+                    "hint: set the rules back, or raise rules.revision and rebuild"
                 } else {
                     REBUILD
                 }

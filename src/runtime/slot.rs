@@ -4,7 +4,7 @@
 
 use crate::domain::progress::Phase;
 use crate::domain::time::Timestamp;
-use crate::runtime::broker::{Broker, BrokerError, EndSample, Input};
+use crate::runtime::broker::{Broker, BrokerError, EndSample, Input, Record};
 use crate::runtime::status::HeldBy;
 use crate::task::PartitionTask;
 use std::collections::VecDeque;
@@ -50,7 +50,7 @@ pub(super) struct Slot<R> {
     pub(super) last_commit_at: Option<Timestamp>,
 }
 
-impl<R> Slot<R> {
+impl<R: Record> Slot<R> {
     pub(super) fn new(task: PartitionTask) -> Self {
         Self {
             task,
@@ -82,6 +82,7 @@ impl<R> Slot<R> {
     pub(super) fn top_up<B: Broker<Record = R>>(
         &mut self,
         broker: &mut B,
+        now: Timestamp,
         low: usize,
         max: usize,
     ) -> Result<usize, BrokerError> {
@@ -100,6 +101,11 @@ impl<R> Slot<R> {
                 }
             }
         }
+        for (index, queue) in self.queues.iter().enumerate() {
+            if let Some(front) = queue.front() {
+                self.task.skip_to(index, front.offset());
+            }
+        }
         if let Some(sample) = broker.end_offsets(partition) {
             self.sample = Some(sample);
         }
@@ -111,7 +117,8 @@ impl<R> Slot<R> {
             if let Some((at, end)) = self.pending[index]
                 && next_offset >= end
             {
-                self.task.pass(index, at);
+                // The sample has the host's time, which may have leapt ahead.
+                self.task.pass(index, at.min(now));
                 self.pending[index] = None;
             }
         }

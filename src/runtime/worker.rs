@@ -47,15 +47,17 @@ pub struct Shared {
 
 /// One thread's work: a broker connection and its tasks.
 pub struct Worker<B: Broker, C: Clock> {
+    /// Before the broker: fetched records must be dropped first.
+    pub(super) slots: BTreeMap<u32, Slot<B::Record>>,
     pub(super) broker: B,
     clock: C,
     steady: SteadyWall,
     pub(super) settings: Settings,
-    pub(super) slots: BTreeMap<u32, Slot<B::Record>>,
     pub(super) transaction: Transaction,
     pub(super) decoders: TopicDecoders,
     ask_for_schema: AskForSchema,
     next_question_ms: i64,
+    schema_wanted: Option<(usize, u32)>,
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
@@ -100,6 +102,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             decoders,
             ask_for_schema,
             next_question_ms: 0,
+            schema_wanted: None,
             shared,
             lineage: None,
             assigned: false,
@@ -142,6 +145,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // 2. The group: assigned and revoked tasks.
         self.serve_group()?;
+        // The registry's answer may take long: never while a transaction is open.
+        if !self.transaction.is_open()
+            && let Some((input, id)) = self.schema_wanted.take()
+        {
+            self.fetch_schema(input, id);
+        }
         // 3. Restoring, a slice at a time.
         let restoring = self.restore_slices()?;
         // 4. Records and timers, task by task.
@@ -152,6 +161,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // 5. The end of a run that ends by itself.
         let done = self.settings.until_end.is_some() && self.finish_tasks();
+        if done && self.slots.values().any(|slot| slot.task.is_touched()) {
+            self.begin()?;
+        }
         // 6. Commit.
         if self.commit_is_due(busy || restoring, done) {
             self.commit()?;
@@ -176,7 +188,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.purge(partition)?;
             return Ok(true);
         }
-        let fetched = slot.top_up(&mut self.broker, LOW_WATER, FETCH_RECORDS)?;
+        let fetched = slot.top_up(&mut self.broker, self.now, LOW_WATER, FETCH_RECORDS)?;
         let wall = self.settings.wall_clock.then_some(self.now);
         let limits = Limits {
             topics: &self.settings.topics,
@@ -187,12 +199,13 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             records: PUMP_RECORDS,
             timers: self.settings.timers_per_round,
         };
-        let queues = slot.queues.each_mut().map(|queue| &*queue.make_contiguous());
-        let pumped = pump(&mut slot.task, queues, &self.decoders, &limits)
-            .map_err(|error| damaged(partition, &error))?;
+        // Before any record: the silent phase ends between two transactions.
         let baseline = slot
             .task
             .work_on_baseline(self.settings.timers_per_round, wall)
+            .map_err(|error| damaged(partition, &error))?;
+        let queues = slot.queues.each_mut().map(|queue| &*queue.make_contiguous());
+        let pumped = pump(&mut slot.task, queues, &self.decoders, &limits)
             .map_err(|error| damaged(partition, &error))?;
         self.account(partition, &pumped);
         self.send_effects(partition, &pumped.refused)?;
@@ -200,9 +213,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         for (queue, consumed) in slot.queues.iter_mut().zip(pumped.consumed) {
             queue.drain(..consumed);
         }
-        if let Some((input, id)) = pumped.schema_needed {
-            self.fetch_schema(input, id);
-        }
+        self.schema_wanted = pumped.schema_needed.or(self.schema_wanted);
         let worked = pumped.consumed.iter().any(|count| *count > 0) || pumped.timers > 0;
         Ok(worked || fetched > 0 || pumped.limited || baseline)
     }
@@ -249,8 +260,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         if self.now_ms < self.next_question_ms {
             return;
         }
+        let answer = (self.ask_for_schema)(id);
+        self.read_clocks();
         let decoder = &mut self.decoders.decoders[input];
-        match (self.ask_for_schema)(id) {
+        match answer {
             SchemaAnswer::Schema(schema) => {
                 if let Err(reason) = decoder.add_schema(SchemaId::Registry(id), &schema) {
                     tracing::warn!(
