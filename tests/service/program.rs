@@ -274,10 +274,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
-            #[expect(clippy::print_stdout, reason = "shown when the test fails")]
-            {
-                println!("--- log of the program\n{log}---");
-            }
+            println!("--- log of the program\n{log}---");
         }
         if !self.ended {
             drop(self.child.kill());
