@@ -32,7 +32,7 @@ pub fn writable(at: Timestamp) -> bool {
 #[must_use]
 pub fn format(at: Timestamp) -> [u8; TEXT_BYTES] {
     let held = at.clamp(FIRST_WRITABLE, Timestamp::LAST_WRITABLE);
-    let (year, month, day) = civil_date(held.day().0);
+    let (year, month, day) = held.day().civil();
     let ms_of_day = held.0.rem_euclid(DAY_MS);
     let mut text = *b"0000-00-00T00:00:00.000Z";
     digits(&mut text[0..4], year);
@@ -43,23 +43,6 @@ pub fn format(at: Timestamp) -> [u8; TEXT_BYTES] {
     digits(&mut text[17..19], ms_of_day / 1_000 % 60);
     digits(&mut text[20..23], ms_of_day % 1_000);
     text
-}
-
-/// Year, month and day of a day counted from 1970-01-01.
-///
-/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn civil_date(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 /// Fills `text` with the last decimal digits of `value`, which is not negative.

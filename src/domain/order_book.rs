@@ -457,18 +457,9 @@ fn price(term: &Term<'_>, stamp: Stamp) -> Price {
     }
 }
 
-/// `YYYY-MM-DD` of a day. Source: Howard Hinnant, "chrono-compatible low-level date algorithms".
+/// `YYYY-MM-DD` of a day.
 fn utc_date(day: Day) -> String {
-    let shifted = day.0 + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day_of_month) = day.civil();
     format!("{year:04}-{month:02}-{day_of_month:02}")
 }
 
