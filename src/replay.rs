@@ -11,6 +11,7 @@ use crate::codec::profile::ProfileEncoder;
 use crate::config::Config;
 use crate::domain::event::{Body, Event};
 use crate::domain::id::partition_of;
+use crate::domain::name::Name;
 use crate::domain::progress::Phase;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -120,7 +121,7 @@ pub fn replay(
     let mut replayed = Replayed::default();
     let decoder = LineDecoder { rules: Arc::clone(&config.rules) };
     let topics = [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
-        .map(Clone::clone);
+        .map(|topic| Name::from(topic.clone()));
     for (partition, log) in (0..).zip(&logs.logs) {
         let mut task = PartitionTask::new(
             TaskConfig {
@@ -225,7 +226,7 @@ impl Run<'_, '_> {
         task: &mut PartitionTask,
         log: &[Vec<Line>; 3],
         decoder: &LineDecoder,
-        topics: &[String; 3],
+        topics: &[Name; 3],
         now: Timestamp,
     ) -> Result<()> {
         let mut ends = [None; 3];

@@ -9,6 +9,7 @@ use crate::codec::encode::OutputFormat;
 use crate::codec::schema;
 use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage, encode_lineage};
 use crate::config::{ClockMode, Config, Encoding};
+use crate::domain::name::Name;
 use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};
 use crate::kafka::{ConnectMode, KafkaBroker, Owners, check_topics, replace_control};
@@ -406,7 +407,7 @@ pub(crate) fn worker_settings(
             rebuilt_at: Timestamp::MIN,
         },
         topics: [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
-            .map(Clone::clone),
+            .map(|topic| Name::from(topic.clone())),
         commit: config.commit,
         wall_clock: config.clock == ClockMode::Wall,
         timers_per_round: config.timers_per_round,

@@ -7,6 +7,7 @@ use ebbflow::codec::decoder::decode_json_line;
 use ebbflow::config::from_sources;
 use ebbflow::domain::change::Change;
 use ebbflow::domain::event::Body;
+use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::{Phase, Progress};
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
@@ -65,7 +66,7 @@ fn run(scenario: &str, restart: bool) -> String {
         task.advance_to(event.occurred_at);
         task.fire_timers(usize::MAX, None).expect("timers fire");
         let at = event.occurred_at;
-        let record = EventRecord { input, topic: "events", offset, event: &event, at };
+        let record = EventRecord { input, topic: &"events".into(), offset, event: &event, at };
         task.handle_event(&record, None).expect("the event is applied");
         writeln!(written, "{}", line_of(line)).expect("write");
         write_changes(&mut task, &mut written);
@@ -131,7 +132,7 @@ fn write_changes(task: &mut PartitionTask, into: &mut String) {
 
 fn shown(change: &Change) -> String {
     let at = ebbflow::codec::time::format(change.occurred_at);
-    let name = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
+    let name = |value: &Option<Name>| value.as_deref().unwrap_or("null").to_owned();
     format!(
         "{} #{} {}: {} -> {} ({}, {}, entry {}) {}{}",
         String::from_utf8_lossy(&at),

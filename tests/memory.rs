@@ -76,7 +76,8 @@ fn check_customers(count: u64, long: bool) {
                 event(&format!("evt-{:016x}", hash64(&format!("{offset}"))), &id, at, order);
             task.advance_to(at);
             task.fire_timers(usize::MAX, None).expect("readable states");
-            let record = EventRecord { input: 1, topic: "purchases", offset, event: &event, at };
+            let record =
+                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             // Small transactions: what they need for themselves is no part of a customer.
@@ -166,7 +167,7 @@ fn rare_bytes() -> Vec<u8> {
     for (n, body) in (0..).zip(bodies) {
         let at = Timestamp(T0 + n * DAY_MS / 4);
         let event = event(&format!("e{n}"), "c", at, body);
-        let record = EventRecord { input: 1, topic: "t", offset: n, event: &event, at };
+        let record = EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let mut bytes = Vec::new();

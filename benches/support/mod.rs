@@ -4,6 +4,7 @@ use ebbflow::config::{Config, from_sources};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, VisitKind};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::money::{Currency, Money};
+use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
@@ -11,6 +12,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Counts allocations of the whole process.
 pub(crate) struct Counting;
@@ -33,6 +35,14 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(size as u64, Ordering::Relaxed);
+        LIVE_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
 }
 
 /// Allocations since the start of the process.
@@ -45,6 +55,14 @@ pub(crate) fn allocations() -> u64 {
 #[must_use]
 pub(crate) fn live_bytes() -> u64 {
     LIVE_BYTES.load(Ordering::Relaxed)
+}
+
+/// How long this thread has run on a core.
+#[must_use]
+pub(crate) fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok()).expect("a number");
+    Duration::from_nanos(ns)
 }
 
 /// The default configuration.
@@ -136,8 +154,10 @@ fn event<'a>(texts: &'a Texts, occurred_at: Timestamp, body: Body<'a>) -> Event<
     }
 }
 
+const TOPIC: Name = Name::BuiltIn("purchases");
+
 /// Feeds an event to a task.
 pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
-    let record = EventRecord { input: 1, topic: "purchases", offset, event, at: event.occurred_at };
+    let record = EventRecord { input: 1, topic: &TOPIC, offset, event, at: event.occurred_at };
     task.handle_event(&record, Some(event.occurred_at)).expect("the event belongs here");
 }

@@ -4,7 +4,8 @@
 
 use crate::codec::encode::{Encoder, Map, OutputFormat, Time};
 use crate::codec::schema::SEGMENT_CHANGES;
-use crate::domain::change::{Change, Evidence, Facts, NextChange, Number, Scores};
+use crate::domain::change::{Change, ChangeId, Evidence, Facts, NextChange, Number, Scores};
+use crate::domain::name::Name;
 use crate::domain::time::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
@@ -49,7 +50,7 @@ pub fn headers(change: &Change) -> Vec<(&'static str, Vec<u8>)> {
 
 #[derive(Serialize)]
 struct ChangeRecord<'a> {
-    change_id: &'a str,
+    change_id: Hex,
     seq: u64,
     customer_id: &'a str,
     subject: &'a str,
@@ -68,14 +69,14 @@ struct ChangeRecord<'a> {
     #[serde(skip_serializing_if = "Detail::is_absent")]
     facts: Detail<FactsRecord>,
     #[serde(skip_serializing_if = "Detail::is_absent")]
-    dimensions: Detail<Map<'a, String>>,
+    dimensions: Detail<Map<'a, Name, Name>>,
     dwell_ms: i64,
     next: Option<NextRecord<'a>>,
-    group: GroupRecord<'a>,
+    group: GroupRecord,
     holdout: HoldoutRecord,
     owner_role: Option<&'a str>,
     #[serde(skip_serializing_if = "Detail::is_absent")]
-    consent: Detail<Map<'a, bool>>,
+    consent: Detail<Map<'a, String, bool>>,
     #[serde(skip_serializing_if = "Detail::is_absent")]
     summary: Detail<&'a str>,
     correction_of: Option<u64>,
@@ -139,6 +140,8 @@ struct EvidenceRecord {
 
 struct NumberValue(Number);
 
+struct Hex(ChangeId);
+
 #[derive(Serialize)]
 struct ScoresRecord {
     r: u8,
@@ -164,8 +167,8 @@ pub(super) struct NextRecord<'a> {
 }
 
 #[derive(Serialize)]
-struct GroupRecord<'a> {
-    id: &'a str,
+struct GroupRecord {
+    id: Hex,
     index: u32,
     size: u32,
 }
@@ -181,7 +184,7 @@ fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
     let origin = change.cause.origin.as_ref();
     let left_out = compact.then_some(as_text);
     ChangeRecord {
-        change_id: &change.change_id,
+        change_id: Hex(change.change_id),
         seq: change.seq,
         customer_id: &change.customer_id,
         subject: change.subject,
@@ -196,7 +199,7 @@ fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
             kind: change.cause.kind.name(),
             event_id: change.cause.event_id.as_deref(),
             occurred_at: change.cause.occurred_at.map(time),
-            topic: origin.map(|origin| origin.topic.as_str()),
+            topic: origin.map(|origin| &*origin.topic),
             partition: origin.map(|origin| origin.partition),
             offset: origin.map(|origin| origin.offset),
         },
@@ -213,7 +216,7 @@ fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
         dwell_ms: change.dwell_ms,
         next: change.next.as_ref().map(|next| next_record(next, as_text)),
         group: GroupRecord {
-            id: &change.group.id,
+            id: Hex(change.group.id),
             index: change.group.index,
             size: change.group.size,
         },
@@ -282,6 +285,12 @@ impl Serialize for NumberValue {
             Number::Integer(value) => serializer.serialize_i64(value),
             Number::Decimal(value) => serializer.serialize_f64(value),
         }
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.0.digits()).unwrap_or_default())
     }
 }
 

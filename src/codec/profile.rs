@@ -40,8 +40,8 @@ struct ProfileRecord<'a> {
     facts: FactsRecord,
     next: Vec<NextRecord<'a>>,
     holdout: HoldoutRecord,
-    traits: Map<'a, String>,
-    consent: Map<'a, bool>,
+    traits: Map<'a, String, String>,
+    consent: Map<'a, String, bool>,
 }
 
 struct Dimensions<'a> {

@@ -64,7 +64,11 @@ pub fn parse(text: &str) -> Result<MapFile, Vec<String>> {
     let values = written
         .segments
         .into_iter()
-        .map(|segment| MapValue { name: segment.name, rank: segment.rank, cells: segment.cells })
+        .map(|segment| MapValue {
+            name: segment.name.into(),
+            rank: segment.rank,
+            cells: segment.cells,
+        })
         .collect();
     let mut problems = Vec::new();
     if let Err(problem) = crate::config::values::id(&written.name) {

@@ -7,6 +7,7 @@ use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
+use crate::domain::name::Name;
 use crate::domain::rules::{
     GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
 };
@@ -35,15 +36,15 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let output = output(reader);
     let (base, rates) = (base?, rates?);
     let mut rules = Rules {
-        identity: RulesIdentity { set: set?, revision: revision?, hash: String::new() },
+        identity: RulesIdentity { set: set?.into(), revision: revision?, hash: "".into() },
         rates: ExchangeRates::new(base, rates.clone().into_iter().collect()),
         rfm: rfm?,
         gap: gap?,
         lifecycle: lifecycle?,
-        roles: roles?,
+        roles: roles?.map(Name::from),
         output: output?,
     };
-    rules.identity.hash = hash(&canonical_text(&rules, &rates));
+    rules.identity.hash = hash(&canonical_text(&rules, &rates)).into();
     Some(rules)
 }
 

@@ -50,13 +50,13 @@ impl Census {
             {
                 let value = &profile.dimensions[dimension.index()].value;
                 let initial = dimension.value_name(crate::domain::dimension::INITIAL, rules);
-                let told = journal.value(id, dimension.name()).unwrap_or(initial);
-                if told != value {
+                let told = journal.value(id, dimension.name()).unwrap_or(&initial);
+                if told != value.as_str() {
                     bail!(
                         "customer \"{id}\" is \"{value}\" in the state and \"{told}\" in the topic"
                     );
                 }
-                let share = shares.entry(value.clone()).or_default();
+                let share = shares.entry(value.to_string()).or_default();
                 share.customers += 1;
                 share.net_minor += profile.facts.net_minor;
             }

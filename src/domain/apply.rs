@@ -7,9 +7,10 @@ use crate::domain::customer::Customer;
 use crate::domain::evaluate::{CauseEvent, Context, publish};
 use crate::domain::event::{Body, Event, Purchase};
 use crate::domain::id::{EventKey, hash64};
+use crate::domain::name::Name;
 use crate::domain::order::Stamp;
 use crate::domain::order_book::{BookTally, Booked};
-use crate::domain::raw::raw;
+use crate::domain::raw::{measure, raw};
 use crate::domain::signals::Signals;
 use crate::domain::time::Timestamp;
 
@@ -33,7 +34,7 @@ pub fn apply(
     customer: &mut Customer,
     event: &Event<'_>,
     at: Timestamp,
-    origin: (&str, u32, i64),
+    origin: (&Name, u32, i64),
     context: &Context<'_>,
     tally: &mut Tally,
     changes: &mut Vec<Change>,
@@ -67,8 +68,8 @@ pub fn apply(
         tally.late += u64::from(late);
         return true;
     }
-    let stamp = Stamp { at, key: EventKey::of(&event.event_id) };
-    let before = raw(customer, context.rules, evaluated_at);
+    let stamp = Stamp { at, key: EventKey::hashed(&event.event_id, id_hash) };
+    let before = measure(customer, context.rules, evaluated_at);
     match &event.body {
         Body::Purchase(purchase) => {
             let rates = &context.rules.rates;
@@ -106,7 +107,7 @@ pub fn expire(
     changes: &mut Vec<Change>,
 ) {
     let at = customer.deadline.max(customer.evaluated_at);
-    let before = raw(customer, context.rules, at.plus_ms(-1));
+    let before = measure(customer, context.rules, at.plus_ms(-1));
     customer.book.expire_parked(at, &mut tally.book);
     let after = raw(customer, context.rules, at);
     tally.suppressed +=

@@ -125,22 +125,48 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn array<T>(
         &mut self,
-        mut item: impl FnMut(&mut Self) -> Result<T, UnpackError>,
+        item: impl FnMut(&mut Self) -> Result<T, UnpackError>,
     ) -> Result<Vec<T>, UnpackError> {
         let mut items = Vec::new();
-        loop {
-            let count: usize = self.number()?;
-            if count == 0 {
-                return Ok(items);
-            }
-            // Every item takes at least one byte, so a larger count is a lie.
-            if count > self.0.len() {
-                return Err(UnpackError::Truncated);
-            }
-            items.reserve_exact(count);
+        self.array_into(&mut items, item)?;
+        Ok(items)
+    }
+
+    /// Appends the items of an array, with room for one more.
+    pub(crate) fn array_into<T>(
+        &mut self,
+        items: &mut Vec<T>,
+        mut item: impl FnMut(&mut Self) -> Result<T, UnpackError>,
+    ) -> Result<(), UnpackError> {
+        while let Some(count) = self.block()? {
+            items.reserve(count + 1);
             for _ in 0..count {
                 items.push(item(self)?);
             }
+        }
+        Ok(())
+    }
+
+    /// Reads every item of an array.
+    pub(crate) fn items(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), UnpackError>,
+    ) -> Result<(), UnpackError> {
+        while let Some(count) = self.block()? {
+            for _ in 0..count {
+                item(self)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of items in the next block of an array; `None` at its end.
+    fn block(&mut self) -> Result<Option<usize>, UnpackError> {
+        match self.number()? {
+            0 => Ok(None),
+            // Every item takes at least one byte, so a larger count is a lie.
+            count if count > self.0.len() => Err(UnpackError::Truncated),
+            count => Ok(Some(count)),
         }
     }
 

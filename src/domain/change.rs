@@ -3,14 +3,17 @@
 //! A [`Change`] is complete: whoever encodes it adds nothing and looks nothing up.
 //! Next: `summary.rs`, its sentence; `codec/change.rs`, its bytes.
 
+use crate::domain::name::Name;
 use crate::domain::rules::RulesIdentity;
 use crate::domain::time::Timestamp;
+use std::fmt;
+use std::sync::Arc;
 
 /// One change of one dimension of one customer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Change {
-    /// Hash of application, lineage, customer, incarnation and `seq`; 32 hex digits.
-    pub change_id: String,
+    /// Names the change.
+    pub change_id: ChangeId,
     /// Per customer, gapless from 1, shared by all dimensions.
     pub seq: u64,
     /// The subject's id.
@@ -18,11 +21,11 @@ pub struct Change {
     /// `customer`, `anonymous` or `account`.
     pub subject: &'static str,
     /// Name of the dimension.
-    pub dimension: String,
+    pub dimension: Name,
     /// The value emitted before; `None` only for cause `baseline`.
-    pub previous: Option<String>,
+    pub previous: Option<Name>,
     /// The value now; `None` only when the dimension closes.
-    pub current: Option<String>,
+    pub current: Option<Name>,
     /// Which way the customer moved.
     pub direction: Direction,
     /// The how-manieth time in this value, from 1; 0 when the dimension closes.
@@ -42,7 +45,7 @@ pub struct Change {
     /// Facts after the change.
     pub facts: Facts,
     /// All published values after the group, name to value, in the order of the dimensions.
-    pub dimensions: Vec<(String, String)>,
+    pub dimensions: Arc<[(Name, Name)]>,
     /// How long the previous value had been published, in ms, never negative.
     pub dwell_ms: i64,
     /// What time alone will do next to this customer, in any dimension.
@@ -52,7 +55,7 @@ pub struct Change {
     /// The hold-out bucket.
     pub holdout: Holdout,
     /// Who owns a customer in this lifecycle stage.
-    pub owner_role: Option<String>,
+    pub owner_role: Option<Name>,
     /// Purposes and whether they are allowed.
     pub consent: Vec<(String, bool)>,
     /// One sentence for people.
@@ -65,6 +68,30 @@ pub struct Change {
     pub actionable: bool,
     /// The run that wrote a backfill.
     pub run_id: Option<String>,
+}
+
+/// Names a change: a hash of application, lineage, customer, incarnation and `seq`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ChangeId(pub [u8; 16]);
+
+impl ChangeId {
+    /// The 32 hex digits that are written.
+    #[must_use]
+    pub fn digits(self) -> [u8; 32] {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        digits
+    }
+}
+
+impl fmt::Display for ChangeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
+    }
 }
 
 /// Which way a customer moved; lifecycle has words of its own.
@@ -158,7 +185,7 @@ pub struct Cause {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// Topic name.
-    pub topic: String,
+    pub topic: Name,
     /// Partition.
     pub partition: i32,
     /// Offset of the record.
@@ -171,7 +198,7 @@ pub struct Rule {
     /// Rule set, revision and hash.
     pub identity: RulesIdentity,
     /// Such as `rf-10:at_risk`.
-    pub id: String,
+    pub id: Name,
 }
 
 /// A number that the decision rests on.
@@ -242,16 +269,16 @@ pub struct NextChange {
     /// The first instant at which it is so.
     pub at: Timestamp,
     /// Name of the dimension.
-    pub dimension: String,
+    pub dimension: Name,
     /// The value that it takes.
-    pub value: String,
+    pub value: Name,
 }
 
 /// The changes that one cause brought, contiguous in `seq`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Group {
     /// `change_id` of the first.
-    pub id: String,
+    pub id: ChangeId,
     /// From 1.
     pub index: u32,
     /// How many.
@@ -298,11 +325,11 @@ pub struct Profile {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProfileDimension {
     /// Name of the dimension.
-    pub name: String,
+    pub name: Name,
     /// The published value.
-    pub value: String,
+    pub value: Name,
     /// The raw value at `as_of`.
-    pub raw: String,
+    pub raw: Name,
     /// Since when `value` is published; of the initial one: since the customer is known.
     pub since: Option<Timestamp>,
 }

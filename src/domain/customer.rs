@@ -11,10 +11,10 @@ use crate::domain::time::Timestamp;
 pub const MAX_RECENT_EVENTS: usize = 32;
 
 /// The state of one customer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Customer {
     /// The subject's id.
-    pub id: Box<str>,
+    pub id: String,
     /// +1 after an erase.
     pub incarnation: u32,
     /// `seq` of the last change.
@@ -41,20 +41,23 @@ impl Customer {
     /// A customer first heard of at `at`.
     #[must_use]
     pub fn new(id: &str, at: Timestamp, rules_revision: u32) -> Self {
+        let mut customer = Self::default();
+        customer.renew(id, at, rules_revision);
+        customer
+    }
+
+    /// Makes this a customer first heard of at `at`, in the memory that the one before held.
+    pub fn renew(&mut self, id: &str, at: Timestamp, rules_revision: u32) {
         let initial = Published { value: dimension::INITIAL, since: at, seq: 0 };
-        Self {
-            id: id.into(),
-            incarnation: 0,
-            seq: 0,
-            rules_revision,
-            evaluated_at: at,
-            deadline: Timestamp::MAX,
-            published: [initial; dimension::COUNT],
-            entries: Vec::new(),
-            recent_events: Vec::new(),
-            book: OrderBook::default(),
-            signals: None,
-        }
+        self.id.clear();
+        self.id.push_str(id);
+        (self.incarnation, self.seq, self.rules_revision) = (0, 0, rules_revision);
+        (self.evaluated_at, self.deadline) = (at, Timestamp::MAX);
+        self.published = [initial; dimension::COUNT];
+        self.entries.clear();
+        self.recent_events.clear();
+        self.book.orders.clear();
+        (self.book.rare, self.signals) = (None, None);
     }
 
     /// Remembers the id of an event; the oldest one falls out.

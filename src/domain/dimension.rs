@@ -5,7 +5,9 @@
 
 use crate::domain::change::Direction;
 use crate::domain::lifecycle::{self, Stage};
+use crate::domain::name::Name;
 use crate::domain::rfm;
+use crate::domain::rfm_map::MapValue;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 
@@ -24,7 +26,7 @@ pub enum Dimension {
 }
 
 /// The published value of one dimension of one customer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Published {
     /// The value.
     pub value: u8,
@@ -72,16 +74,22 @@ impl Dimension {
 
     /// The name of a value; a value that the rules do not know is `unknown`.
     #[must_use]
-    pub fn value_name(self, value: u8, rules: &Rules) -> &str {
+    pub fn value_name(self, value: u8, rules: &Rules) -> Name {
         match self {
-            Self::Rfm if value == rfm::NONE => "none",
-            Self::Rfm => rules
-                .rfm
-                .map
-                .values()
-                .get(usize::from(value) - 1)
-                .map_or("unknown", |value| value.name.as_str()),
-            Self::Lifecycle => stage(value).name(),
+            Self::Rfm if value == rfm::NONE => "none".into(),
+            Self::Rfm => {
+                map_value(value, rules).map_or("unknown".into(), |value| value.name.clone())
+            }
+            Self::Lifecycle => stage(value).name().into(),
+        }
+    }
+
+    /// The id of the rule that gives a value.
+    #[must_use]
+    pub fn rule_id(self, value: u8, rules: &Rules) -> Name {
+        match self {
+            Self::Rfm => rules.rfm.map.rule_id(value),
+            Self::Lifecycle => stage(value).rule_id().into(),
         }
     }
 
@@ -91,10 +99,7 @@ impl Dimension {
         match self {
             Self::Lifecycle => lifecycle::direction(stage(from), stage(to)),
             Self::Rfm => {
-                let rank = |value: u8| {
-                    let index = usize::from(value).checked_sub(1)?;
-                    rules.rfm.map.values().get(index).map(|value| value.rank)
-                };
+                let rank = |value: u8| map_value(value, rules).map(|value| value.rank);
                 match rank(to).cmp(&rank(from)) {
                     std::cmp::Ordering::Greater => Direction::Up,
                     std::cmp::Ordering::Less => Direction::Down,
@@ -112,6 +117,10 @@ impl Dimension {
             Self::Lifecycle => rules.output.lifecycle,
         }
     }
+}
+
+fn map_value(value: u8, rules: &Rules) -> Option<&MapValue> {
+    rules.rfm.map.values().get(usize::from(value).checked_sub(1)?)
 }
 
 /// The stage that a stored value stands for.

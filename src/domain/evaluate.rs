@@ -3,16 +3,20 @@
 //! Takes no decision of its own about a value; `raw.rs` does. Next: `evidence.rs`, the numbers
 //! that a change carries; `summary.rs`, its sentence.
 
-use crate::domain::change::{Cause, CauseKind, Change, Group, Holdout, NextChange, Origin, Rule};
+use crate::domain::change::{
+    Cause, CauseKind, Change, ChangeId, Group, Holdout, NextChange, Origin, Rule,
+};
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, stage};
 use crate::domain::evidence::evidence;
 use crate::domain::id::{ANONYMOUS_PREFIX, hash64};
-use crate::domain::raw::{Raw, next_changes, raw};
+use crate::domain::name::Name;
+use crate::domain::raw::{Measured, Raw, next_changes, raw};
 use crate::domain::rules::Rules;
 use crate::domain::summary::summary;
 use crate::domain::time::Timestamp;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// What an evaluation needs to know beside the customer.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +49,15 @@ pub struct CauseEvent<'a> {
     /// Its effective time.
     pub effective_at: Timestamp,
     /// Where its record lies: topic, partition, offset.
-    pub origin: (&'a str, u32, i64),
+    pub origin: (&'a Name, u32, i64),
 }
 
-/// Publishes what differs between raw and published values at `after.at`, and sets the next
-/// deadline. `before` are the raw values an instant before, for the evidence. Returns how many
+/// Publishes what differs between raw and published values at `after.measured.at`, and sets the next
+/// deadline. `before` is what was measured an instant before, for the evidence. Returns how many
 /// values moved without a change being written.
 pub fn publish(
     customer: &mut Customer,
-    before: &Raw,
+    before: &Measured,
     after: &Raw,
     kind: CauseKind,
     event: Option<&CauseEvent<'_>>,
@@ -62,8 +66,8 @@ pub fn publish(
 ) -> u64 {
     let rules = context.rules;
     let mut suppressed = 0;
-    let next = next_changes(customer, &after.facts, rules, after.at);
-    customer.evaluated_at = customer.evaluated_at.max(after.at);
+    let next = next_changes(customer, &after.measured.facts, rules, after.measured.at);
+    customer.evaluated_at = customer.evaluated_at.max(after.measured.at);
     customer.rules_revision = rules.identity.revision;
     customer.deadline = next
         .iter()
@@ -81,7 +85,7 @@ pub fn publish(
         }
         let entry = customer.enter(dimension, value);
         let published = &mut customer.published[dimension.index()];
-        (published.value, published.since) = (value, after.at);
+        (published.value, published.since) = (value, after.measured.at);
         if context.silent || !dimension.is_emitted(rules) {
             suppressed += 1;
             continue;
@@ -91,10 +95,10 @@ pub fn publish(
         published.seq = customer.seq;
         let corrects = event.is_some_and(|event| event.effective_at < previous.since);
         let mut change = change(customer, dimension, after, &next, kind, context);
-        change.previous = Some(dimension.value_name(previous.value, rules).to_owned());
+        change.previous = Some(dimension.value_name(previous.value, rules));
         change.direction = dimension.direction(previous.value, value, rules);
         change.entry = entry;
-        change.dwell_ms = after.at.since(previous.since).max(0);
+        change.dwell_ms = after.measured.at.since(previous.since).max(0);
         change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
         change.evidence = evidence(dimension, before, after, customer, rules);
         change.cause = Cause {
@@ -114,7 +118,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
     let rules = context.rules;
     let at = customer.evaluated_at.max(context.clock);
     let present = raw(customer, rules, at);
-    let next = next_changes(customer, &present.facts, rules, at);
+    let next = next_changes(customer, &present.measured.facts, rules, at);
     let first = changes.len();
     for dimension in Dimension::ALL {
         let published = customer.published[dimension.index()];
@@ -127,7 +131,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
         change.direction = dimension.direction(0, published.value, rules);
         change.entry = customer.entered(dimension, published.value);
         change.dwell_ms = at.since(published.since).max(0);
-        change.evidence = evidence(dimension, &present, &present, customer, rules);
+        change.evidence = evidence(dimension, &present.measured, &present, customer, rules);
         changes.push(change);
     }
     close_group(customer, &present, context, &mut changes[first..]);
@@ -144,37 +148,32 @@ fn change(
 ) -> Change {
     let rules = context.rules;
     let value = customer.published[dimension.index()].value;
-    let current = dimension.value_name(value, rules);
-    let set = match dimension {
-        Dimension::Rfm => rules.rfm.map.name(),
-        Dimension::Lifecycle => "lifecycle",
-    };
-    let detected_at = context.now.unwrap_or(after.at);
+    let detected_at = context.now.unwrap_or(after.measured.at);
     let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
-    let stale =
-        detected_at.since(after.at) > rules.output.act_within_ms || after.at <= context.rebuilt_at;
+    let stale = detected_at.since(after.measured.at) > rules.output.act_within_ms
+        || after.measured.at <= context.rebuilt_at;
     let backfill = kind.is_backfill();
     Change {
         change_id: change_id(customer, context),
         seq: customer.seq,
-        customer_id: customer.id.as_ref().to_owned(),
+        customer_id: customer.id.clone(),
         subject: subject(&customer.id),
-        dimension: dimension.name().to_owned(),
+        dimension: dimension.name().into(),
         previous: None,
-        current: Some(current.to_owned()),
+        current: Some(dimension.value_name(value, rules)),
         direction: crate::domain::change::Direction::Lateral,
         entry: 0,
-        occurred_at: after.at,
+        occurred_at: after.measured.at,
         detected_at,
         cause: Cause { kind, event_id: None, occurred_at: None, origin: None },
-        rule: Rule { identity: rules.identity.clone(), id: format!("{set}:{current}") },
+        rule: Rule { identity: rules.identity.clone(), id: dimension.rule_id(value, rules) },
         evidence: Vec::new(),
         scores: after.scores,
-        facts: after.facts.written(&customer.book, &rules.gap, after.at),
-        dimensions: Vec::new(),
+        facts: after.measured.facts.written(&customer.book, &rules.gap, after.measured.at),
+        dimensions: Arc::default(),
         dwell_ms: 0,
         next: next_of_all(next, rules),
-        group: Group { id: String::new(), index: 0, size: 0 },
+        group: Group::default(),
         holdout: holdout(&customer.id),
         owner_role: Some(owner_role(customer, rules)).filter(|role| !role.is_empty()),
         consent: Vec::new(),
@@ -188,20 +187,19 @@ fn change(
 
 /// Fills in what is known only when all changes of a cause are.
 fn close_group(customer: &Customer, after: &Raw, context: &Context<'_>, group: &mut [Change]) {
-    let Some(id) = group.first().map(|change| change.change_id.clone()) else { return };
+    let Some(id) = group.first().map(|change| change.change_id) else { return };
     let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
-    let dimensions: Vec<(String, String)> = Dimension::ALL
+    let dimensions: Arc<[(Name, Name)]> = Dimension::ALL
         .iter()
         .map(|dimension| {
             let value = customer.published[dimension.index()].value;
-            let name = dimension.value_name(value, context.rules);
-            (dimension.name().to_owned(), name.to_owned())
+            (dimension.name().into(), dimension.value_name(value, context.rules))
         })
         .collect();
     for (index, change) in (1..).zip(group) {
-        change.group = Group { id: id.clone(), index, size };
-        change.dimensions.clone_from(&dimensions);
-        change.summary = summary(change, after);
+        change.group = Group { id, index, size };
+        change.dimensions = Arc::clone(&dimensions);
+        change.summary = summary(change, &after.measured);
     }
 }
 
@@ -217,11 +215,7 @@ fn next_of_all(next: &[Option<(Timestamp, u8)>], rules: &Rules) -> Option<NextCh
 /// A coming change, written out.
 #[must_use]
 pub fn next_change(at: Timestamp, dimension: Dimension, value: u8, rules: &Rules) -> NextChange {
-    NextChange {
-        at,
-        dimension: dimension.name().to_owned(),
-        value: dimension.value_name(value, rules).to_owned(),
-    }
+    NextChange { at, dimension: dimension.name().into(), value: dimension.value_name(value, rules) }
 }
 
 /// The hold-out bucket of a subject: its hash modulo 100.
@@ -231,7 +225,7 @@ pub fn holdout(subject_id: &str) -> Holdout {
     Holdout { bucket, treated: true }
 }
 
-fn owner_role(customer: &Customer, rules: &Rules) -> String {
+fn owner_role(customer: &Customer, rules: &Rules) -> Name {
     let stage = stage(customer.published[Dimension::Lifecycle.index()].value);
     rules.roles[stage as usize].clone()
 }
@@ -246,14 +240,14 @@ fn subject(id: &str) -> &'static str {
     }
 }
 
-fn origin((topic, partition, offset): (&str, u32, i64)) -> Origin {
+fn origin((topic, partition, offset): (&Name, u32, i64)) -> Origin {
     let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-    Origin { topic: topic.to_owned(), partition, offset }
+    Origin { topic: topic.clone(), partition, offset }
 }
 
 /// The first 16 bytes of SHA-256 over the length-prefixed application id and customer id and the
-/// big-endian lineage, incarnation and `seq`, as hex.
-fn change_id(customer: &Customer, context: &Context<'_>) -> String {
+/// big-endian lineage, incarnation and `seq`.
+fn change_id(customer: &Customer, context: &Context<'_>) -> ChangeId {
     let mut hasher = Sha256::new();
     for text in [context.application_id, &customer.id] {
         hasher.update((text.len() as u64).to_be_bytes());
@@ -264,5 +258,5 @@ fn change_id(customer: &Customer, context: &Context<'_>) -> String {
     hasher.update(customer.seq.to_be_bytes());
     let digest = hasher.finalize();
     let (half, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-    format!("{:032x}", u128::from_be_bytes(*half))
+    ChangeId(*half)
 }

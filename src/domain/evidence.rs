@@ -7,7 +7,7 @@ use crate::domain::customer::Customer;
 use crate::domain::dimension::Dimension;
 use crate::domain::lifecycle::Decider;
 use crate::domain::order_facts::expected_gap;
-use crate::domain::raw::Raw;
+use crate::domain::raw::{Measured, Raw};
 use crate::domain::rules::Rules;
 use crate::domain::time::{DAY_MS, Timestamp};
 
@@ -15,20 +15,20 @@ use crate::domain::time::{DAY_MS, Timestamp};
 #[must_use]
 pub fn evidence(
     dimension: Dimension,
-    before: &Raw,
+    before: &Measured,
     after: &Raw,
     customer: &Customer,
     rules: &Rules,
 ) -> Vec<Evidence> {
     match dimension {
-        Dimension::Rfm => rfm(before, after, rules),
+        Dimension::Rfm => rfm(before, &after.measured, rules),
         Dimension::Lifecycle => lifecycle(before, after, customer, rules),
     }
 }
 
-fn rfm(before: &Raw, after: &Raw, rules: &Rules) -> Vec<Evidence> {
-    let (Some(old), Some(new)) = (&before.measures, &after.measures) else {
-        let op = if after.measures.is_some() { ">=" } else { "<" };
+fn rfm(before: &Measured, after: &Measured, rules: &Rules) -> Vec<Evidence> {
+    let (Some(old), Some(new)) = (&before.rfm, &after.rfm) else {
+        let op = if after.rfm.is_some() { ">=" } else { "<" };
         return vec![orders(op, 1, before, after)];
     };
     let days = |edge: i64| edge.saturating_mul(DAY_MS);
@@ -77,7 +77,7 @@ fn crossed(
     }
 }
 
-fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> Vec<Evidence> {
+fn lifecycle(before: &Measured, after: &Raw, customer: &Customer, rules: &Rules) -> Vec<Evidence> {
     let limits = &rules.lifecycle;
     let signals = customer.signals.as_deref();
     let age = |name, sign_at: Timestamp, lasts_ms: i64, op| Evidence {
@@ -85,11 +85,12 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
         op,
         threshold: in_days(lasts_ms),
         before: days_since(sign_at, before.at),
-        after: days_since(sign_at, after.at),
+        after: days_since(sign_at, after.measured.at),
     };
     let silence = |op| {
-        let gap = expected_gap(&after.facts, &customer.book, &rules.gap, after.at);
-        let last_at = after.facts.last_activity_at.unwrap_or(Timestamp::MIN);
+        let gap =
+            expected_gap(&after.measured.facts, &customer.book, &rules.gap, after.measured.at);
+        let last_at = after.measured.facts.last_activity_at.unwrap_or(Timestamp::MIN);
         let limit_ms = gap.passed_at(last_at, limits.live_gaps).since(last_at) - 1;
         age("days_since_order", last_at, limit_ms, op)
     };
@@ -118,9 +119,11 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
             .collect(),
         Decider::Orders => {
             let needed = i64::try_from(limits.retention_orders).unwrap_or(i64::MAX);
-            vec![orders(">=", needed, before, after)]
+            vec![orders(">=", needed, before, &after.measured)]
         }
-        Decider::LastOrder if after.facts.orders > 0 => vec![orders(">=", 1, before, after)],
+        Decider::LastOrder if after.measured.facts.orders > 0 => {
+            vec![orders(">=", 1, before, &after.measured)]
+        }
         // Free and refunded orders do not count, but are no silence either.
         Decider::LastOrder => vec![silence("<=")],
         Decider::Subscription => vec![Evidence {
@@ -128,7 +131,7 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
             op: ">=",
             threshold: Number::Integer(1),
             before: Number::None,
-            after: Number::Integer(running(customer, rules, after.at)),
+            after: Number::Integer(running(customer, rules, after.measured.at)),
         }],
         Decider::Consideration => signals
             .map(|signals| signals.consideration_at())
@@ -140,14 +143,16 @@ fn lifecycle(before: &Raw, after: &Raw, customer: &Customer, rules: &Rules) -> V
             .map(|signals| signals.consideration_at())
             .filter(|sign_at| *sign_at != Timestamp::MIN)
             .map(|sign_at| age("days_since_consideration", sign_at, limits.consideration_ms, ">"))
-            .or_else(|| Some(orders("<", 1, before, after)))
+            .or_else(|| Some(orders("<", 1, before, &after.measured)))
             .into_iter()
             .collect(),
     }
 }
 
-fn orders(op: &'static str, threshold: i64, before: &Raw, after: &Raw) -> Evidence {
-    let number = |raw: &Raw| Number::Integer(i64::try_from(raw.facts.orders).unwrap_or(i64::MAX));
+fn orders(op: &'static str, threshold: i64, before: &Measured, after: &Measured) -> Evidence {
+    let number = |measured: &Measured| {
+        Number::Integer(i64::try_from(measured.facts.orders).unwrap_or(i64::MAX))
+    };
     Evidence {
         name: "orders",
         op,

@@ -76,11 +76,17 @@ impl EventKey {
     /// The key of an event id.
     #[must_use]
     pub fn of(event_id: &str) -> Self {
+        Self::hashed(event_id, hash64(event_id))
+    }
+
+    /// The key of an event id whose [`hash64`] is known.
+    #[must_use]
+    pub fn hashed(event_id: &str, hash: u64) -> Self {
         let mut prefix = [0; 8];
         let kept = event_id.len().min(8);
         prefix[..kept].copy_from_slice(&event_id.as_bytes()[..kept]);
         #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-        let hash = hash64(event_id) as u32;
+        let hash = hash as u32;
         Self { prefix: u64::from_be_bytes(prefix), hash }
     }
 }

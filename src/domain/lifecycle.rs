@@ -5,7 +5,7 @@
 
 use crate::domain::change::Direction;
 use crate::domain::order_book::OrderBook;
-use crate::domain::order_facts::{OrderFacts, live_boundaries, live_until};
+use crate::domain::order_facts::{OrderFacts, expected_gap, live_until, next_live_boundary};
 use crate::domain::rules::Rules;
 use crate::domain::signals::Signals;
 use crate::domain::time::Timestamp;
@@ -43,6 +43,19 @@ impl Stage {
             Self::Retention => "retention",
             Self::Advocacy => "advocacy",
             Self::Lapsed => "lapsed",
+        }
+    }
+
+    /// The rule that puts a customer there.
+    #[must_use]
+    pub const fn rule_id(self) -> &'static str {
+        match self {
+            Self::Awareness => "lifecycle:awareness",
+            Self::Consideration => "lifecycle:consideration",
+            Self::Purchase => "lifecycle:purchase",
+            Self::Retention => "lifecycle:retention",
+            Self::Advocacy => "lifecycle:advocacy",
+            Self::Lapsed => "lifecycle:lapsed",
         }
     }
 
@@ -85,7 +98,7 @@ pub fn raw(
         if facts.orders >= lifecycle.retention_orders {
             return (Stage::Retention, Decider::Orders);
         }
-        let gap = crate::domain::order_facts::expected_gap(facts, book, &rules.gap, at);
+        let gap = expected_gap(facts, book, &rules.gap, at);
         let recent = facts
             .last_activity_at
             .is_some_and(|last| at < gap.passed_at(last, lifecycle.live_gaps));
@@ -140,33 +153,43 @@ pub fn next_change(
     rules: &Rules,
     after: Timestamp,
 ) -> Option<(Timestamp, Stage)> {
+    let (present, _) = raw(book, facts, signals, rules, after);
+    let mut at = after;
+    loop {
+        at = next_boundary(book, facts, signals, rules, at)?;
+        let (then, _) = raw(book, facts, signals, rules, at);
+        if then != present {
+            return Some((at, then));
+        }
+    }
+}
+
+/// The first instant after `after` at which a line of the table may give another answer.
+fn next_boundary(
+    book: &OrderBook,
+    facts: &OrderFacts,
+    signals: Option<&Signals>,
+    rules: &Rules,
+    after: Timestamp,
+) -> Option<Timestamp> {
     let lifecycle = &rules.lifecycle;
-    let mut boundaries = Vec::with_capacity(6);
-    live_boundaries(facts, book, &rules.gap, lifecycle, after, &mut boundaries);
-    if let Some(signals) = signals {
+    let live = next_live_boundary(facts, book, &rules.gap, lifecycle, after);
+    let faded = signals.and_then(|signals| {
         let praised_at = signals.good_review_at.max(signals.shared_at);
         let promoted_at = signals.nps.map_or(Timestamp::MIN, |nps| nps.stamp.at);
-        for (sign_at, lasts_ms) in [
+        [
             (signals.consideration_at(), lifecycle.consideration_ms),
             (signals.referral_at, lifecycle.referral_ms),
             (promoted_at, lifecycle.promoter_ms),
             (praised_at, lifecycle.review_ms),
-        ] {
-            let boundary = sign_at.plus_ms(lasts_ms + 1);
-            if sign_at != Timestamp::MIN && boundary > after {
-                boundaries.push(boundary);
-            }
-        }
-    }
-    if boundaries.is_empty() {
-        return None;
-    }
-    boundaries.sort_unstable();
-    let (present, _) = raw(book, facts, signals, rules, after);
-    boundaries.into_iter().find_map(|at| {
-        let (then, _) = raw(book, facts, signals, rules, at);
-        (then != present).then_some((at, then))
-    })
+        ]
+        .into_iter()
+        .filter(|(sign_at, _)| *sign_at != Timestamp::MIN)
+        .map(|(sign_at, lasts_ms)| sign_at.plus_ms(lasts_ms + 1))
+        .filter(|boundary| *boundary > after)
+        .min()
+    });
+    live.into_iter().chain(faded).min()
 }
 
 /// Which way a customer went from one stage to another.

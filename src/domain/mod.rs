@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod id;
 pub mod lifecycle;
 pub mod money;
+pub mod name;
 pub mod order;
 pub mod order_book;
 pub mod order_facts;

@@ -66,6 +66,8 @@ pub struct OlderOrders {
     pub net_minor: i64,
     /// First day of a counting order.
     pub first_counting_day: Option<Day>,
+    /// Last day of a counting order.
+    pub last_counting_day: Option<Day>,
     /// First day of an order that was not cancelled.
     pub first_day: Option<Day>,
     /// Last day of an order that was not cancelled.
@@ -203,6 +205,17 @@ impl OrderBook {
         self.rare.as_ref().map_or(&[], |rare| &rare.subscriptions)
     }
 
+    /// Time and net amount of the orders that count, in time order, but for those before the
+    /// evicted ones.
+    pub(super) fn counting<'a>(
+        &'a self,
+        rates: &'a ExchangeRates,
+    ) -> impl Iterator<Item = (Timestamp, i64)> + 'a {
+        let evicted = self.evicted().iter().map(|order| (order.day.start(), order.net_minor));
+        let exact = self.orders.iter().map(|order| (order.base.at, order.net_minor(rates)));
+        evicted.chain(exact).filter(|(_, net_minor)| *net_minor > 0)
+    }
+
     fn begin_term(
         &mut self,
         term: &Term<'_>,
@@ -271,9 +284,6 @@ impl OrderBook {
         let place = self
             .orders
             .partition_point(|present| (present.base.at, present.id) < (order.base.at, order.id));
-        if self.orders.len() == self.orders.capacity() {
-            self.orders.reserve_exact(1);
-        }
         self.orders.insert(place, order);
         let evicted_until = self.evicted().last().map(|evicted| evicted.day);
         if self.orders.len() > MAX_ORDERS || Some(self.orders[0].base.at.day()) < evicted_until {
@@ -405,6 +415,7 @@ impl OlderOrders {
             self.net_minor = self.net_minor.saturating_add(order.net_minor);
             let first = self.first_counting_day.map_or(order.day, |day| day.min(order.day));
             self.first_counting_day = Some(first);
+            self.last_counting_day = self.last_counting_day.max(Some(order.day));
         }
     }
 }

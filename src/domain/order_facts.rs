@@ -43,9 +43,8 @@ impl Gap {
     /// The first instant at which more than `gaps` of this have passed since `from`.
     #[must_use]
     pub fn passed_at(self, from: Timestamp, gaps: i64) -> Timestamp {
-        let ms = i128::from(gaps) * i128::from(self.days) * i128::from(DAY_MS);
-        let whole = ms.div_euclid(i128::from(self.parts)) + 1;
-        from.plus_ms(i64::try_from(whole).unwrap_or(i64::MAX))
+        let ms = gaps.saturating_mul(self.days).saturating_mul(DAY_MS);
+        from.plus_ms(ms.div_euclid(self.parts).saturating_add(1))
     }
 
     /// For people: the gap in days.
@@ -66,6 +65,7 @@ impl OrderFacts {
             facts.orders = before.orders;
             facts.net_minor = before.net_minor;
             facts.first_counting_at = before.first_counting_day.map(Day::start);
+            facts.last_counting_at = before.last_counting_day.map(Day::start);
             facts.first_day = before.first_day;
             facts.last_day = before.last_day;
             facts.order_days = before.order_days;
@@ -181,26 +181,24 @@ pub fn running_until(book: &OrderBook, gap: &GapRules, at: Timestamp) -> Option<
         .max()
 }
 
-/// Every instant after `after` at which `live_until` may give another answer because of time.
-pub fn live_boundaries(
+/// The first instant after `after` at which `live_until` may give another answer because of time.
+#[must_use]
+pub fn next_live_boundary(
     facts: &OrderFacts,
     book: &OrderBook,
     gap: &GapRules,
     lifecycle: &LifecycleRules,
     after: Timestamp,
-    boundaries: &mut Vec<Timestamp>,
-) {
-    if let Some(last) = facts.last_activity_at {
-        boundaries.push(facts.shrunk_gap(gap).passed_at(last, lifecycle.live_gaps));
-    }
-    for subscription in book.subscriptions() {
-        if let Some(until) = subscription.runs_until(gap.subscription_grace_ms) {
-            boundaries.push(until.plus_ms(1));
-        }
-        if let (Some(last), Some(days)) = (facts.last_activity_at, subscription.term_days()) {
-            let term = Gap { days: i64::from(days), parts: 1 };
-            boundaries.push(term.passed_at(last, lifecycle.live_gaps));
-        }
-    }
-    boundaries.retain(|boundary| *boundary > after);
+) -> Option<Timestamp> {
+    let last_at = facts.last_activity_at;
+    let silence = |gap: Gap| last_at.map(|last_at| gap.passed_at(last_at, lifecycle.live_gaps));
+    let ends = book.subscriptions().iter().flat_map(|subscription| {
+        let stops = subscription.runs_until(gap.subscription_grace_ms);
+        let term = subscription.term_days().map(|days| Gap { days: i64::from(days), parts: 1 });
+        [stops.map(|until| until.plus_ms(1)), term.and_then(silence)]
+    });
+    ends.chain([silence(facts.shrunk_gap(gap))])
+        .flatten()
+        .filter(|boundary| *boundary > after)
+        .min()
 }

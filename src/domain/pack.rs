@@ -9,9 +9,7 @@ use crate::domain::dimension::{self, Dimension, Entries, Published};
 use crate::domain::id::EventKey;
 use crate::domain::money::{Currency, ExchangeRates, Money};
 use crate::domain::order::{Order, OrderChanges, Refund, Stamp};
-use crate::domain::order_book::{
-    EvictedOrder, OlderOrders, OrderBook, Parked, ParkedRecord, RareParts,
-};
+use crate::domain::order_book::{EvictedOrder, OlderOrders, Parked, ParkedRecord, RareParts};
 use crate::domain::signals::{Scored, Signals, VIEWS};
 use crate::domain::subscription::{Price, Subscription};
 use crate::domain::time::{Day, Timestamp};
@@ -59,23 +57,32 @@ pub fn pack(customer: &Customer, base: Currency, bytes: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes are no packed customer.
 pub fn unpack(bytes: &[u8], rates: &ExchangeRates) -> Result<Customer, UnpackError> {
+    let mut customer = Customer::default();
+    unpack_into(&mut customer, bytes, rates)?;
+    Ok(customer)
+}
+
+/// Reads a packed customer into the memory that another one held.
+///
+/// # Errors
+/// When the bytes are no packed customer; `customer` is then neither.
+pub fn unpack_into(
+    customer: &mut Customer,
+    bytes: &[u8],
+    rates: &ExchangeRates,
+) -> Result<(), UnpackError> {
     let mut reader = Reader(bytes);
     let evaluated_at = Timestamp(reader.long()?);
-    let deadline = reader.long()?;
-    let id = reader.string()?.into();
-    let incarnation = reader.number()?;
-    let seq = reader.number()?;
-    let rules_revision = reader.number()?;
-    let published = reader.array(|reader| {
-        Ok(Published {
-            value: reader.number()?,
-            since: evaluated_at.plus_ms(reader.long()?.saturating_neg()),
-            seq: reader.number()?,
-        })
-    })?;
-    let published: [Published; dimension::COUNT] =
-        published.try_into().map_err(|_| UnpackError::Invalid)?;
-    let mut entries = reader.array(|reader| {
+    customer.evaluated_at = evaluated_at;
+    customer.deadline = deadline_at(evaluated_at, reader.long()?);
+    customer.id.clear();
+    customer.id.push_str(reader.string()?);
+    customer.incarnation = reader.number()?;
+    customer.seq = reader.number()?;
+    customer.rules_revision = reader.number()?;
+    unpack_published(&mut reader, customer)?;
+    customer.entries.clear();
+    reader.array_into(&mut customer.entries, |reader| {
         let place = reader.long()?;
         let index = u8::try_from(place / VALUES).map_err(|_| UnpackError::Invalid)?;
         Ok(Entries {
@@ -84,27 +91,30 @@ pub fn unpack(bytes: &[u8], rates: &ExchangeRates) -> Result<Customer, UnpackErr
             count: reader.number()?,
         })
     })?;
-    add_implied_entries(&mut entries, &published);
-    let recent_events = reader.array(Reader::hash)?;
-    let orders = reader.array(|reader| unpack_order(reader, evaluated_at, rates.base()))?;
-    let rare = reader.option(unpack_rare)?.map(Box::new);
-    let signals = reader.option(unpack_signals)?.map(Box::new);
-    if !reader.0.is_empty() {
-        return Err(UnpackError::Trailing);
-    }
-    Ok(Customer {
-        id,
-        incarnation,
-        seq,
-        rules_revision,
-        evaluated_at,
-        deadline: deadline_at(evaluated_at, deadline),
-        published,
-        entries,
-        recent_events,
-        book: OrderBook { orders, rare },
-        signals,
-    })
+    add_implied_entries(&mut customer.entries, &customer.published);
+    customer.recent_events.clear();
+    reader.array_into(&mut customer.recent_events, Reader::hash)?;
+    customer.book.orders.clear();
+    reader.array_into(&mut customer.book.orders, |reader| {
+        unpack_order(reader, evaluated_at, rates.base())
+    })?;
+    customer.book.rare = reader.option(unpack_rare)?.map(Box::new);
+    customer.signals = reader.option(unpack_signals)?.map(Box::new);
+    if reader.0.is_empty() { Ok(()) } else { Err(UnpackError::Trailing) }
+}
+
+fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<(), UnpackError> {
+    let mut places = customer.published.iter_mut();
+    let evaluated_at = customer.evaluated_at;
+    reader.items(|reader| {
+        *places.next().ok_or(UnpackError::Invalid)? = Published {
+            value: reader.number()?,
+            since: evaluated_at.plus_ms(reader.long()?.saturating_neg()),
+            seq: reader.number()?,
+        };
+        Ok(())
+    })?;
+    if places.next().is_none() { Ok(()) } else { Err(UnpackError::Invalid) }
 }
 
 /// Reads the deadline and the id alone, without unpacking the rest.
@@ -231,7 +241,10 @@ fn pack_rare(writer: &mut Writer<'_>, rare: &RareParts) {
     });
     writer.unsigned(rare.before.orders);
     writer.long(rare.before.net_minor);
-    for day in [rare.before.first_counting_day, rare.before.first_day, rare.before.last_day] {
+    let before = &rare.before;
+    for day in
+        [before.first_counting_day, before.last_counting_day, before.first_day, before.last_day]
+    {
         writer.option(day, |writer, day| writer.long(day.0));
     }
     writer.unsigned(rare.before.order_days);
@@ -277,6 +290,7 @@ fn unpack_rare(reader: &mut Reader<'_>) -> Result<RareParts, UnpackError> {
             orders: reader.number()?,
             net_minor: reader.long()?,
             first_counting_day: day(reader)?,
+            last_counting_day: day(reader)?,
             first_day: day(reader)?,
             last_day: day(reader)?,
             order_days: reader.number()?,

@@ -11,16 +11,23 @@ use crate::domain::rfm::{self, Measures};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 
-/// The raw values of all dimensions at an instant, and the numbers behind them.
-#[derive(Clone, Debug)]
-pub struct Raw {
+/// What the dimensions rest on at an instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
     /// The instant.
     pub at: Timestamp,
     /// Counts over all orders.
     pub facts: OrderFacts,
     /// What R, F and M measure; `None` without a counting order.
-    pub measures: Option<Measures>,
-    /// Their scores.
+    pub rfm: Option<Measures>,
+}
+
+/// The raw values of all dimensions at an instant, and the numbers behind them.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw {
+    /// The numbers.
+    pub measured: Measured,
+    /// RFM scores; `None` without a counting order.
     pub scores: Option<Scores>,
     /// What decided the lifecycle stage.
     pub decider: Decider,
@@ -28,16 +35,23 @@ pub struct Raw {
     pub values: [u8; dimension::COUNT],
 }
 
+/// Measures a customer at an instant.
+#[must_use]
+pub fn measure(customer: &Customer, rules: &Rules, at: Timestamp) -> Measured {
+    let facts = OrderFacts::of(&customer.book, &rules.rates);
+    let rfm = rfm::measures(&customer.book, &facts, &rules.rates, &rules.rfm, at);
+    Measured { at, facts, rfm }
+}
+
 /// Computes the raw values of a customer at an instant.
 #[must_use]
 pub fn raw(customer: &Customer, rules: &Rules, at: Timestamp) -> Raw {
-    let facts = OrderFacts::of(&customer.book, &rules.rates);
-    let measures = rfm::measures(&customer.book, &facts, &rules.rates, &rules.rfm, at);
-    let scores = measures.map(|measures| rfm::scores(&measures, &rules.rfm));
+    let measured = measure(customer, rules, at);
+    let scores = measured.rfm.map(|measures| rfm::scores(&measures, &rules.rfm));
     let (stage, decider) =
-        lifecycle::raw(&customer.book, &facts, customer.signals.as_deref(), rules, at);
+        lifecycle::raw(&customer.book, &measured.facts, customer.signals.as_deref(), rules, at);
     let rfm = scores.map_or(rfm::NONE, |scores| rfm::value(&scores, &rules.rfm));
-    Raw { at, facts, measures, scores, decider, values: [rfm, stage as u8] }
+    Raw { measured, scores, decider, values: [rfm, stage as u8] }
 }
 
 /// For each dimension the next instant after `at` at which time alone changes its raw value, and

@@ -9,6 +9,7 @@ use crate::domain::order_book::OrderBook;
 use crate::domain::order_facts::OrderFacts;
 use crate::domain::rules::{Monetary, RfmRules};
 use crate::domain::time::{DAY_MS, Timestamp};
+use std::iter::Peekable;
 
 /// The raw value `none`: no counting order at all.
 pub const NONE: u8 = 0;
@@ -24,73 +25,74 @@ pub struct Measures {
     pub monetary_minor: i64,
 }
 
-/// Counts within a sliding window over counting orders in time order.
-struct Window<'a> {
-    orders: Vec<(Timestamp, i64)>,
-    begin: usize,
+/// Counts within a sliding window: all counting orders less those that have left it, in time
+/// order.
+struct Window<'a, I: Iterator<Item = (Timestamp, i64)>> {
+    leaving: Peekable<I>,
+    frequency: u64,
     sum_minor: i64,
     last_at: Timestamp,
     rules: &'a RfmRules,
 }
 
-impl<'a> Window<'a> {
-    fn new(
-        book: &OrderBook,
-        facts: &OrderFacts,
-        rates: &ExchangeRates,
-        rules: &'a RfmRules,
-    ) -> Option<Self> {
-        let last_at = facts.last_counting_at?;
-        let mut orders = Vec::with_capacity(book.orders.len());
-        let mut sum_minor = 0_i64;
-        if let Some(rare) = &book.rare {
-            if rules.window_ms.is_none() && rare.before.orders > 0 {
-                sum_minor = rare.before.net_minor;
-            }
-            let evicted = rare.evicted.iter().filter(|order| order.net_minor > 0);
-            orders.extend(evicted.map(|order| (order.day.start(), order.net_minor)));
-        }
-        for order in &book.orders {
-            let net_minor = order.net_minor(rates);
-            if net_minor > 0 {
-                orders.push((order.base.at, net_minor));
-            }
-        }
-        sum_minor += orders.iter().map(|(_, net_minor)| net_minor).sum::<i64>();
-        Some(Self { orders, begin: 0, sum_minor, last_at, rules })
+fn window<'a>(
+    book: &'a OrderBook,
+    facts: &OrderFacts,
+    rates: &'a ExchangeRates,
+    rules: &'a RfmRules,
+    at: Timestamp,
+) -> Option<Window<'a, impl Iterator<Item = (Timestamp, i64)>>> {
+    let last_at = facts.last_counting_at?;
+    let (mut frequency, mut sum_minor) = (facts.orders, facts.net_minor);
+    if let (Some(rare), Some(_)) = (&book.rare, rules.window_ms) {
+        frequency -= rare.before.orders;
+        sum_minor -= rare.before.net_minor;
     }
+    let leaving = book.counting(rates).peekable();
+    let mut window = Window { leaving, frequency, sum_minor, last_at, rules };
+    window.advance(at);
+    Some(window)
+}
 
+impl<I: Iterator<Item = (Timestamp, i64)>> Window<'_, I> {
     fn advance(&mut self, at: Timestamp) {
         let Some(window_ms) = self.rules.window_ms else { return };
-        while let Some((order_at, net_minor)) = self.orders.get(self.begin) {
-            if at.since(*order_at) <= window_ms {
-                break;
-            }
+        while let Some((_, net_minor)) =
+            self.leaving.next_if(|(order_at, _)| at.since(*order_at) > window_ms)
+        {
+            self.frequency -= 1;
             self.sum_minor -= net_minor;
-            self.begin += 1;
         }
     }
 
-    fn next_exit(&self) -> Option<Timestamp> {
+    fn next_exit(&mut self) -> Option<Timestamp> {
         let window_ms = self.rules.window_ms?;
-        let (order_at, _) = self.orders.get(self.begin)?;
+        let (order_at, _) = self.leaving.peek()?;
         Some(order_at.plus_ms(window_ms + 1))
     }
 
-    fn measures(&self, book: &OrderBook, at: Timestamp) -> Measures {
-        let before = match (&book.rare, self.rules.window_ms) {
-            (Some(rare), None) => rare.before.orders,
-            _ => 0,
-        };
-        let frequency = before + (self.orders.len() - self.begin) as u64;
+    fn measures(&self, at: Timestamp) -> Measures {
         let monetary_minor = match self.rules.monetary {
             Monetary::Sum => self.sum_minor,
-            Monetary::Average => i64::try_from(frequency)
+            Monetary::Average => i64::try_from(self.frequency)
                 .ok()
                 .filter(|count| *count > 0)
                 .map_or(0, |count| self.sum_minor / count),
         };
-        Measures { recency_ms: at.since(self.last_at).max(0), frequency, monetary_minor }
+        Measures {
+            recency_ms: at.since(self.last_at).max(0),
+            frequency: self.frequency,
+            monetary_minor,
+        }
+    }
+
+    /// The first edge of recency that is crossed after `after`.
+    fn next_edge(&self, after: Timestamp) -> Option<Timestamp> {
+        self.rules
+            .recency_days
+            .iter()
+            .map(|days| self.last_at.plus_ms(days * DAY_MS + 1))
+            .find(|edge_at| *edge_at > after)
     }
 }
 
@@ -103,9 +105,7 @@ pub fn measures(
     rules: &RfmRules,
     at: Timestamp,
 ) -> Option<Measures> {
-    let mut window = Window::new(book, facts, rates, rules)?;
-    window.advance(at);
-    Some(window.measures(book, at))
+    Some(window(book, facts, rates, rules, at)?.measures(at))
 }
 
 /// The scores of measures.
@@ -143,27 +143,16 @@ pub fn next_change(
     rules: &RfmRules,
     after: Timestamp,
 ) -> Option<(Timestamp, u8)> {
-    let mut window = Window::new(book, facts, rates, rules)?;
-    window.advance(after);
-    let present = value(&scores(&window.measures(book, after), rules), rules);
-    let mut edges = rules
-        .recency_days
-        .iter()
-        .map(|days| window.last_at.plus_ms(days * DAY_MS + 1))
-        .filter(|edge_at| *edge_at > after)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .peekable();
+    let mut window = window(book, facts, rates, rules, after)?;
+    let present = value(&scores(&window.measures(after), rules), rules);
+    let mut at = after;
     loop {
-        let at = match (edges.peek(), window.next_exit()) {
-            (Some(edge), Some(exit)) => (*edge).min(exit),
-            (Some(edge), None) => *edge,
-            (None, Some(exit)) => exit,
-            (None, None) => return None,
+        at = match (window.next_edge(at), window.next_exit()) {
+            (Some(edge), Some(exit)) => edge.min(exit),
+            (edge, exit) => edge.or(exit)?,
         };
-        while edges.next_if(|edge| *edge <= at).is_some() {}
         window.advance(at);
-        let then = value(&scores(&window.measures(book, at), rules), rules);
+        let then = value(&scores(&window.measures(at), rules), rules);
         if then != present {
             return Some((at, then));
         }

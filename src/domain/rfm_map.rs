@@ -3,6 +3,8 @@
 //! Built from data (`config/rfm/*.toml` or the user's file); never knows what a name means.
 //! Next: `rfm.rs`, which computes the scores that are looked up here.
 
+use crate::domain::name::Name;
+
 /// Value names of a map are kept as indices of one byte.
 pub const MAX_VALUES: usize = 64;
 /// Levels per score that a map may have.
@@ -15,6 +17,7 @@ pub struct RfmMap {
     levels: u8,
     uses_monetary: bool,
     values: Vec<MapValue>,
+    rule_ids: Vec<Name>,
     cells: Vec<u8>,
 }
 
@@ -22,7 +25,7 @@ pub struct RfmMap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapValue {
     /// The name that is published.
-    pub name: String,
+    pub name: Name,
     /// Higher is better; decides `up` and `down`.
     pub rank: i32,
     /// Patterns of cells, such as `5[45]` (R F) or `555` (R F M).
@@ -111,7 +114,10 @@ impl RfmMap {
             }
         }
         if problems.is_empty() {
-            Ok(Self { name: name.to_owned(), levels, uses_monetary, values, cells })
+            let id = |value: &MapValue| format!("{name}:{}", value.name).into();
+            let none = format!("{name}:none").into();
+            let rule_ids = std::iter::once(none).chain(values.iter().map(id)).collect();
+            Ok(Self { name: name.to_owned(), levels, uses_monetary, values, rule_ids, cells })
         } else {
             Err(problems)
         }
@@ -121,6 +127,12 @@ impl RfmMap {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The id of the rule that gives a raw value: 0 = `none`, else 1 + the index into the values.
+    #[must_use]
+    pub fn rule_id(&self, value: u8) -> Name {
+        self.rule_ids.get(usize::from(value)).map_or("unknown".into(), Name::clone)
     }
 
     /// Levels per score; edges are one fewer.

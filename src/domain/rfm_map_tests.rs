@@ -6,7 +6,7 @@ use super::*;
 
 fn map(levels: u8, values: &[(&str, i32, &[&str])]) -> Result<RfmMap, Vec<String>> {
     let values = values.iter().map(|(name, rank, cells)| MapValue {
-        name: (*name).to_owned(),
+        name: (*name).to_owned().into(),
         rank: *rank,
         cells: cells.iter().map(|cell| (*cell).to_owned()).collect(),
     });

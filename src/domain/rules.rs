@@ -3,6 +3,7 @@
 //! Built by `config`; nothing here reads a file. Next: `rfm.rs` and `lifecycle.rs`, which decide.
 
 use crate::domain::money::ExchangeRates;
+use crate::domain::name::Name;
 use crate::domain::rfm_map::RfmMap;
 
 /// Everything that decides about a customer.
@@ -19,7 +20,7 @@ pub struct Rules {
     /// The `lifecycle` dimension.
     pub lifecycle: LifecycleRules,
     /// Owner role of each lifecycle stage, in the order of `lifecycle::Stage::ALL`.
-    pub roles: [String; 6],
+    pub roles: [Name; 6],
     /// Which dimensions are emitted and how.
     pub output: OutputRules,
 }
@@ -28,11 +29,11 @@ pub struct Rules {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RulesIdentity {
     /// Name of the set.
-    pub set: String,
+    pub set: Name,
     /// Raised by the user with every change.
     pub revision: u32,
     /// First 16 hex digits of the SHA-256 of the effective rules.
-    pub hash: String,
+    pub hash: Name,
 }
 
 /// The `rfm` dimension.

@@ -3,86 +3,111 @@
 //! Says what happened and what it means, never more than the change itself knows.
 
 use crate::domain::change::{CauseKind, Change, Number};
-use crate::domain::raw::Raw;
+use crate::domain::raw::Measured;
 use crate::domain::time::DAY_MS;
+use std::fmt::{self, Write};
 
 /// The sentence, such as `no order for 180 days, usual gap 61: now at risk`.
 #[must_use]
-pub fn summary(change: &Change, after: &Raw) -> String {
-    let value = change.current.as_deref().unwrap_or("closed").replace('_', " ");
-    let what = match change.cause.kind {
-        CauseKind::Timer | CauseKind::Dwell => silence(change, after),
-        CauseKind::Refund => "after a refund or cancellation".to_owned(),
-        CauseKind::LateEvent => format!("a late event, {}", occasion(change)),
-        CauseKind::Baseline => "first assessment".to_owned(),
-        _ => occasion(change),
-    };
-    format!("{what}: now {value}")
-}
-
-fn silence(change: &Change, after: &Raw) -> String {
-    let sign = change.evidence.first();
-    match sign.map(|sign| sign.name) {
-        Some("days_since_consideration") => {
-            let days = whole(sign.map(|sign| sign.threshold));
-            return format!("no sign of interest for {days} days");
+pub fn summary(change: &Change, after: &Measured) -> String {
+    let mut text = String::with_capacity(80);
+    match change.cause.kind {
+        CauseKind::Timer | CauseKind::Dwell => silence(change, after, &mut text),
+        CauseKind::Refund => text.push_str("after a refund or cancellation"),
+        CauseKind::LateEvent => {
+            text.push_str("a late event, ");
+            occasion(change, &mut text);
         }
-        Some("frequency" | "monetary_minor") => return "orders have left the window".to_owned(),
-        Some("recency_days" | "days_since_order") | None => {}
-        Some(_) => return format!("no new sign of {}", change.previous.as_deref().unwrap_or("it")),
+        CauseKind::Baseline => text.push_str("first assessment"),
+        _ => occasion(change, &mut text),
     }
+    text.push_str(": now ");
+    for (index, word) in change.current.as_deref().unwrap_or("closed").split('_').enumerate() {
+        if index > 0 {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
+
+fn silence(change: &Change, after: &Measured, text: &mut String) {
+    let sign = change.evidence.first();
     // R counts from the last order that counts, the lifecycle from the last one not cancelled.
-    let last_at = match sign.map(|sign| sign.name) {
-        Some("recency_days") => after.facts.last_counting_at,
-        _ => after.facts.last_activity_at,
+    let last_at = match sign.map(|sign| (sign.name, sign.threshold)) {
+        Some(("days_since_consideration", days)) => {
+            return say(text, format_args!("no sign of interest for {} days", Whole(days)));
+        }
+        Some(("frequency" | "monetary_minor", _)) => {
+            return text.push_str("orders have left the window");
+        }
+        Some(("recency_days", _)) => after.facts.last_counting_at,
+        Some(("days_since_order", _)) | None => after.facts.last_activity_at,
+        Some(_) => {
+            let previous = change.previous.as_deref().unwrap_or("it");
+            return say(text, format_args!("no new sign of {previous}"));
+        }
     };
-    let Some(last_at) = last_at else {
-        return "nothing happened".to_owned();
-    };
+    let Some(last_at) = last_at else { return text.push_str("nothing happened") };
     let days = after.at.since(last_at) / DAY_MS;
-    match change.facts.expected_gap_days {
-        Some(gap) => format!("no order for {days} days, usual gap {gap:.0}"),
-        None => format!("no order for {days} days"),
+    say(text, format_args!("no order for {days} days"));
+    if let Some(gap) = change.facts.expected_gap_days {
+        say(text, format_args!(", usual gap {gap:.0}"));
     }
 }
 
-fn occasion(change: &Change) -> String {
-    let Some(sign) = change.evidence.first() else {
-        return "after an event".to_owned();
-    };
+fn occasion(change: &Change, text: &mut String) {
+    let Some(sign) = change.evidence.first() else { return text.push_str("after an event") };
+    let after = Whole(sign.after);
     match sign.name {
         "recency_days" if sign.op == "<=" => {
-            format!("ordered again after {} days", whole(Some(sign.before)))
+            say(text, format_args!("ordered again after {} days", Whole(sign.before)));
         }
-        "recency_days" => format!("last order {} days ago", whole(Some(sign.after))),
-        "frequency" => format!("{} orders in the window", whole(Some(sign.after))),
-        "monetary_minor" => format!("worth {} in the window", amount(sign.after)),
+        "recency_days" | "days_since_order" => {
+            say(text, format_args!("last order {after} days ago"));
+        }
+        "frequency" => say(text, format_args!("{after} orders in the window")),
+        "monetary_minor" => say(text, format_args!("worth {} in the window", Amount(sign.after))),
         "orders" => match sign.after {
-            Number::Integer(0) => "no order counts".to_owned(),
-            Number::Integer(1) => "first order".to_owned(),
-            after => format!("{} orders", whole(Some(after))),
+            Number::Integer(0) => text.push_str("no order counts"),
+            Number::Integer(1) => text.push_str("first order"),
+            _ => say(text, format_args!("{after} orders")),
         },
-        "nps" => format!("would recommend us, {} of 10", whole(Some(sign.after))),
-        "days_since_referral" => "won somebody for us".to_owned(),
-        "days_since_praise" => "praised us in public".to_owned(),
-        "days_since_consideration" => "shows interest".to_owned(),
-        "running_subscriptions" => "a subscription runs".to_owned(),
-        "days_since_order" => format!("last order {} days ago", whole(Some(sign.after))),
-        _ => "after an event".to_owned(),
+        "nps" => say(text, format_args!("would recommend us, {after} of 10")),
+        "days_since_referral" => text.push_str("won somebody for us"),
+        "days_since_praise" => text.push_str("praised us in public"),
+        "days_since_consideration" => text.push_str("shows interest"),
+        "running_subscriptions" => text.push_str("a subscription runs"),
+        _ => text.push_str("after an event"),
     }
 }
 
-fn whole(number: Option<Number>) -> String {
-    match number {
-        Some(Number::Integer(number)) => number.to_string(),
-        Some(Number::Decimal(number)) => format!("{number:.0}"),
-        Some(Number::None) | None => "some".to_owned(),
+#[expect(clippy::expect_used, reason = "a string takes everything")]
+fn say(text: &mut String, words: fmt::Arguments<'_>) {
+    text.write_fmt(words).expect("written to a string");
+}
+
+/// A number without decimals.
+struct Whole(Number);
+
+impl fmt::Display for Whole {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Number::Integer(number) => number.fmt(formatter),
+            Number::Decimal(number) => write!(formatter, "{number:.0}"),
+            Number::None => formatter.write_str("some"),
+        }
     }
 }
 
-fn amount(number: Number) -> String {
-    match number {
-        Number::Integer(minor) => format!("{}.{:02}", minor / 100, minor.abs() % 100),
-        Number::Decimal(_) | Number::None => "more".to_owned(),
+/// Minor units as major ones.
+struct Amount(Number);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Number::Integer(minor) => write!(formatter, "{}.{:02}", minor / 100, minor.abs() % 100),
+            Number::Decimal(_) | Number::None => formatter.write_str("more"),
+        }
     }
 }

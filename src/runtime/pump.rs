@@ -5,6 +5,7 @@
 
 use crate::codec::decoder::{DecodeError, Decoder};
 use crate::domain::event::Event;
+use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Timestamp;
@@ -47,7 +48,7 @@ impl Decode for TopicDecoders {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits<'a> {
     /// Topic names by input.
-    pub topics: &'a [String; 3],
+    pub topics: &'a [Name; 3],
     /// Offsets known to be the ends of the logs; `None` = not known yet.
     pub ends: [Option<i64>; 3],
     /// Records at or behind the end are left alone.

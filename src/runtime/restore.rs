@@ -145,7 +145,7 @@ impl Restore {
                 progress.rules_revision, ours.revision
             )));
         }
-        if progress.rules_hash != ours.hash {
+        if *progress.rules_hash != *ours.hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: its state was written by rules revision {} with hash {}, \
                  this instance has revision {} with hash {}; {}",

@@ -2,6 +2,7 @@
 
 use crate::codec::encode::OutputFormat;
 use crate::config::CommitConfig;
+use crate::domain::name::Name;
 use crate::domain::time::Timestamp;
 use crate::task::TaskConfig;
 use std::time::Duration;
@@ -12,7 +13,7 @@ pub struct Settings {
     /// What every task is told; the partition is filled in.
     pub task: TaskConfig,
     /// Topic names by input.
-    pub topics: [String; 3],
+    pub topics: [Name; 3],
     /// When transactions end.
     pub commit: CommitConfig,
     /// Whether wall time moves the clocks.

@@ -9,6 +9,7 @@ use crate::domain::dimension::INITIAL;
 use crate::domain::evaluate::{Context, publish_baseline};
 use crate::domain::event::Event;
 use crate::domain::id::partition_of;
+use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::domain::refusal::{Reason, Refusal};
@@ -44,7 +45,7 @@ pub struct EventRecord<'a> {
     /// Index of the input.
     pub input: usize,
     /// Topic name.
-    pub topic: &'a str,
+    pub topic: &'a Name,
     /// Offset of the record.
     pub offset: i64,
     /// The event.
@@ -414,8 +415,8 @@ impl PartitionTask {
             commit_counter: self.commit_counter + 1,
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
-            rules_hash: rules.identity.hash.clone(),
-            rfm_values: rules.rfm.map.values().iter().map(|value| value.name.clone()).collect(),
+            rules_hash: rules.identity.hash.to_string(),
+            rfm_values: rules.rfm.map.values().iter().map(|value| value.name.to_string()).collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,
             cursor: None,

@@ -16,10 +16,10 @@ use crate::domain::time::Timestamp;
 #[expect(clippy::cast_precision_loss, reason = "whole days; far below 2^52")]
 pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
     let present = raw(customer, rules, at);
-    let next = next_changes(customer, &present.facts, rules, at);
-    let recency = present.measures.map(|measures| in_days(measures.recency_ms));
+    let next = next_changes(customer, &present.measured.facts, rules, at);
+    let recency = present.measured.rfm.map(|measures| in_days(measures.recency_ms));
     Profile {
-        customer_id: customer.id.as_ref().to_owned(),
+        customer_id: customer.id.clone(),
         seq: customer.seq,
         as_of: at,
         dimensions: Dimension::ALL
@@ -28,15 +28,15 @@ pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
                 let published = customer.published[dimension.index()];
                 let raw = present.values[dimension.index()];
                 ProfileDimension {
-                    name: dimension.name().to_owned(),
-                    value: dimension.value_name(published.value, rules).to_owned(),
-                    raw: dimension.value_name(raw, rules).to_owned(),
+                    name: dimension.name().into(),
+                    value: dimension.value_name(published.value, rules),
+                    raw: dimension.value_name(raw, rules),
                     since: Some(published.since),
                 }
             })
             .collect(),
         scores: present.scores,
-        facts: present.facts.written(&customer.book, &rules.gap, at),
+        facts: present.measured.facts.written(&customer.book, &rules.gap, at),
         recency_days: recency.and_then(|recency| match recency {
             Number::Integer(days) => Some(days as f64),
             Number::Decimal(days) => Some(days),

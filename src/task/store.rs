@@ -7,7 +7,7 @@
 
 use crate::domain::customer::Customer;
 use crate::domain::id::hash64;
-use crate::domain::pack::{UnpackError, pack, peek, unpack};
+use crate::domain::pack::{UnpackError, pack, peek, unpack, unpack_into};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::task::timers::Timers;
@@ -47,8 +47,11 @@ impl Hasher for KeyHasher {
 /// Measured by the test `tests/memory.rs`.
 pub const OVERHEAD_BYTES: u64 = 100;
 
+/// Unpacked customers whose memory is kept for the next transaction.
+const MAX_SPARE: usize = 4096;
+
 /// A customer that the open transaction has touched.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Touched {
     /// The customer as the transaction leaves it.
     pub customer: Customer,
@@ -67,7 +70,9 @@ pub struct Store {
     /// Where an id's search begins: [`hash64`], but in the test of shared keys.
     home: fn(&str) -> u64,
     committed: Arc<CommittedStates>,
+    /// The first `in_use` are the open transaction's; the others keep their memory for later.
     touched: Vec<Touched>,
+    in_use: usize,
     places: HashMap<u64, usize, BuildHasherDefault<KeyHasher>>,
     timers: Timers,
     packed_bytes: u64,
@@ -79,6 +84,7 @@ impl Default for Store {
             home: hash64,
             committed: Arc::default(),
             touched: Vec::new(),
+            in_use: 0,
             places: HashMap::default(),
             timers: Timers::default(),
             packed_bytes: 0,
@@ -125,24 +131,31 @@ impl Store {
         let mut key = (self.home)(id);
         loop {
             if let Some(place) = self.places.get(&key) {
-                if &*self.touched[*place].customer.id == id {
+                if self.touched[*place].customer.id == id {
                     return Ok(*place);
                 }
                 key = key.wrapping_add(1);
                 continue;
             }
-            let customer = match self.committed.get(&key) {
-                None => None,
-                Some(packed) if peek(&packed)?.1 == id => Some(unpack(&packed, &rules.rates)?),
-                Some(_) => {
-                    key = key.wrapping_add(1);
-                    continue;
+            let Self { committed, touched, in_use, .. } = self;
+            let deadline = match committed.get(&key) {
+                None => {
+                    let customer = &mut slot(touched, *in_use).customer;
+                    customer.renew(id, at, rules.identity.revision);
+                    None
+                }
+                Some(packed) => {
+                    let (deadline, present) = peek(&packed)?;
+                    if present != id {
+                        key = key.wrapping_add(1);
+                        continue;
+                    }
+                    let customer = &mut slot(touched, *in_use).customer;
+                    unpack_into(customer, &packed, &rules.rates)?;
+                    Some(deadline)
                 }
             };
-            let deadline = customer.as_ref().map(|customer| customer.deadline);
-            let revision = rules.identity.revision;
-            let customer = customer.unwrap_or_else(|| Customer::new(id, at, revision));
-            return Ok(self.add(key, customer, deadline));
+            return Ok(self.add(key, deadline));
         }
     }
 
@@ -154,30 +167,23 @@ impl Store {
         if let Some(place) = self.places.get(&key) {
             return Ok(*place);
         }
-        let customer = match self.committed.get(&key) {
-            Some(packed) => unpack(&packed, &rules.rates)?,
+        let customer = &mut slot(&mut self.touched, self.in_use).customer;
+        match self.committed.get(&key) {
+            Some(packed) => unpack_into(customer, &packed, &rules.rates)?,
             None => return Err(UnpackError::Invalid),
-        };
-        let deadline = Some(customer.deadline);
-        Ok(self.add(key, customer, deadline))
+        }
+        let deadline = customer.deadline;
+        Ok(self.add(key, Some(deadline)))
     }
 
-    fn add(
-        &mut self,
-        key: u64,
-        customer: Customer,
-        committed_deadline: Option<Timestamp>,
-    ) -> usize {
-        let place = self.touched.len();
+    /// Makes the customer in the first free place a touched one.
+    fn add(&mut self, key: u64, committed_deadline: Option<Timestamp>) -> usize {
+        let place = self.in_use;
+        self.in_use += 1;
         self.places.insert(key, place);
-        self.touched.push(Touched {
-            customer,
-            changed: false,
-            published: false,
-            key,
-            committed_deadline,
-            packed: None,
-        });
+        let touched = &mut self.touched[place];
+        (touched.key, touched.committed_deadline) = (key, committed_deadline);
+        (touched.changed, touched.published) = (false, false);
         place
     }
 
@@ -198,7 +204,7 @@ impl Store {
     /// Packs every changed customer; they are then read by [`Self::touched`].
     pub fn pack_touched(&mut self, rules: &Rules, mut each: impl FnMut(&Touched, &[u8])) {
         let mut bytes = Vec::with_capacity(256);
-        for touched in self.touched.iter_mut().filter(|touched| touched.changed) {
+        for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
             bytes.clear();
             pack(&touched.customer, rules.rates.base(), &mut bytes);
             touched.packed = Some(bytes.as_slice().into());
@@ -209,7 +215,7 @@ impl Store {
     /// Whether the open transaction changed a customer.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.touched.iter().any(|touched| touched.changed)
+        self.touched[..self.in_use].iter().any(|touched| touched.changed)
     }
 
     /// Makes the packed customers the committed ones.
@@ -217,8 +223,8 @@ impl Store {
     /// # Panics
     /// When a changed customer was not packed before.
     pub fn commit(&mut self) {
-        for touched in self.touched.drain(..).filter(|touched| touched.changed) {
-            let Some(packed) = touched.packed else {
+        for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
+            let Some(packed) = touched.packed.take() else {
                 unreachable!("a changed customer is packed before its transaction commits")
             };
             self.packed_bytes += packed.len() as u64;
@@ -226,15 +232,21 @@ impl Store {
                 self.packed_bytes -= before.len() as u64;
             }
         }
-        self.places.clear();
+        self.forget_touched();
     }
 
     /// Forgets what the open transaction did.
     pub fn rollback(&mut self) {
-        for touched in self.touched.drain(..) {
+        for touched in &self.touched[..self.in_use] {
             let committed = touched.committed_deadline.unwrap_or(Timestamp::MAX);
             self.timers.reschedule(touched.key, touched.customer.deadline, committed);
         }
+        self.forget_touched();
+    }
+
+    fn forget_touched(&mut self) {
+        self.in_use = 0;
+        self.touched.truncate(MAX_SPARE);
         self.places.clear();
     }
 
@@ -325,6 +337,14 @@ impl Store {
         keys.sort_unstable();
         keys
     }
+}
+
+/// The touched customer at a place, or a new one behind the last.
+fn slot(touched: &mut Vec<Touched>, place: usize) -> &mut Touched {
+    if place == touched.len() {
+        touched.push(Touched::default());
+    }
+    &mut touched[place]
 }
 
 /// Reads a committed customer.

@@ -95,9 +95,9 @@ pub(crate) fn config_with_topics(bootstrap: &str, name: &str, partitions: u32) -
 }
 
 fn rules() -> Rules {
-    let all = MapValue { name: "all".to_owned(), rank: 0, cells: vec!["[12][12]".to_owned()] };
+    let all = MapValue { name: "all".into(), rank: 0, cells: vec!["[12][12]".to_owned()] };
     Rules {
-        identity: RulesIdentity { set: "test".to_owned(), revision: 1, hash: "0".to_owned() },
+        identity: RulesIdentity { set: "test".into(), revision: 1, hash: "0".into() },
         rates: ExchangeRates::new(Currency::parse("EUR").expect("a currency"), Vec::new()),
         rfm: RfmRules {
             map: RfmMap::new("test", 2, vec![all]).expect("a map"),
@@ -117,7 +117,7 @@ fn rules() -> Rules {
             review_ms: 1,
             review_orders: 2,
         },
-        roles: Default::default(),
+        roles: [""; 6].map(Into::into),
         output: OutputRules { act_within_ms: 1, rfm: true, lifecycle: true },
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn map(name: &str, levels: u8, values: &[(&str, i32, &[&str])]) -> Rf
     let values = values
         .iter()
         .map(|(name, rank, cells)| MapValue {
-            name: (*name).to_owned(),
+            name: (*name).to_owned().into(),
             rank: *rank,
             cells: cells.iter().map(|cell| (*cell).to_owned()).collect(),
         })
@@ -57,7 +57,7 @@ pub(crate) fn map(name: &str, levels: u8, values: &[(&str, i32, &[&str])]) -> Rf
 pub(crate) fn rules() -> Rules {
     let rate = |from, nano_base| DatedRate { from: Day(from), nano_base };
     Rules {
-        identity: RulesIdentity { set: "default".to_owned(), revision: 1, hash: "0".repeat(16) },
+        identity: RulesIdentity { set: "default".into(), revision: 1, hash: "0".repeat(16).into() },
         rates: ExchangeRates::new(
             currency("EUR"),
             vec![
@@ -83,7 +83,7 @@ pub(crate) fn rules() -> Rules {
             review_ms: 90 * DAY_MS,
             review_orders: 2,
         },
-        roles: ["m", "m", "s", "s", "a", "w"].map(ToOwned::to_owned),
+        roles: ["m", "m", "s", "s", "a", "w"].map(Into::into),
         output: OutputRules { act_within_ms: DAY_MS, rfm: true, lifecycle: true },
     }
 }
@@ -220,7 +220,7 @@ pub(crate) fn advance(task: &mut PartitionTask, clock: Timestamp) {
 pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
     let at = event.occurred_at;
     advance(task, at);
-    let record = EventRecord { input: 1, topic: "purchases", offset, event, at };
+    let record = EventRecord { input: 1, topic: &"purchases".into(), offset, event, at };
     task.handle_event(&record, None).expect("an event of this partition");
     let clock = task.clock();
     advance(task, clock);

@@ -33,7 +33,7 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     for event in events {
         let at = event.occurred_at;
-        apply(&mut customer, event, at, ("t", 0, 0), &context, &mut tally, &mut changes);
+        apply(&mut customer, event, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes);
     }
     customer
 }
@@ -41,7 +41,7 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
 /// Raw values and facts as the code has them.
 pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String; 2], NaiveFacts) {
     let raw = raw(customer, rules, Timestamp(at));
-    let written = raw.facts.written(&customer.book, &rules.gap, Timestamp(at));
+    let written = raw.measured.facts.written(&customer.book, &rules.gap, Timestamp(at));
     let facts = NaiveFacts {
         orders: written.orders,
         net_minor: written.net_minor,
@@ -52,7 +52,7 @@ pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String;
         scores: raw.scores.map(|s| (s.r, s.f, s.m, s.frequency, s.monetary_minor)),
     };
     let values = Dimension::ALL
-        .map(|dimension| dimension.value_name(raw.values[dimension.index()], rules).to_owned());
+        .map(|dimension| dimension.value_name(raw.values[dimension.index()], rules).to_string());
     (values, facts)
 }
 

@@ -68,10 +68,21 @@ fn rare() -> impl Strategy<Value = RareParts> {
     let day = || (-50_000..80_000_i64).prop_map(Day);
     let evicted = (any::<u64>(), day(), 0..=1_000_000_000_000_000_i64, any::<bool>())
         .prop_map(|(id, day, net_minor, cancelled)| EvictedOrder { id, day, net_minor, cancelled });
-    let before = (0..1_000_000_u64, any::<i64>(), of(day()), of(day()), of(day()), 0..9_000_u64)
-        .prop_map(|(orders, net_minor, first_counting_day, first_day, last_day, order_days)| {
-            OlderOrders { orders, net_minor, first_counting_day, first_day, last_day, order_days }
-        });
+    let days = [of(day()), of(day()), of(day()), of(day())];
+    let before = (0..1_000_000_u64, any::<i64>(), days, 0..9_000_u64).prop_map(
+        |(orders, net_minor, days, order_days)| {
+            let [first_counting_day, last_counting_day, first_day, last_day] = days;
+            OlderOrders {
+                orders,
+                net_minor,
+                first_counting_day,
+                last_counting_day,
+                first_day,
+                last_day,
+                order_days,
+            }
+        },
+    );
     let what = prop_oneof![
         money().prop_map(ParkedRecord::Update),
         Just(ParkedRecord::Cancel),

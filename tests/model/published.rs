@@ -36,8 +36,8 @@ fn seen(change: &Change) -> Predicted {
     Predicted {
         seq: change.seq,
         dimension: if change.dimension == "rfm" { "rfm" } else { "lifecycle" },
-        previous: change.previous.clone().expect("a previous value"),
-        current: change.current.clone().expect("a current value"),
+        previous: change.previous.as_ref().expect("a previous value").to_string(),
+        current: change.current.as_ref().expect("a current value").to_string(),
         occurred_at: change.occurred_at.0,
         cause: change.cause.kind.name(),
         event_id: change.cause.event_id.clone(),

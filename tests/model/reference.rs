@@ -452,7 +452,7 @@ fn cell_name(rules: &Rules, r: u8, f: u8, m: u8) -> String {
                 fits &= choices.contains(&score.to_string());
             }
             if fits {
-                return value.name.clone();
+                return value.name.to_string();
             }
         }
     }

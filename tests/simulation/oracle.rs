@@ -271,7 +271,8 @@ fn check_states(
         let customer =
             naive.entry(id).or_insert_with_key(|id| Customer::new(id, timed.at, rules::REVISION));
         let (mut tally, mut changes) = (Tally::default(), Vec::new());
-        let origin = ("naive", partition, timed.offset);
+        let topic = "naive".into();
+        let origin = (&topic, partition, timed.offset);
         apply(customer, &timed.event, timed.at, origin, &context, &mut tally, &mut changes);
     }
     let mut states = 0;
@@ -283,9 +284,10 @@ fn check_states(
         let naive = naive.get(id).ok_or_else(|| format!("nobody told of {id}"))?;
         let at = latest.max(customer.evaluated_at);
         let (ours, theirs) = (raw(&customer, &rules, at), raw(naive, &rules, at));
-        ensure(ours.facts == theirs.facts && ours.values == theirs.values, || {
-            format!("{id} is\n  {ours:?}\nand not\n  {theirs:?}")
-        })?;
+        ensure(
+            ours.measured.facts == theirs.measured.facts && ours.values == theirs.values,
+            || format!("{id} is\n  {ours:?}\nand not\n  {theirs:?}"),
+        )?;
     }
     ensure(states == naive.len(), || format!("{states} customers, not {}", naive.len()))
 }

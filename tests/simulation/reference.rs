@@ -112,7 +112,7 @@ pub(crate) fn expected(
         let timed = &events[input][next[input]];
         next[input] += 1;
         highest[input] = highest[input].max(at);
-        let (topic, offset, event) = (TOPICS[input], timed.offset, &timed.event);
+        let (topic, offset, event) = (&TOPICS[input].into(), timed.offset, &timed.event);
         // A refused event (of another partition) changes nothing but time.
         if let Err(error) =
             task.handle_event(&EventRecord { input, topic, offset, event, at }, None)

@@ -12,9 +12,9 @@ pub(crate) const REVISION: u32 = 1;
 /// Edges of R in days.
 pub(crate) const RECENCY_DAYS: [i64; 2] = [20, 60];
 
-fn map_value(name: &str, rank: i32, cells: &[&str]) -> MapValue {
+fn map_value(name: &'static str, rank: i32, cells: &[&str]) -> MapValue {
     let cells = cells.iter().map(|cell| (*cell).to_owned()).collect();
-    MapValue { name: name.to_owned(), rank, cells }
+    MapValue { name: name.into(), rank, cells }
 }
 
 pub(crate) fn rules() -> Arc<Rules> {
@@ -28,9 +28,9 @@ pub(crate) fn rules() -> Arc<Rules> {
     let dollar = vec![DatedRate { from: Day(0), nano_base: 920_000_000 }];
     Arc::new(Rules {
         identity: RulesIdentity {
-            set: "simulation".to_owned(),
+            set: "simulation".into(),
             revision: REVISION,
-            hash: "0123456789abcdef".to_owned(),
+            hash: "0123456789abcdef".into(),
         },
         rates: ExchangeRates::new(currency("EUR"), vec![(currency("USD"), dollar)]),
         rfm: RfmRules {
@@ -52,7 +52,7 @@ pub(crate) fn rules() -> Arc<Rules> {
             review_orders: 2,
         },
         roles: ["marketing", "marketing", "sales", "success", "success", "marketing"]
-            .map(str::to_owned),
+            .map(Into::into),
         output: OutputRules { act_within_ms: DAY_MS, rfm: true, lifecycle: true },
     })
 }

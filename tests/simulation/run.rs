@@ -108,7 +108,7 @@ impl Run {
             .filter(|_| mode == Mode::Event && random.chance(800));
         let settings = Settings {
             task: config.clone(),
-            topics: TOPICS.map(str::to_owned),
+            topics: TOPICS.map(Into::into),
             commit: CommitConfig {
                 idle_gap: Duration::from_millis(5),
                 interval: Duration::from_millis(*random.pick(&[20, 100, 400])),

@@ -7,32 +7,30 @@ use crate::domain::rules::RulesIdentity;
 use apache_avro::types::Value;
 use proptest::prelude::*;
 
+const NINE_F: ChangeId = ChangeId(0x9f2c_u128.rotate_right(16).to_be_bytes());
+
 fn at(text: &str) -> Timestamp {
     time::parse(text).unwrap()
 }
 
 fn example() -> Change {
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let pair = |name: &'static str, value: &'static str| (Name::from(name), Name::from(value));
     Change {
-        change_id: "9f2c".to_owned(),
+        change_id: NINE_F,
         seq: 7,
-        customer_id: "c-1".to_owned(),
+        customer_id: "c-1".into(),
         subject: "customer",
-        dimension: "rfm".to_owned(),
-        previous: Some("need_attention".to_owned()),
-        current: Some("at_risk".to_owned()),
+        dimension: "rfm".into(),
+        previous: Some("need_attention".into()),
+        current: Some("at_risk".into()),
         direction: Direction::Down,
         entry: 1,
         occurred_at: at("2026-09-02T09:30:00.001Z"),
         detected_at: at("2026-09-02T09:30:00.041Z"),
         cause: Cause { kind: CauseKind::Timer, event_id: None, occurred_at: None, origin: None },
         rule: Rule {
-            identity: RulesIdentity {
-                set: "default".to_owned(),
-                revision: 3,
-                hash: "3f9a".to_owned(),
-            },
-            id: "rf-10:at_risk".to_owned(),
+            identity: RulesIdentity { set: "default".into(), revision: 3, hash: "3f9a".into() },
+            id: "rf-10:at_risk".into(),
         },
         evidence: vec![Evidence {
             name: "recency_days",
@@ -63,16 +61,17 @@ fn example() -> Change {
             pair("lifecycle", "lapsed"),
             pair("activity", "lapsed"),
             pair("value_mode", "lapsed"),
-        ],
+        ]
+        .into(),
         dwell_ms: 7_776_000_000,
         next: Some(NextChange {
             at: at("2026-09-04T15:30:00.001Z"),
-            dimension: "activity".to_owned(),
-            value: "churned".to_owned(),
+            dimension: "activity".into(),
+            value: "churned".into(),
         }),
-        group: Group { id: "9f2c".to_owned(), index: 1, size: 1 },
+        group: Group { id: NINE_F, index: 1, size: 1 },
         holdout: Holdout { bucket: 42, treated: true },
-        owner_role: Some("success".to_owned()),
+        owner_role: Some("success".into()),
         consent: vec![("marketing:email".to_owned(), true)],
         summary: "no order for 180 days, usual gap 61: now at risk".to_owned(),
         correction_of: None,
@@ -114,7 +113,7 @@ fn field<'v>(fields: &'v [(String, Value)], name: &str) -> &'v Value {
 #[test]
 fn json_has_the_fields_of_the_contract_in_their_order() {
     let expected = concat!(
-        r#"{"change_id":"9f2c","seq":7,"customer_id":"c-1","subject":"customer","#,
+        r#"{"change_id":"9f2c0000000000000000000000000000","seq":7,"customer_id":"c-1","subject":"customer","#,
         r#""dimension":"rfm","#,
         r#""previous":"need_attention","current":"at_risk","direction":"down","entry":1,"#,
         r#""occurred_at":"2026-09-02T09:30:00.001Z","detected_at":"2026-09-02T09:30:00.041Z","#,
@@ -128,7 +127,7 @@ fn json_has_the_fields_of_the_contract_in_their_order() {
         r#""dimensions":{"rfm":"at_risk","lifecycle":"lapsed","activity":"lapsed","#,
         r#""value_mode":"lapsed"},"#,
         r#""dwell_ms":7776000000,"next":{"at":"2026-09-04T15:30:00.001Z","#,
-        r#""dimension":"activity","value":"churned"},"group":{"id":"9f2c","index":1,"size":1},"#,
+        r#""dimension":"activity","value":"churned"},"group":{"id":"9f2c0000000000000000000000000000","index":1,"size":1},"#,
         r#""holdout":{"bucket":42,"treated":true},"owner_role":"success","#,
         r#""consent":{"marketing:email":true},"#,
         r#""summary":"no order for 180 days, usual gap 61: now at risk","#,
@@ -158,7 +157,7 @@ fn avro_says_the_same_by_apache_avro() {
         kind: CauseKind::LateEvent,
         event_id: Some("e-1".to_owned()),
         occurred_at: Some(Timestamp(5)),
-        origin: Some(Origin { topic: "purchases".to_owned(), partition: 3, offset: 1 << 40 }),
+        origin: Some(Origin { topic: "purchases".into(), partition: 3, offset: 1 << 40 }),
     };
     let bytes = encoded(OutputFormat::AvroConfluent { schema_id: 258 }, false, &change);
     assert_eq!(&bytes[..5], &[0, 0, 0, 1, 2]);

@@ -5,10 +5,10 @@ use crate::domain::change::{Facts, Holdout, NextChange};
 use apache_avro::types::Value;
 
 fn example() -> Profile {
-    let dimension = |name: &str, since| ProfileDimension {
-        name: name.to_owned(),
-        value: "at_risk".to_owned(),
-        raw: "lost".to_owned(),
+    let dimension = |name: &'static str, since| ProfileDimension {
+        name: name.into(),
+        value: "at_risk".into(),
+        raw: "lost".into(),
         since,
     };
     Profile {
@@ -35,8 +35,8 @@ fn example() -> Profile {
         recency_days: Some(1_000.0 / 86_400_000.0),
         next: vec![NextChange {
             at: Timestamp(2_000),
-            dimension: "rfm".to_owned(),
-            value: "lost".to_owned(),
+            dimension: "rfm".into(),
+            value: "lost".into(),
         }],
         holdout: Holdout { bucket: 42, treated: true },
         traits: vec![("city".to_owned(), "Łódź".to_owned())],
