@@ -37,6 +37,7 @@ use crate::runtime::broker::{
     OutRecord, Output, Sent, TaskOffsets, Watermarks,
 };
 use crate::runtime::clock::monotonic_ms;
+use crate::runtime::status::Status;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,11 @@ impl KafkaBroker {
             clients,
             waker,
         })
+    }
+
+    /// Tells `status` from now on whether the cluster answers this worker (counted from 0).
+    pub fn report_to(&self, status: Arc<Status>, worker: usize) {
+        self.sampler.report_to(status, worker);
     }
 }
 

@@ -285,7 +285,8 @@ impl PartitionTask {
         if home != self.config.partition {
             let detail = format!(
                 "the subject belongs to partition {home}, the record is in partition {}; \
-                 hint: the record's key must be its customer id",
+                 hint: the record's key must be its customer id, placed by murmur2 \
+                 (partitioner=murmur2_random in producers on librdkafka)",
                 self.config.partition
             );
             return Err(EventError::Refused(Refusal::new(Reason::Misrouted, detail)));
