@@ -2,6 +2,7 @@
 //!
 //! Next: `domain/rules.rs`, what comes out.
 
+use crate::config::currencies;
 use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
@@ -22,9 +23,7 @@ type Rates = BTreeMap<Currency, Vec<DatedRate>>;
 
 /// Reads the rules; adds what a careful user should know to `warnings`.
 pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<Rules> {
-    let base = reader.text("base_currency", |text| {
-        Currency::parse(text).ok_or_else(|| expected_currency().to_owned())
-    });
+    let base = reader.text("base_currency", currencies::parse);
     let set = reader.text("rules.set", values::id);
     let revision = reader.integer::<u32>("rules.revision", 1..=i64::from(u32::MAX));
     let rfm = rfm(reader, warnings);
@@ -90,9 +89,11 @@ fn rfm(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<RfmRules> 
     let improved = map.silence_improves();
     if !improved.is_empty() {
         warnings.push(format!(
-            "rfm.map = \"{}\": doing nothing improves the segment of some customers:\n    {}",
+            "rfm.map = \"{}\" moves a customer who merely stops ordering to a better segment in {} \
+             cells of R, F, M (rf-10 has none such): {}",
             map.name(),
-            improved.join("\n    ")
+            improved.len(),
+            improved.join(", ")
         ));
     }
     Some(RfmRules {
@@ -192,7 +193,7 @@ fn rate(
     text: Result<&str, String>,
     base: Option<Currency>,
 ) -> Result<(Currency, DatedRate), String> {
-    let currency = Currency::parse(code).ok_or_else(|| expected_currency().to_owned())?;
+    let currency = currencies::parse(code)?;
     if Some(currency) == base {
         return Err("expected no rate for base_currency itself".to_owned());
     }
@@ -204,10 +205,6 @@ fn rate(
     let days = date(1970, 1, 1).until(from).map_err(|error| error.to_string())?.get_days();
     let nano_base = values::decimal_nano(text.map_err(|_| "expected a decimal in quotes")?)?;
     Ok((currency, DatedRate { from: Day(i64::from(days)), nano_base }))
-}
-
-const fn expected_currency() -> &'static str {
-    "expected an ISO 4217 code of three upper-case letters such as \"EUR\""
 }
 
 fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {

@@ -129,8 +129,8 @@ impl LastError {
 /// librdkafka's log lines, as `tracing` events.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match level {
-        // These repeat what the error callback tells with limits.
-        _ if facility == "FAIL" || facility == "ERROR" => {
+        // These repeat, with every attempt, what the callers tell with limits.
+        _ if ["FAIL", "ERROR", "REQTMOUT", "GETPID"].contains(&facility) => {
             tracing::debug!(target: "librdkafka", facility, "{line}");
         }
         RDKafkaLogLevel::Emerg

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Small fetches and short transactions, so that there are many moments to be killed at; a
 /// profile at every change, so that the last one is complete.
-pub(crate) const SMALL_STEPS: [&str; 5] = [
+pub(crate) const SMALL_STEPS: [&str; 6] = [
     "commit.interval=10ms",
     "commit.idle_gap=2ms",
     "profiles.on=touch",

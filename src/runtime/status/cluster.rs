@@ -3,7 +3,6 @@
 //! Logs an outage with a line when it begins, one a minute, and one when it ends. Decides nothing;
 //! time is an argument. Next: `mod.rs`; `kafka/ends.rs`, which asks ten times a second.
 
-use crate::codec::time;
 use crate::domain::time::Timestamp;
 use crate::runtime::status::lock;
 use std::fmt;
@@ -47,9 +46,7 @@ pub struct Away {
 
 impl fmt::Display for Away {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = time::format(self.since);
-        let since = String::from_utf8_lossy(&since);
-        write!(formatter, "the cluster has not answered since {since}: {}", self.error)
+        write!(formatter, "the cluster has not answered since {}: {}", self.since, self.error)
     }
 }
 
