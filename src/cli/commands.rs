@@ -4,11 +4,12 @@
 
 use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs};
 use crate::cli::check_config::check_properties;
+use crate::cli::topics_table::topics_table;
 use crate::cli::{Failure, print, warn};
 use crate::codec::kinds::did_you_mean;
 use crate::config::{Config, Loaded};
 use crate::kafka::mock::MockBroker;
-use crate::kafka::topics::{TopicReport, check_topics, create_topics};
+use crate::kafka::topics::{check_topics, create_topics};
 use crate::logging;
 use crate::replay::Request;
 use crate::runtime::broker::BrokerError;
@@ -113,7 +114,7 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
         )),
         error => Failure::Running(error.into()),
     })?;
-    print(table(&report).trim_end())?;
+    print(topics_table(&report).trim_end())?;
     for warning in &report.warnings {
         warn(&format!("warning: {warning}"));
     }
@@ -122,24 +123,6 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     }
     let problems = report.problems.join("\n  ");
     Err(Failure::Usage(anyhow::anyhow!("the topics are not as they must be:\n  {problems}")))
-}
-
-fn table(report: &TopicReport) -> String {
-    let width = report.topics.iter().map(|topic| topic.name.len()).max().unwrap_or(0);
-    let mut text = format!("{:width$}  partitions  cleanup.policy  retention\n", "topic");
-    for topic in &report.topics {
-        let partitions = topic.partitions.map_or("missing".to_owned(), |count| count.to_string());
-        let policy = topic.cleanup_policy.as_deref().unwrap_or("-");
-        let retention = match topic.retention_ms {
-            // Kafka has a number here too, and does not use it.
-            Some(_) if policy == "compact" => "last of each key".to_owned(),
-            Some(ms) if ms >= 0 => format!("{} h", ms / 3_600_000),
-            Some(_) => "unlimited".to_owned(),
-            None => "-".to_owned(),
-        };
-        text += &format!("{:width$}  {partitions:>10}  {policy:14}  {retention}\n", topic.name);
-    }
-    text
 }
 
 /// Starts logging, tells the warnings, and hands the configuration on.
