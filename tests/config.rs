@@ -344,6 +344,7 @@ fn the_hash_names_what_decides_and_nothing_else() {
         "output.act_within = \"1h\"",
         "lifecycle.review = \"2160h\"",
         "instance_id = \"1\"",
+        "rates.USD.2026-01-01 = \"0.9\"",
     ] {
         assert_eq!(hash(same), default, "{same}");
     }
@@ -356,7 +357,6 @@ fn the_hash_names_what_decides_and_nothing_else() {
         "gap.prior = \"91d\"",
         "subscriptions.grace = \"4d\"",
         "lifecycle.review = \"91d\"",
-        "rates.USD.2026-01-01 = \"0.9\"",
     ] {
         assert_ne!(hash(other), default, "{other}");
     }

@@ -35,14 +35,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let (base, rates) = (base?, rates?);
     let mut rules = Rules {
         identity: RulesIdentity { set: set?, revision: revision?, hash: String::new() },
-        rates: ExchangeRates::new(base, rates.clone().into_iter().collect()),
+        rates: ExchangeRates::new(base, rates.into_iter().collect()),
         rfm: rfm?,
         gap: gap?,
         lifecycle: lifecycle?,
         roles: roles?,
         output: output?,
     };
-    rules.identity.hash = hash(&canonical_text(&rules, &rates));
+    rules.identity.hash = hash(&canonical_text(&rules));
     Some(rules)
 }
 
@@ -220,8 +220,9 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
 }
 
 /// Everything that decides, as text: equal for equal rules however they were written. What only
-/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it.
-fn canonical_text(rules: &Rules, rates: &Rates) -> String {
+/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it, and the rates
+/// grow: `ExchangeRates::history` names those that have decided.
+fn canonical_text(rules: &Rules) -> String {
     let Rules { rfm, gap, lifecycle, .. } = rules;
     let mut lines = vec![
         "ebbflow rules 1".to_owned(),
@@ -244,11 +245,6 @@ fn canonical_text(rules: &Rules, rates: &Rates) -> String {
             lifecycle.review_orders,
         ),
     ];
-    for (currency, dated) in rates {
-        for rate in dated {
-            lines.push(format!("rate {} {} {}", currency.code(), rate.from.0, rate.nano_base));
-        }
-    }
     for value in rfm.map.values() {
         lines.push(format!("rfm.value {:?} {}", value.name, value.rank));
     }

@@ -408,6 +408,7 @@ impl PartitionTask {
     #[must_use]
     pub fn progress(&self) -> Progress {
         let rules = &self.config.rules;
+        let latest = self.position.inputs.iter().map(|input| input.highest).max();
         Progress {
             next_offsets: self.position.inputs.map(|input| input.next_offset),
             highest: self.position.inputs.map(|input| input.highest),
@@ -416,6 +417,7 @@ impl PartitionTask {
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.clone(),
+            rates: rules.rates.history(latest.unwrap_or(Timestamp::MIN)),
             rfm_values: rules.rfm.map.values().iter().map(|value| value.name.clone()).collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,
