@@ -130,7 +130,7 @@ mod tests {
         unfit.retention_ms = Some(36_000_000);
         unfit.min_insync = Some(1);
         unfit.max_message_bytes = Some(50_000);
-        unfit.configured.max_message_bytes = Some(902_048);
+        unfit.configured.max_message_bytes = Some(90_048);
         let topics = vec![
             topic("shop.purchases", Some(12), "delete"),
             topic("shop.state", Some(12), "compact"),
@@ -153,7 +153,7 @@ mod tests {
         topic | partitions | cleanup.policy | retention | min.insync.replicas | max.message.bytes
         shop.purchases | 12 | delete | 30 d | 2 | 1048588
         shop.state | 12 | compact | last of each key | 2 | 1048588
-        shop.dead-letters | 6 (12) | compact (delete) | 10 h (30 d) | 1 (2) | 50000 (at least 902048)
+        shop.dead-letters | 6 (12) | compact (delete) | 10 h (30 d) | 1 (2) | 50000 (at least 90048)
         shop.relay | missing (12) | - (delete) | - (30 d) | - (2) | -
         (in parentheses: as configured, where that differs)
         ");

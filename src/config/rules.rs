@@ -220,8 +220,8 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
 }
 
 /// Everything that decides, as text: equal for equal rules however they were written. What only
-/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it, and the rates
-/// grow: `ExchangeRates::history` names those that have decided.
+/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
+/// rates, to which others are added: `ExchangeRates::history` names those that have decided.
 fn canonical_text(rules: &Rules) -> String {
     let Rules { rfm, gap, lifecycle, .. } = rules;
     let mut lines = vec![

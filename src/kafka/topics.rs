@@ -61,7 +61,7 @@ pub struct Configured {
     pub retention_ms: Option<i64>,
     /// `min.insync.replicas`.
     pub min_insync: i64,
-    /// The least `max.message.bytes` that holds what is written; `None` = the brokers' default does.
+    /// The least `max.message.bytes` that holds what is written; `None` = the default does.
     pub max_message_bytes: Option<i64>,
 }
 
@@ -220,7 +220,7 @@ fn check(
         Err(reason) => {
             report.warnings.push(format!(
                 "could not read the settings of the topics: {reason}; hint: grant \
-                 DescribeConfigs on them to have cleanup.policy, retention.ms and the others checked"
+                 DescribeConfigs on them to have cleanup.policy and others checked"
             ));
             BTreeMap::new()
         }
