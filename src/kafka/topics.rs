@@ -363,8 +363,8 @@ fn judge_writing(
         && found < needed
     {
         problems.push(format!(
-            "topic \"{name}\" has max.message.bytes {found}, a dead letter may have {needed}; hint: \
-             raise it, or lower dead_letters.max_bytes"
+            "topic \"{name}\" has max.message.bytes {found}, a dead letter may have {needed}; \
+             hint: raise it, or lower dead_letters.max_bytes"
         ));
     }
 }
