@@ -131,7 +131,16 @@ fn what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on() {
         ),
     ]);
     produce(&application, &records);
-    application.run_to_the_end(ADVANCE_TO);
+    let (code, log) = application.run(&["--until-end", "--advance-to", ADVANCE_TO]);
+    assert_eq!(code, 0, "{log}");
+    let mut told: BTreeSet<String> = records
+        .iter()
+        .zip(&reasons)
+        .map(|(sent, reason)| format!("topic={:?} reason={reason:?} count=", sent.topic))
+        .collect();
+    told.retain(|line| log.matches(line.as_str()).count() != 1);
+    assert!(told.is_empty(), "not told once each: {told:?}\n{log}");
+    assert!(!log.contains("c-bad"), "a customer is in the log: {log}");
 
     let letters = read_committed(application.bootstrap(), &application.topic("dead-letters"));
     let mut next = std::collections::BTreeMap::<(&str, u32), usize>::new();
