@@ -91,7 +91,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             }
             Err(BrokerError::Retriable(reason)) => {
                 let what = "the producer could not be initialised";
-                self.remarks.trying_again(what, &reason, self.now_ms);
+                self.trying_again(what, &reason);
                 self.shared
                     .status
                     .set_trouble(crate::runtime::status::Trouble::Broker, Some(reason));
@@ -299,12 +299,18 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                         .into());
                     }
                     let what = "ending the transaction takes long";
-                    self.remarks.trying_again(what, &reason, self.now_ms);
+                    self.trying_again(what, &reason);
                 }
                 Err(error) => return Err(error.into()),
                 Ok(value) => return Ok(value),
             }
         }
+    }
+
+    /// Remarks that something is tried again, unless that follows from an outage that was told.
+    fn trying_again(&mut self, what: &'static str, reason: &str) {
+        let told = self.shared.status.cluster().away().is_some();
+        self.remarks.trying_again(what, reason, told, self.now_ms);
     }
 
     /// What a broker's error asks for.
@@ -313,7 +319,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.shared.status.set_trouble(crate::runtime::status::Trouble::Broker, Some(text));
         match error {
             BrokerError::Retriable(reason) => {
-                self.remarks.trying_again("the broker did not answer", &reason, self.now_ms);
+                self.trying_again("the broker did not answer", &reason);
                 Ok(())
             }
             BrokerError::Abort(reason) => {

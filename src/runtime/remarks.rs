@@ -34,12 +34,17 @@ impl Remarks {
         }
     }
 
-    /// Something that is tried again until it succeeds; `what` is one of few.
-    pub(super) fn trying_again(&mut self, what: &'static str, reason: &str, now_ms: i64) {
-        // What to check is told with the outage that this is part of.
-        let reason = reason.split("; hint: ").next().unwrap_or_default();
+    /// Something that is tried again until it succeeds; `what` is one of few, `told` whether the
+    /// log says why already.
+    pub(super) fn trying_again(
+        &mut self,
+        what: &'static str,
+        reason: &str,
+        told: bool,
+        now_ms: i64,
+    ) {
         self.troubles.count(what, 1);
-        if self.troubles.take(&what, now_ms).is_some() {
+        if !told && self.troubles.take(&what, now_ms).is_some() {
             tracing::warn!(reason, "{what}; trying again");
         } else {
             tracing::debug!(reason, "{what}; trying again");
