@@ -1,7 +1,7 @@
 //! One event through `task`, warm and committed: unpack, apply, publish, pack.
 //!
-//! Prints allocations per event and bytes per customer beside the times; the time of a task is that
-//! of its thread on a core, so that other work on the machine does not count.
+//! Prints allocations per event beside the times; the time of a task is that of its thread on a
+//! core, so that other work on the machine does not count. Bytes: `tests/memory.rs`.
 
 #![allow(clippy::print_stderr, clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -16,9 +16,7 @@ use std::time::Duration;
 
 #[allow(dead_code, reason = "each benchmark uses a part")]
 mod support;
-use support::{
-    Counting, Texts, allocations, config, cpu_time, feed, live_bytes, purchase, task, texts, view,
-};
+use support::{Counting, Texts, allocations, config, cpu_time, feed, purchase, task, texts, view};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -152,26 +150,5 @@ fn whole_task(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn memory(_: &mut Criterion) {
-    const MANY: u64 = 1_000_000;
-    let config = config();
-    let before = live_bytes();
-    let mut task = task(&config);
-    for index in 0..3 * MANY {
-        let texts = texts(index, MANY);
-        feed(&mut task, &purchase(&texts, index), i64::try_from(index).expect("small"));
-        if index % BATCH == BATCH - 1 {
-            task.take_changes();
-            task.pack(|_, _, _| {});
-            task.commit();
-        }
-    }
-    let customers = task.store().len() as u64;
-    eprintln!(
-        "memory: {} bytes per customer, {customers} customers with 3 orders on average",
-        (live_bytes() - before) / customers
-    );
-}
-
-criterion_group!(benches, domain, whole_task, memory);
+criterion_group!(benches, domain, whole_task);
 criterion_main!(benches);

@@ -9,7 +9,7 @@ use crate::codec::decoder::{DecodeError, decode_json_line};
 use crate::codec::encode::OutputFormat;
 use crate::codec::profile::ProfileEncoder;
 use crate::config::Config;
-use crate::domain::event::{Body, Event};
+use crate::domain::event::{Body, Event, Interaction};
 use crate::domain::id::partition_of;
 use crate::domain::name::Name;
 use crate::domain::progress::Phase;
@@ -20,6 +20,7 @@ use crate::runtime::pump::{Decode, Limits, pump};
 use crate::task::profile::profile;
 use crate::task::{PartitionTask, TaskConfig};
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -76,14 +77,27 @@ pub struct Request {
     pub advance_to: Option<Timestamp>,
     /// Later events are dead letters.
     pub now: Timestamp,
-    /// Where the changes go; `None` = the given writer.
+    /// Where the changes go; `None` and `-` = the given writer.
     pub changes: Option<PathBuf>,
-    /// Where the final profiles go.
+    /// Where the final profiles go; `-` = the given writer, `None` = nowhere.
     pub customers: Option<PathBuf>,
 }
 
+impl Request {
+    /// Whether changes and profiles would go to the same writer, where nobody could part them.
+    #[must_use]
+    pub fn mixes_outputs(&self) -> bool {
+        let is_stdout = |path: &PathBuf| path == Path::new(DASH);
+        self.changes.as_ref().is_none_or(is_stdout)
+            && self.customers.as_ref().is_some_and(is_stdout)
+    }
+}
+
+/// Stands for stdin among the files, and for the given writer among the outputs.
+const DASH: &str = "-";
+
 /// What a replay came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Replayed {
     /// Events that were read.
     pub events: u64,
@@ -93,6 +107,8 @@ pub struct Replayed {
     pub changes: u64,
     /// Customers at the end.
     pub customers: u64,
+    /// Events without effect, by the kind that is not known.
+    pub unknown_kinds: BTreeMap<String, u64>,
 }
 
 /// Replays files; `refused` is told of every line that is a dead letter.
@@ -110,15 +126,15 @@ pub fn replay(
     for (index, path) in args.files.iter().enumerate() {
         logs.read(u32::try_from(index)?, path)?;
     }
-    let mut changes: Box<dyn Write + '_> = match &args.changes {
-        Some(path) => Box::new(BufWriter::new(create(path)?)),
-        None => Box::new(BufWriter::new(stdout)),
-    };
+    let mut stdout = Some(stdout);
+    let changes = args.changes.as_deref().unwrap_or(Path::new(DASH));
+    let mut changes = open_output(changes, &mut stdout)?;
     let mut profiles = match &args.customers {
-        Some(path) => Some(BufWriter::new(create(path)?)),
+        Some(path) => Some(open_output(path, &mut stdout)?),
         None => None,
     };
-    let mut replayed = Replayed::default();
+    let mut replayed =
+        Replayed { unknown_kinds: std::mem::take(&mut logs.unknown_kinds), ..Replayed::default() };
     let decoder = LineDecoder { rules: Arc::clone(&config.rules) };
     let topics = [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
         .map(|topic| Name::from(topic.clone()));
@@ -164,17 +180,18 @@ pub fn replay(
 struct Logs {
     rules: Arc<Rules>,
     logs: Vec<[Vec<Line>; 3]>,
+    unknown_kinds: BTreeMap<String, u64>,
 }
 
 impl Logs {
     fn new(partitions: u32, rules: Arc<Rules>) -> Self {
         let logs = (0..partitions).map(|_| [Vec::new(), Vec::new(), Vec::new()]).collect();
-        Self { rules, logs }
+        Self { rules, logs, unknown_kinds: BTreeMap::new() }
     }
 
     fn read(&mut self, file: u32, path: &Path) -> Result<()> {
         let name = path.display();
-        let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
+        let mut reader: Box<dyn BufRead> = if path == Path::new(DASH) {
             Box::new(BufReader::new(io::stdin()))
         } else {
             let opened = File::open(path).with_context(|| format!("could not open \"{name}\""))?;
@@ -194,6 +211,9 @@ impl Logs {
                 Ok(event) => {
                     let subject_id = event.subject_id();
                     let partitions = u32::try_from(self.logs.len())?;
+                    if let Body::Interaction(Interaction::Unknown { kind }) = &event.body {
+                        *self.unknown_kinds.entry(kind.to_string()).or_default() += 1;
+                    }
                     let input = match event.body {
                         Body::Interaction(_) => Input::Interactions,
                         Body::Purchase(_) => Input::Purchases,
@@ -296,6 +316,16 @@ fn write_profiles(task: &PartitionTask, into: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("could not create \"{}\"", path.display()))
+/// Opens a file, or takes the given writer.
+fn open_output<'w>(
+    path: &Path,
+    stdout: &mut Option<&'w mut dyn Write>,
+) -> Result<Box<dyn Write + 'w>> {
+    if path == Path::new(DASH) {
+        let stdout = stdout.take().context("changes and profiles would both go to stdout")?;
+        return Ok(Box::new(BufWriter::new(stdout)));
+    }
+    let file =
+        File::create(path).with_context(|| format!("could not create \"{}\"", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
 }

@@ -83,9 +83,10 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     let partitions = Arc::new(OnceLock::new());
     let sources = parts.sources(config, Arc::clone(&partitions));
     let serving = Serving::start(&config.http, sources, &stop)?;
-    let Some(count) = wait_for_topics(config, &stop)? else { return Ok(()) };
+    let Some(count) = wait_for_topics(config, &parts.status, &stop)? else { return Ok(()) };
     // Set once; a second value cannot come.
     partitions.get_or_init(|| count);
+    parts.status.set_partitions(count);
     if options.rebuild {
         begin_lineage(config)?;
     }
@@ -226,10 +227,16 @@ pub(crate) fn look_up(
 }
 
 /// Waits for the cluster and checks its topics; `None` when told to stop meanwhile.
-fn wait_for_topics(config: &Config, stop: &AtomicBool) -> Result<Option<u32>, ServiceError> {
+fn wait_for_topics(
+    config: &Config,
+    status: &Status,
+    stop: &AtomicBool,
+) -> Result<Option<u32>, ServiceError> {
     while !stop.load(Ordering::Relaxed) {
+        let asked_at = wall_now();
         match check_topics(config) {
             Ok(report) => {
+                status.cluster().answered(0, wall_now());
                 for warning in &report.warnings {
                     tracing::warn!("{warning}");
                 }
@@ -242,11 +249,7 @@ fn wait_for_topics(config: &Config, stop: &AtomicBool) -> Result<Option<u32>, Se
                 };
             }
             Err(BrokerError::Retriable(reason)) => {
-                tracing::warn!(
-                    servers = config.kafka.bootstrap_servers,
-                    reason,
-                    "the cluster does not answer; trying again"
-                );
+                status.cluster().failed(0, asked_at, wall_now(), &reason);
                 pause(stop, RETRY);
             }
             Err(error) => return Err(ServiceError::Failed(error.into())),
@@ -322,15 +325,17 @@ fn run_worker(
     stop: &AtomicBool,
 ) -> Result<(), WorkerError> {
     let broker = loop {
+        let asked_at = wall_now();
         match KafkaBroker::connect(config, index, ConnectMode::Cluster) {
             Ok(broker) => break broker,
             Err(BrokerError::Retriable(reason)) if !stop.load(Ordering::Relaxed) => {
-                tracing::warn!(reason, "could not connect; trying again");
+                shared.status.cluster().failed(index, asked_at, wall_now(), &reason);
                 pause(stop, RETRY);
             }
             Err(error) => return Err(WorkerError::Failed(error.to_string())),
         }
     };
+    broker.report_to(Arc::clone(&shared.status), index);
     let registry = config.registry.as_ref().map(Registry::new).transpose();
     let registry = registry.map_err(|error| WorkerError::Refused(error.to_string()))?;
     let mut worker = Worker::new(

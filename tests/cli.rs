@@ -94,8 +94,8 @@ fn help_of_each_command_has_examples() {
           --partitions <N>        Split the events as a topic with so many partitions does [default: 1]
           --advance-to <TIME>     After the last event, move the clocks on to this instant (RFC 3339 or ms since 1970)
           --now <TIME>            Events after this instant are refused; default: the start of the process
-          --changes <FILE>        Where changes go, as JSON Lines; default: stdout
-          --customers <FILE>      Where the final profiles go, as JSON Lines; default: nowhere
+          --changes <FILE>        Where changes go, as JSON Lines; default, and `-`: stdout
+          --customers <FILE>      Where the final profiles go, as JSON Lines; `-` is stdout; default: nowhere
           --log <FILTER>          What to log, such as `info` or `warn,ebbflow=debug`; sets log.filter
       -h, --help                  Print help
 
@@ -111,8 +111,9 @@ fn bad_usage_exits_with_2() {
     for arguments in [
         &[][..],
         &["walk"],
-        &["check-config"],
         &["check-config", "no-such-file.toml"],
+        &["check-config", "--config", "no-such-file.toml"],
+        &["check-config", "shop.toml", "--config", "shop.toml"],
         &["replay"],
         &["replay", "--partitions", "0", "-"],
         &["replay", "--now", "yesterday", "-"],
@@ -130,6 +131,46 @@ fn a_valid_configuration_exits_with_0_and_says_which_rules_it_holds() {
     let verdict = text(&output.stdout);
     assert!(verdict.contains("is valid: rules \"spring\" revision 4 hash "), "{verdict}");
     assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn a_configuration_is_given_as_for_the_other_commands_or_not_at_all() {
+    let file = TemporaryFile::new("flag.toml", "rules.set = \"spring\"\n");
+    let plain = ebbflow(&["check-config", file.path()]);
+    let flag = ebbflow(&["check-config", "--config", file.path()]);
+    assert_eq!(text(&flag.stdout), text(&plain.stdout));
+    let none = text(&ebbflow(&["check-config"]).stdout);
+    assert!(none.starts_with("the configuration is valid: rules \"default\""), "{none}");
+}
+
+#[test]
+fn properties_that_librdkafka_refuses_are_problems_of_the_configuration() {
+    let file = TemporaryFile::new(
+        "properties.toml",
+        "[kafka.properties]\n\"sasl.pasword\" = \"hunter2\"\n\"security.protocol\" = \"TLS\"\n\
+         \"socket.timeout.ms\" = \"soon\"\n",
+    );
+    let output = ebbflow(&["check-config", "--config", file.path()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let errors = text(&output.stderr).replace(file.path(), "shop.toml");
+    assert_snapshot!(errors, @r##"
+    ebbflow: 3 problems in the configuration:
+      kafka.properties.sasl.pasword (shop.toml:2): librdkafka refuses it: No such configuration property: "sasl.pasword"
+      kafka.properties.security.protocol (shop.toml:3): librdkafka refuses it: Invalid value "TLS" for configuration property "security.protocol"
+      kafka.properties.socket.timeout.ms (shop.toml:4): librdkafka refuses it: Invalid value for configuration property "socket.timeout.ms"
+    "##);
+    // What is wrong with several together comes out only when a client is made.
+    let set = |text: &str| format!("kafka.properties.{text}");
+    let (protocol, mechanism) =
+        (set("security.protocol=SASL_SSL"), set("sasl.mechanisms=SCRAM-SHA-512"));
+    for command in ["check-config", "run", "topics"] {
+        let output = ebbflow(&[command, "--set", &protocol, "--set", &mechanism]);
+        assert_eq!(output.status.code(), Some(2));
+        let errors = text(&output.stderr);
+        assert!(errors.contains("kafka.properties (--set): librdkafka refuses it"), "{errors}");
+        assert!(errors.contains("sasl.username"), "{errors}");
+    }
 }
 
 #[test]
@@ -161,4 +202,54 @@ fn the_printed_configuration_is_checked_again() {
     assert!(!printed.contains("hunter2"));
     let again = TemporaryFile::new("second.toml", &printed);
     assert_eq!(code(&["check-config", again.path()]), Some(0));
+}
+
+const EVENTS: &str = r#"{"event_id":"1","kind":"order_completed","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","order_id":"o","amount_minor":100,"currency":"EUR"}
+{"event_id":"2","kind":"order_compelted","customer_id":"c","occurred_at":"2026-01-02T00:00:00Z"}
+{"event_id":"3","kind":"tea_drunk","customer_id":"c","occurred_at":"2026-01-02T00:00:00Z"}
+{"event_id":"4","kind":"tea_drunk","customer_id":"c","occurred_at":"2026-01-02T00:00:00Z"}
+{"event_id":"5","kind":"page_viewed","customer_id":"c","occurred_at":"2027-01-02T00:00:00Z"}
+"#;
+
+#[test]
+fn replay_tells_of_unknown_kinds_and_of_times_as_text() {
+    let file = TemporaryFile::new("events.jsonl", EVENTS);
+    let output = ebbflow(&["replay", "--now", "2026-06-01T00:00:00Z", file.path()]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = text(&output.stderr).replace(file.path(), "events.jsonl");
+    assert_snapshot!(told, @r##"
+    dead letter: events.jsonl:5: too_far_ahead: occurred_at = 2027-01-02T00:00:00.000Z is after the limit of 2026-06-01T00:00:00.000Z; hint: set --now
+    replayed 4 events of 1 customers: 2 changes, 1 dead letters
+    warning: unknown kind "order_compelted" had no effect (count 1); did you mean "order_completed"?
+    warning: unknown kind "tea_drunk" had no effect (count 2)
+    "##);
+}
+
+#[test]
+fn a_dash_is_stdout_for_changes_or_for_customers_and_not_for_both() {
+    let file = TemporaryFile::new("dash.jsonl", EVENTS);
+    let now = ["replay", "--now", "2028-01-01T00:00:00Z", file.path()];
+    let run = |more: &[&str]| ebbflow(&[&now[..], more].concat());
+    let changes = run(&["--changes", "-"]);
+    assert_eq!(changes.status.code(), Some(0));
+    assert_eq!(text(&changes.stdout), text(&run(&[]).stdout));
+    assert!(text(&changes.stdout).contains("\"dimension\":\"rfm\""));
+
+    let into = TemporaryFile::new("changes.jsonl", "");
+    let profiles = run(&["--customers", "-", "--changes", into.path()]);
+    assert_eq!(profiles.status.code(), Some(0));
+    assert_eq!(text(&profiles.stdout).lines().count(), 1);
+    assert!(text(&profiles.stdout).starts_with("{\"customer_id\":\"c\""));
+    let written = std::fs::read_to_string(into.path()).expect("the changes");
+    assert_eq!(written, text(&changes.stdout));
+
+    for both in [&["--customers", "-"][..], &["--customers", "-", "--changes", "-"]] {
+        let output = run(both);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            text(&output.stderr),
+            "ebbflow: --customers - and the changes would both go to stdout; \
+             hint: give --changes FILE\n"
+        );
+    }
 }

@@ -11,7 +11,8 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 35] = [
+const NAMES: [&str; 44] = [
+    "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
     "ebbflow_clamped_events_total",
@@ -33,6 +34,7 @@ const NAMES: [&str; 35] = [
     "ebbflow_misrouted_events_total",
     "ebbflow_output_records_total",
     "ebbflow_parked_events_total",
+    "ebbflow_partitions",
     "ebbflow_producer_reinits_total",
     "ebbflow_ready",
     "ebbflow_rebalances_total",
@@ -47,6 +49,13 @@ const NAMES: [&str; 35] = [
     "ebbflow_timers_pending",
     "ebbflow_transaction_aborts_total",
     "ebbflow_unmatched_events_total",
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
 ];
 
 /// The text of a process in which every metric has a series.
@@ -56,7 +65,7 @@ fn exposition() -> String {
     tally.record("purchases", 100, Some(Timestamp(0)));
     tally.event("purchases", "order_completed");
     tally.evicted += 1;
-    tally.dead_letter("wrong_type");
+    tally.dead_letter("purchases", "wrong_type");
     tally.change("rfm", Some("champions"), "event");
     tally.sent("segment_changes", 1);
     tally.commit(Timestamp(20));
@@ -69,6 +78,8 @@ fn exposition() -> String {
     };
     let snapshot = Snapshot {
         ready: true,
+        broker_up: true,
+        partitions: 4,
         tasks_by_state: vec![("running", 1)],
         last_commits: vec![(0, 1.5)],
         tasks: vec![task],
@@ -167,7 +178,8 @@ fn every_alert_is_tested_and_says_what_to_do_about_metrics_that_exist() {
         }
         let expression = rule["expr"].as_str().unwrap();
         let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
-        for word in expression.split(|c| !is_name(c)).filter(|word| word.starts_with("ebbflow_")) {
+        let is_metric = |w: &str| w.starts_with("ebbflow_") || w.starts_with("process_");
+        for word in expression.split(|c| !is_name(c)).filter(|word| is_metric(word)) {
             assert!(NAMES.contains(&word), "{name} asks for {word}, which does not exist");
         }
     }

@@ -109,10 +109,10 @@ pub struct ReplayArgs {
     /// Events after this instant are refused; default: the start of the process
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub now: Option<Timestamp>,
-    /// Where changes go, as JSON Lines; default: stdout
+    /// Where changes go, as JSON Lines; default, and `-`: stdout
     #[arg(long, value_name = "FILE")]
     pub changes: Option<PathBuf>,
-    /// Where the final profiles go, as JSON Lines; default: nowhere
+    /// Where the final profiles go, as JSON Lines; `-` is stdout; default: nowhere
     #[arg(long, value_name = "FILE")]
     pub customers: Option<PathBuf>,
     /// Events as JSON Lines, purchases and interactions mixed; `-` is stdin
@@ -138,11 +138,15 @@ pub struct DemoArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   ebbflow check-config shop.toml
+  ebbflow check-config --print
   ebbflow check-config shop.toml --print --set clock=event")]
 pub struct CheckConfigArgs {
-    /// Configuration file (TOML)
+    /// Configuration file (TOML); without it the defaults and the environment count
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+    /// The same, as the other commands take it
+    #[arg(long = "config", value_name = "FILE", conflicts_with = "file")]
+    pub config: Option<PathBuf>,
     /// Print every effective value with its source, secrets hidden
     #[arg(long)]
     pub print: bool,
@@ -180,8 +184,12 @@ impl ConfigArgs {
 }
 
 impl CheckConfigArgs {
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
+
     pub(crate) fn load(&self, log: Option<&str>) -> Result<Loaded, ConfigError> {
-        self.settings.load(Some(&self.file), self.bootstrap_servers.as_deref(), log)
+        self.settings.load(self.path(), self.bootstrap_servers.as_deref(), log)
     }
 }
 

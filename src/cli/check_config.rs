@@ -1,10 +1,11 @@
 //! `ebbflow check-config`: all problems of a configuration at once, or what it effectively is.
 //!
-//! Reads files only; asks no broker. Next: `config/load.rs`.
+//! Reads files and tries the client library; asks no broker. Next: `config/load.rs`.
 
 use crate::cli::args::CheckConfigArgs;
 use crate::cli::{Failure, print, warn};
 use crate::config::Loaded;
+use crate::kafka;
 
 /// Checks a configuration and says what it is.
 ///
@@ -15,7 +16,10 @@ pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Fai
     for warning in &loaded.warnings {
         warn(&format!("warning: {warning}"));
     }
-    let verdict = verdict(&args.file.display().to_string(), &loaded);
+    check_properties(&loaded)?;
+    let name =
+        args.path().map_or("the configuration".to_owned(), |path| path.display().to_string());
+    let verdict = verdict(&name, &loaded);
     if args.print {
         // A comment, so that the whole output is TOML.
         print(&format!("# {verdict}\n\n{}", loaded.print().trim_end()))?;
@@ -23,6 +27,15 @@ pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Fai
         print(&verdict)?;
     }
     Ok(())
+}
+
+/// Asks librdkafka about `kafka.properties`.
+///
+/// # Errors
+/// With everything that it refuses.
+pub(super) fn check_properties(loaded: &Loaded) -> Result<(), Failure> {
+    let refused = kafka::check_properties(&loaded.config);
+    if refused.is_empty() { Ok(()) } else { Err(loaded.refused_properties(&refused).into()) }
 }
 
 fn verdict(name: &str, loaded: &Loaded) -> String {

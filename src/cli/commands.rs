@@ -3,10 +3,13 @@
 //! Loads the configuration, starts logging, prints what is asked for; no logic beside that.
 
 use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs};
+use crate::cli::check_config::check_properties;
+use crate::cli::topics_table::topics_table;
 use crate::cli::{Failure, print, warn};
+use crate::codec::kinds::did_you_mean;
 use crate::config::{Config, Loaded};
 use crate::kafka::mock::MockBroker;
-use crate::kafka::topics::{TopicReport, check_topics, create_topics};
+use crate::kafka::topics::{check_topics, create_topics};
 use crate::logging;
 use crate::replay::Request;
 use crate::runtime::broker::BrokerError;
@@ -20,7 +23,9 @@ use std::io;
 /// # Errors
 /// Why it could not start or go on.
 pub fn run(args: &RunArgs, log: Option<&str>) -> Result<(), Failure> {
-    let config = begin(args.config.load(log)?)?;
+    let loaded = args.config.load(log)?;
+    check_properties(&loaded)?;
+    let config = begin(loaded)?;
     let options = RunOptions {
         until_end: args.until_end.then_some(args.advance_to),
         baseline: args.baseline,
@@ -46,6 +51,11 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
         changes: args.changes.clone(),
         customers: args.customers.clone(),
     };
+    if request.mixes_outputs() {
+        return Err(Failure::Usage(anyhow::anyhow!(
+            "--customers - and the changes would both go to stdout; hint: give --changes FILE"
+        )));
+    }
     let mut stdout = io::stdout().lock();
     let replayed = crate::replay::replay(&request, &config, &mut stdout, &mut |line| warn(&line));
     let replayed = match replayed {
@@ -56,6 +66,13 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
         "replayed {} events of {} customers: {} changes, {} dead letters",
         replayed.events, replayed.customers, replayed.changes, replayed.dead_letters
     ));
+    for (kind, count) in &replayed.unknown_kinds {
+        let meant = did_you_mean(kind).map(|meant| format!("; did you mean \"{meant}\"?"));
+        warn(&format!(
+            "warning: unknown kind {kind:?} had no effect (count {count}){}",
+            meant.unwrap_or_default()
+        ));
+    }
     Ok(())
 }
 
@@ -85,7 +102,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// # Errors
 /// When the cluster does not answer, or the topics are not as they must be.
 pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
-    let config = begin(args.config.load(log)?)?;
+    let loaded = args.config.load(log)?;
+    check_properties(&loaded)?;
+    let config = begin(loaded)?;
     let report = if args.create { create_topics(&config) } else { check_topics(&config) };
     let report = report.map_err(|error| match error {
         BrokerError::Retriable(reason) => Failure::Running(anyhow::anyhow!(
@@ -95,7 +114,7 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
         )),
         error => Failure::Running(error.into()),
     })?;
-    print(table(&report).trim_end())?;
+    print(topics_table(&report).trim_end())?;
     for warning in &report.warnings {
         warn(&format!("warning: {warning}"));
     }
@@ -104,24 +123,6 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     }
     let problems = report.problems.join("\n  ");
     Err(Failure::Usage(anyhow::anyhow!("the topics are not as they must be:\n  {problems}")))
-}
-
-fn table(report: &TopicReport) -> String {
-    let width = report.topics.iter().map(|topic| topic.name.len()).max().unwrap_or(0);
-    let mut text = format!("{:width$}  partitions  cleanup.policy  retention\n", "topic");
-    for topic in &report.topics {
-        let partitions = topic.partitions.map_or("missing".to_owned(), |count| count.to_string());
-        let policy = topic.cleanup_policy.as_deref().unwrap_or("-");
-        let retention = match topic.retention_ms {
-            // Kafka has a number here too, and does not use it.
-            Some(_) if policy == "compact" => "last of each key".to_owned(),
-            Some(ms) if ms >= 0 => format!("{} h", ms / 3_600_000),
-            Some(_) => "unlimited".to_owned(),
-            None => "-".to_owned(),
-        };
-        text += &format!("{:width$}  {partitions:>10}  {policy:14}  {retention}\n", topic.name);
-    }
-    text
 }
 
 /// Starts logging, tells the warnings, and hands the configuration on.

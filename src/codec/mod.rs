@@ -9,6 +9,7 @@ pub mod decoder;
 pub mod encode;
 pub mod event_writer;
 mod json_input;
+pub mod kinds;
 pub mod profile;
 pub mod raw;
 pub mod schema;

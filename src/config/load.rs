@@ -3,9 +3,10 @@
 //! Next: `layers.rs`, how the sources are laid over each other; `validate.rs`, what is checked.
 
 use crate::config::layers::Layers;
-use crate::config::problem::ConfigError;
+use crate::config::problem::{ConfigError, Problem, Source};
 use crate::config::reader::Reader;
 use crate::config::{Config, validate};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -19,6 +20,8 @@ pub struct Loaded {
     /// Every key that can be set; `table.*` where the keys below a table are the user's.
     pub keys: Vec<String>,
     effective: String,
+    /// Where each key of `kafka.properties` was written.
+    properties: BTreeMap<String, Source>,
 }
 
 impl Loaded {
@@ -27,6 +30,26 @@ impl Loaded {
     #[must_use]
     pub fn print(&self) -> &str {
         &self.effective
+    }
+
+    /// What librdkafka says about keys of `kafka.properties`, as problems of the configuration;
+    /// without a key it is about several together.
+    #[must_use]
+    pub fn refused_properties(&self, refused: &[(Option<String>, String)]) -> ConfigError {
+        let problem = |(property, message): &(Option<String>, String)| {
+            let (key, source) = match property {
+                Some(name) => (format!("kafka.properties.{name}"), self.properties.get(name)),
+                None => ("kafka.properties".to_owned(), self.properties.values().next()),
+            };
+            Problem {
+                key,
+                // The name may be a misspelled one of a secret.
+                value: None,
+                source: source.cloned().unwrap_or(Source::Default),
+                message: message.clone(),
+            }
+        };
+        ConfigError::Problems(refused.iter().map(problem).collect())
     }
 }
 
@@ -94,7 +117,17 @@ pub fn from_sources(
     let (problems, keys) = reader.finish();
     match config {
         Some(config) if problems.is_empty() => {
-            Ok(Loaded { config, warnings, keys, effective: layers.print() })
+            let effective = layers.print();
+            let below = |path: Vec<String>| match &path[..] {
+                [kafka, table, key] if kafka == "kafka" && table == "properties" => {
+                    Some(key.clone())
+                }
+                _ => None,
+            };
+            let properties = layers.entries.into_iter();
+            let properties =
+                properties.filter_map(|(path, entry)| Some((below(path)?, entry.source))).collect();
+            Ok(Loaded { config, warnings, keys, effective, properties })
         }
         _ => Err(ConfigError::Problems(problems)),
     }

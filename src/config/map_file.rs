@@ -173,11 +173,11 @@ mod tests {
         assert_eq!(
             shipped("classic-11").map.silence_improves(),
             [
-                "cell 233: silence improves \"hibernating\" to \"at_risk\"",
-                "cell 521: silence improves \"promising\" to \"new_customer\"",
-                "cell 522: silence improves \"promising\" to \"new_customer\"",
-                "cell 523: silence improves \"promising\" to \"potential_loyalist\"",
-                "cell 535: silence improves \"need_attention\" to \"loyal\"",
+                "233 from hibernating to at_risk",
+                "521 from promising to new_customer",
+                "522 from promising to new_customer",
+                "523 from promising to potential_loyalist",
+                "535 from need_attention to loyal",
             ]
         );
         assert!(shipped("rf-10").map.silence_improves().is_empty());

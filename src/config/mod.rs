@@ -3,6 +3,7 @@
 //! Never reads the environment outside `load.rs`, and knows no defaults: those are in
 //! `config/default.toml`. Next: `load.rs`, where it comes from; `validate.rs`, what is checked.
 
+mod currencies;
 mod layers;
 mod load;
 pub mod map_file;

@@ -276,7 +276,7 @@ impl<'a> Reader<'a> {
         } else {
             match self.nearest(key) {
                 Some(near) => format!("unknown key; did you mean \"{near}\"?"),
-                None => "unknown key; config/default.toml lists all".to_owned(),
+                None => self.unknown_place(key),
             }
         };
         Problem {
@@ -285,6 +285,24 @@ impl<'a> Reader<'a> {
             value: (!is_secret(key)).then(|| shown(key, &entry.value)),
             source: entry.source.clone(),
             message,
+        }
+    }
+
+    /// What to say of a key that no other is like.
+    fn unknown_place(&self, key: &str) -> String {
+        let all = "`ebbflow check-config --print` shows every key";
+        let Some((table, _)) = key.split_once('.') else {
+            return format!("unknown key; {all}");
+        };
+        let tables: BTreeSet<&str> =
+            self.known.iter().filter_map(|known| Some(known.split_once('.')?.0)).collect();
+        if tables.contains(table) {
+            return format!("unknown key of [{table}]; {all}");
+        }
+        let near = tables.iter().map(|known| (strsim::damerau_levenshtein(known, table), known));
+        match near.filter(|(distance, _)| *distance <= (table.len() / 3).max(1)).min() {
+            Some((_, near)) => format!("unknown table; did you mean [{near}]? {all}"),
+            None => format!("unknown table; {all}"),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Next: `domain/rules.rs`, what comes out.
 
+use crate::config::currencies;
 use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
@@ -23,9 +24,7 @@ type Rates = BTreeMap<Currency, Vec<DatedRate>>;
 
 /// Reads the rules; adds what a careful user should know to `warnings`.
 pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<Rules> {
-    let base = reader.text("base_currency", |text| {
-        Currency::parse(text).ok_or_else(|| expected_currency().to_owned())
-    });
+    let base = reader.text("base_currency", currencies::parse);
     let set = reader.text("rules.set", values::id);
     let revision = reader.integer::<u32>("rules.revision", 1..=i64::from(u32::MAX));
     let rfm = rfm(reader, warnings);
@@ -37,14 +36,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let (base, rates) = (base?, rates?);
     let mut rules = Rules {
         identity: RulesIdentity { set: set?.into(), revision: revision?, hash: "".into() },
-        rates: ExchangeRates::new(base, rates.clone().into_iter().collect()),
+        rates: ExchangeRates::new(base, rates.into_iter().collect()),
         rfm: rfm?,
         gap: gap?,
         lifecycle: lifecycle?,
         roles: roles?.map(Name::from),
         output: output?,
     };
-    rules.identity.hash = hash(&canonical_text(&rules, &rates)).into();
+    rules.identity.hash = hash(&canonical_text(&rules)).into();
     Some(rules)
 }
 
@@ -91,9 +90,11 @@ fn rfm(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<RfmRules> 
     let improved = map.silence_improves();
     if !improved.is_empty() {
         warnings.push(format!(
-            "rfm.map = \"{}\": doing nothing improves the segment of some customers:\n    {}",
+            "rfm.map = \"{}\" moves a customer who merely stops ordering to a better segment in {} \
+             cells of R, F, M (rf-10 has none such): {}",
             map.name(),
-            improved.join("\n    ")
+            improved.len(),
+            improved.join(", ")
         ));
     }
     Some(RfmRules {
@@ -193,7 +194,7 @@ fn rate(
     text: Result<&str, String>,
     base: Option<Currency>,
 ) -> Result<(Currency, DatedRate), String> {
-    let currency = Currency::parse(code).ok_or_else(|| expected_currency().to_owned())?;
+    let currency = currencies::parse(code)?;
     if Some(currency) == base {
         return Err("expected no rate for base_currency itself".to_owned());
     }
@@ -205,10 +206,6 @@ fn rate(
     let days = date(1970, 1, 1).until(from).map_err(|error| error.to_string())?.get_days();
     let nano_base = values::decimal_nano(text.map_err(|_| "expected a decimal in quotes")?)?;
     Ok((currency, DatedRate { from: Day(i64::from(days)), nano_base }))
-}
-
-const fn expected_currency() -> &'static str {
-    "expected an ISO 4217 code of three upper-case letters such as \"EUR\""
 }
 
 fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
@@ -224,8 +221,9 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
 }
 
 /// Everything that decides, as text: equal for equal rules however they were written. What only
-/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it.
-fn canonical_text(rules: &Rules, rates: &Rates) -> String {
+/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
+/// rates, to which others are added: `ExchangeRates::history` names those that have decided.
+fn canonical_text(rules: &Rules) -> String {
     let Rules { rfm, gap, lifecycle, .. } = rules;
     let mut lines = vec![
         "ebbflow rules 1".to_owned(),
@@ -248,11 +246,6 @@ fn canonical_text(rules: &Rules, rates: &Rates) -> String {
             lifecycle.review_orders,
         ),
     ];
-    for (currency, dated) in rates {
-        for rate in dated {
-            lines.push(format!("rate {} {} {}", currency.code(), rate.from.0, rate.nano_base));
-        }
-    }
     for value in rfm.map.values() {
         lines.push(format!("rfm.value {:?} {}", value.name, value.rank));
     }

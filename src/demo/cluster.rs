@@ -60,6 +60,7 @@ impl Cluster {
     /// When it cannot be started.
     pub(super) fn start(config: &Config) -> Result<Self> {
         let parts = Parts::new(config, 1)?;
+        parts.status.set_partitions(config.topics.partitions);
         let formats = [OutputFormat::Json; 2];
         let options = RunOptions::default();
         let mut settings = worker_settings(config, options, config.topics.partitions, formats);
@@ -195,6 +196,7 @@ fn work(
 ) -> Result<(), WorkerError> {
     let broker = KafkaBroker::connect(config, 0, ConnectMode::Mock)
         .map_err(|error| WorkerError::Failed(error.to_string()))?;
+    broker.report_to(Arc::clone(&shared.status), 0);
     let no_registry = Box::new(|_| SchemaAnswer::Unknown("there is no registry".to_owned()));
     let decoders = decoders(config);
     let mut worker = Worker::new(broker, SystemClock, settings, decoders, no_registry, shared, 0);

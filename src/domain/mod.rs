@@ -21,6 +21,7 @@ pub mod order_book;
 pub mod order_facts;
 pub mod pack;
 pub mod progress;
+mod rate_history;
 pub mod raw;
 pub mod refusal;
 pub mod rfm;

@@ -2,6 +2,7 @@
 //!
 //! No float ever touches an amount. Next: `order.rs`, which converts at the order's rate.
 
+use crate::domain::rate_history::RateHistory;
 use crate::domain::time::{Day, Timestamp};
 use std::fmt;
 
@@ -69,6 +70,7 @@ pub struct DatedRate {
 pub struct ExchangeRates {
     base: Currency,
     rates: Vec<(Currency, Vec<DatedRate>)>,
+    history: RateHistory,
 }
 
 impl ExchangeRates {
@@ -79,7 +81,26 @@ impl ExchangeRates {
         for (_, dated) in &mut rates {
             dated.sort_by_key(|rate| rate.from);
         }
-        Self { base, rates }
+        let history = RateHistory::new(rates.iter());
+        Self { base, rates, history }
+    }
+
+    /// Names the rates that decide about events up to `at`, for [`Self::agrees_with`].
+    #[must_use]
+    pub fn history(&self, at: Timestamp) -> String {
+        self.history.until(at.day())
+    }
+
+    /// Whether events up to `at` are converted as by the table with this [`Self::history`]: later
+    /// rates may differ, and currencies that it did not know may be there.
+    #[must_use]
+    pub fn agrees_with(&self, history: &str, at: Timestamp) -> bool {
+        let codes = history.split(' ').next().unwrap_or_default();
+        let known = self
+            .rates
+            .iter()
+            .filter(|(currency, _)| codes.split(',').any(|code| code == currency.code()));
+        RateHistory::new(known).until(at.day()) == history
     }
 
     /// The currency that everything is converted to.

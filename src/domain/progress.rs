@@ -21,6 +21,9 @@ pub struct Progress {
     pub rules_revision: u32,
     /// Hash of the rules.
     pub rules_hash: String,
+    /// The rates that have decided, as [`crate::domain::money::ExchangeRates::history`] names them
+    /// at [`Self::latest_event_at`].
+    pub rates: String,
     /// Names of the `rfm` values, so that another map can tell what was published.
     pub rfm_values: Vec<String>,
     /// +1 per rebuild.
@@ -33,6 +36,14 @@ pub struct Progress {
     pub phase: Phase,
     /// Whether the changes of a baseline were all written.
     pub baselined: bool,
+}
+
+impl Progress {
+    /// Highest effective time of any event consumed.
+    #[must_use]
+    pub fn latest_event_at(&self) -> Timestamp {
+        self.highest.into_iter().max().unwrap_or(Timestamp::MIN)
+    }
 }
 
 /// What a task does with changes.

@@ -162,7 +162,8 @@ impl RfmMap {
         self.cells[cell_index(self.levels, r, f, m)]
     }
 
-    /// Cells in which silence (R falls by one, F and M stay) improves the name, as sentences.
+    /// Cells in which silence (R falls by one, F and M stay) improves the name, each as
+    /// `233 from hibernating to at_risk`.
     #[must_use]
     pub fn silence_improves(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -174,7 +175,7 @@ impl RfmMap {
                     if after.rank > before.rank {
                         let cell = if self.uses_monetary { vec![r, f, m] } else { vec![r, f] };
                         warnings.push(format!(
-                            "cell {}: silence improves \"{}\" to \"{}\"",
+                            "{} from {} to {}",
                             cell_text(&cell),
                             before.name,
                             after.name

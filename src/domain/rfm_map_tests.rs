@@ -61,5 +61,5 @@ fn malformed_maps_are_refused() {
 #[test]
 fn silence_that_improves_is_found() {
     let odd = map(2, &[("good", 2, &["11", "22"]), ("bad", 1, &["21", "12"])]).expect("a map");
-    assert_eq!(odd.silence_improves(), ["cell 21: silence improves \"bad\" to \"good\""]);
+    assert_eq!(odd.silence_improves(), ["21 from bad to good"]);
 }

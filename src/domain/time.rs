@@ -51,6 +51,22 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with three decimals, held within the years 0 to 9999.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const YEAR_0: Timestamp = Timestamp(-62_167_219_200_000);
+        let held = (*self).clamp(YEAR_0, Self::LAST_WRITABLE);
+        let (year, month, day) = held.day().civil();
+        let ms = held.0.rem_euclid(DAY_MS);
+        let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+        write!(
+            formatter,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+            ms % 1000
+        )
+    }
+}
+
 /// A UTC day, counted from 1970-01-01.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Day(pub i64);
@@ -77,5 +93,18 @@ impl Day {
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         (year_of_era + era * 400 + (month <= 2) as i64, month, day)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_rfc_3339() {
+        assert_eq!(Timestamp(1_772_357_400_007).to_string(), "2026-03-01T09:30:00.007Z");
+        assert_eq!(Timestamp(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::MIN.to_string(), "0000-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn livez(State(sources): State<Sources>) -> Response {
     probe(sources.status.alive(clock::monotonic_ms(), sources.stalled_after))
 }
 
-/// 200 once every worker has joined and every assigned task is restored.
+/// 200 while the cluster answers, every worker has joined and every assigned task is restored.
 pub(super) async fn readyz(State(sources): State<Sources>) -> Response {
     probe(sources.status.ready())
 }
@@ -49,12 +49,18 @@ pub(super) async fn metrics(State(sources): State<Sources>) -> Response {
 pub(super) async fn tasks(State(sources): State<Sources>) -> Response {
     let now = clock::wall_now();
     let (workers, troubles) = sources.status.report();
+    let away = sources.status.cluster().away();
     let reasons = sources.status.ready().err().unwrap_or_default();
     let troubles: serde_json::Map<String, Value> =
         troubles.into_iter().map(|(of, text)| (of.name().to_owned(), text.into())).collect();
     axum::Json(json!({
         "ready": reasons.is_empty(),
         "reasons": reasons,
+        "broker": {
+            "up": sources.status.cluster().is_up(),
+            "away_since": away.as_ref().and_then(|away| rfc3339(away.since)),
+            "error": away.as_ref().map(|away| &away.error),
+        },
         "last_errors": troubles,
         "workers": workers
             .iter()

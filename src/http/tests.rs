@@ -84,6 +84,19 @@ async fn probes_say_why_not() {
     assert_eq!((code, body.as_str()), (503, "partition 2 is being restored, 9 records so far\n"));
     running.worker.update_task(2, |task| task.state = TaskState::Running);
     assert_eq!(readyz().await.0, 200);
+    let cluster = running.status.cluster();
+    cluster.failed(0, Timestamp(0), Timestamp(60_000), "all brokers are down");
+    let (code, _, body) = readyz().await;
+    let reason =
+        "the cluster has not answered since 1970-01-01T00:00:00.000Z: all brokers are down";
+    assert_eq!((code, body), (503, format!("{reason}\n")));
+    let (_, _, body) = fetch(format!("{}/tasks", running.metrics)).await;
+    let told: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["broker"]["up"], false);
+    assert_eq!(told["broker"]["away_since"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(told["broker"]["error"], "all brokers are down");
+    cluster.answered(0, Timestamp(61_000));
+    assert_eq!(readyz().await.0, 200);
     assert_eq!(livez().await.0, 200);
     drop(running.worker);
     let (code, _, body) = livez().await;

@@ -212,9 +212,9 @@ where
 {
     T::from_config_and_context(config, context).map_err(|error| {
         BrokerError::Fatal(match error {
-            KafkaError::ClientConfig(_, reason, key, value) => format!(
-                "could not make a kafka client: {reason}: \"{key}\" = \"{value}\"; hint: check \
-                 kafka.properties"
+            // Never the value: what is taken for a key may be a misspelled one of a secret.
+            KafkaError::ClientConfig(_, reason, key, _) => format!(
+                "could not make a kafka client: {reason}: \"{key}\"; hint: check kafka.properties"
             ),
             other => {
                 format!("could not make a kafka client: {other}; hint: check kafka.properties")

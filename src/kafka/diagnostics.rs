@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The same kind of error is logged at most once in this time, in ms.
-const LOG_EVERY_MS: i64 = 10_000;
+const LOG_EVERY_MS: i64 = 60_000;
 /// An error older than this explains nothing, in ms.
 const EXPLAINS_FOR_MS: i64 = 60_000;
 
@@ -43,9 +43,10 @@ pub(crate) struct LastError {
 }
 
 impl Diagnostics {
-    /// Keeps and logs an error.
+    /// Keeps and logs an error; what a connection suffers is told by whoever waits for an answer.
     pub(crate) fn tell(&self, code: RDKafkaErrorCode, reason: &str) {
-        if is_transport(code) {
+        let of_transport = is_transport(code);
+        if of_transport {
             self.shared.transport_failed.store(true, Ordering::Relaxed);
         }
         let now_ms = monotonic_ms();
@@ -55,6 +56,10 @@ impl Diagnostics {
             && told.last.as_ref().is_some_and(|last| now_ms - last.at_ms < EXPLAINS_FOR_MS);
         if !keeps_better {
             told.last = Some(LastError { code, reason: reason.to_owned(), at_ms: now_ms });
+        }
+        if of_transport {
+            tracing::debug!(?code, reason, "kafka client error");
+            return;
         }
         let due = told
             .logged_at_ms
@@ -124,8 +129,8 @@ impl LastError {
 /// librdkafka's log lines, as `tracing` events.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match level {
-        // These repeat what the error callback tells with limits.
-        _ if facility == "FAIL" || facility == "ERROR" => {
+        // These repeat, with every attempt, what the callers tell with limits.
+        _ if ["FAIL", "ERROR", "REQTMOUT", "GETPID"].contains(&facility) => {
             tracing::debug!(target: "librdkafka", facility, "{line}");
         }
         RDKafkaLogLevel::Emerg

@@ -1,24 +1,28 @@
 //! End offsets of the inputs: asked once, or sampled all the time by a thread of its own.
 //!
 //! A sample is the wall time read first and the high watermarks asked for after it, so that a
-//! consumer which has passed those ends has seen everything from before that time. Never touches
-//! the group. Next: `runtime/worker.rs`, where samples move clocks.
+//! consumer which has passed those ends has seen everything from before that time. The same
+//! questions show whether the cluster answers. Never touches the group.
+//! Next: `runtime/worker.rs`, where samples move clocks; `runtime/status/cluster.rs`.
 
 use crate::kafka::client::{Clients, Names, create};
 use crate::kafka::diagnostics::PlainContext;
 use crate::kafka::error;
 use crate::runtime::broker::{BrokerError, EndSample, Input, Watermarks};
-use crate::runtime::clock::wall_now;
+use crate::runtime::clock::{monotonic_ms, wall_now};
+use crate::runtime::status::Status;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often the ends are sampled.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// How often the cluster is asked for a sign of life while no task is watched, in ms.
+const REACH_EVERY_MS: i64 = 1_000;
 /// How long one query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -180,6 +184,8 @@ pub(crate) struct Sampler {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Who is told whether the cluster answers, and as which worker.
+    listener: OnceLock<(Arc<Status>, usize)>,
 }
 
 #[derive(Default)]
@@ -199,8 +205,11 @@ impl Shared {
 
 impl Sampler {
     pub(crate) fn start(observer: Arc<Observer>) -> Result<Self, BrokerError> {
-        let shared =
-            Arc::new(Shared { state: Mutex::new(State::default()), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+            listener: OnceLock::new(),
+        });
         let thread = std::thread::Builder::new()
             .name("end-offsets".to_owned())
             .spawn({
@@ -219,6 +228,11 @@ impl Sampler {
         state.samples.clear();
         drop(state);
         self.shared.changed.notify_one();
+    }
+
+    /// Tells from now on, as the worker of this number, whether the cluster answers.
+    pub(crate) fn report_to(&self, status: Arc<Status>, worker: usize) {
+        self.shared.listener.get_or_init(|| (status, worker));
     }
 
     /// The latest sample of a watched task.
@@ -240,7 +254,7 @@ impl Drop for Sampler {
 }
 
 fn sample(shared: &Shared, observer: &Observer) {
-    let mut failing = false;
+    let mut next_reach_ms = i64::MIN;
     loop {
         let (watched, generation) = {
             let state = shared.lock();
@@ -249,28 +263,44 @@ fn sample(shared: &Shared, observer: &Observer) {
             }
             (state.watched.clone(), state.generation)
         };
-        // Read before the ends are asked for: that order is what a sample promises.
-        let at = wall_now();
-        match observer.ends(&watched) {
-            Ok(ends) => {
-                failing = false;
-                let mut state = shared.lock();
-                if state.generation == generation {
-                    let samples = ends.into_iter();
-                    state
-                        .samples
-                        .extend(samples.map(|(task, ends)| (task, EndSample { at, ends })));
-                }
-            }
-            Err(error) if !failing => {
-                failing = true;
-                tracing::warn!(%error, "end offsets not sampled, clocks wait");
-            }
-            Err(error) => tracing::debug!(%error, "end offsets not sampled, clocks wait"),
+        let now_ms = monotonic_ms();
+        if !watched.is_empty() || now_ms >= next_reach_ms {
+            next_reach_ms = now_ms + REACH_EVERY_MS;
+            ask(shared, observer, &watched, generation);
         }
         observer.serve();
         let state = shared.lock();
         let unchanged = |state: &mut State| !state.stopping && state.generation == generation;
         drop(shared.changed.wait_timeout_while(state, SAMPLE_EVERY, unchanged));
+    }
+}
+
+/// Takes one sample and tells whether the cluster answered.
+fn ask(shared: &Shared, observer: &Observer, watched: &[u32], generation: u64) {
+    // Read before the ends are asked for: that order is what a sample promises.
+    let at = wall_now();
+    let answer = if watched.is_empty() {
+        observer.reach(QUERY_TIMEOUT).map(|()| Ends::new())
+    } else {
+        observer.ends(watched)
+    };
+    let listener = shared.listener.get();
+    match answer {
+        Ok(ends) => {
+            if let Some((status, worker)) = listener {
+                status.cluster().answered(*worker, wall_now());
+            }
+            let mut state = shared.lock();
+            if state.generation == generation {
+                let samples = ends.into_iter();
+                state.samples.extend(samples.map(|(task, ends)| (task, EndSample { at, ends })));
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%error, "end offsets not sampled, clocks wait");
+            if let Some((status, worker)) = listener {
+                status.cluster().failed(*worker, at, wall_now(), &error.to_string());
+            }
+        }
     }
 }

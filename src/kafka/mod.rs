@@ -3,7 +3,7 @@
 //!
 //! The only folder that names rdkafka. Never decides what is processed or committed: it carries
 //! out what `runtime` says and sorts what goes wrong. Reading order: `client`, `group`, `batch`,
-//! `producer`, `changelog`, `ends`, `error`, `topics`.
+//! `producer`, `changelog`, `ends`, `error`, `topics`, `properties`.
 
 mod batch;
 mod changelog;
@@ -16,6 +16,7 @@ mod group;
 pub mod mock;
 mod owners;
 mod producer;
+mod properties;
 pub mod topics;
 mod waker;
 
@@ -23,6 +24,7 @@ pub use batch::FetchedRecord;
 pub use client::ConnectMode;
 pub use control::replace_control;
 pub use owners::Owners;
+pub use properties::check_properties;
 pub use topics::check_topics;
 
 use crate::config::Config;
@@ -37,6 +39,7 @@ use crate::runtime::broker::{
     OutRecord, Output, Sent, TaskOffsets, Watermarks,
 };
 use crate::runtime::clock::monotonic_ms;
+use crate::runtime::status::Status;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +85,11 @@ impl KafkaBroker {
             clients,
             waker,
         })
+    }
+
+    /// Tells `status` from now on whether the cluster answers this worker (counted from 0).
+    pub fn report_to(&self, status: Arc<Status>, worker: usize) {
+        self.sampler.report_to(status, worker);
     }
 }
 

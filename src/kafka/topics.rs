@@ -13,6 +13,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What the headers of a dead letter may add to its key and value.
+const DEAD_LETTER_HEADERS_BYTES: i64 = 2048;
 /// How long an administrative request may take.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long created topics may take to be known everywhere, in ms.
@@ -40,6 +42,27 @@ pub struct TopicStatus {
     pub cleanup_policy: Option<String>,
     /// `retention.ms`; `None` = unknown.
     pub retention_ms: Option<i64>,
+    /// `min.insync.replicas`; `None` = unknown.
+    pub min_insync: Option<i64>,
+    /// `max.message.bytes`; `None` = unknown.
+    pub max_message_bytes: Option<i64>,
+    /// What the configuration says of it.
+    pub configured: Configured,
+}
+
+/// A topic as the configuration says, and as it would be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// Number of partitions.
+    pub partitions: u32,
+    /// `cleanup.policy`.
+    pub cleanup_policy: &'static str,
+    /// `retention.ms`; `None` = of no use with this policy.
+    pub retention_ms: Option<i64>,
+    /// `min.insync.replicas`.
+    pub min_insync: i64,
+    /// The least `max.message.bytes` that holds what is written; `None` = the default does.
+    pub max_message_bytes: Option<i64>,
 }
 
 impl TopicReport {
@@ -75,6 +98,29 @@ struct Need<'a> {
     retention: Duration,
     /// Read as an input: losing a record unread is losing an event.
     input: bool,
+    /// Largest record; `None` = far below the brokers' default.
+    max_bytes: Option<i64>,
+}
+
+impl Need<'_> {
+    fn configured(&self, partitions: u32, replication: i32) -> Configured {
+        Configured {
+            partitions: if self.partitions == Partitions::One { 1 } else { partitions },
+            cleanup_policy: if self.compacted { "compact" } else { "delete" },
+            retention_ms: (!self.compacted).then(|| whole_ms(self.retention)),
+            min_insync: if replication >= 3 { 2 } else { 1 },
+            max_message_bytes: self.max_bytes,
+        }
+    }
+}
+
+fn whole_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Copies that topics are made with.
+fn replication(config: &Config, brokers: usize) -> i32 {
+    config.topics.replication.map_or(if brokers >= 3 { 3 } else { 1 }, i32::from)
 }
 
 fn needs(config: &Config) -> [Need<'_>; 8] {
@@ -86,6 +132,7 @@ fn needs(config: &Config) -> [Need<'_>; 8] {
         compacted: false,
         retention,
         input,
+        max_bytes: None,
     };
     let compacted = |name, partitions| Need {
         name,
@@ -93,6 +140,7 @@ fn needs(config: &Config) -> [Need<'_>; 8] {
         compacted: true,
         retention: Duration::ZERO,
         input: false,
+        max_bytes: None,
     };
     [
         log(&topics.interactions, topics.input_retention, true),
@@ -103,6 +151,11 @@ fn needs(config: &Config) -> [Need<'_>; 8] {
         compacted(&topics.customers, same),
         Need {
             partitions: Partitions::Enough,
+            max_bytes: Some(
+                i64::try_from(config.dead_letter_max_bytes)
+                    .unwrap_or(i64::MAX)
+                    .saturating_add(DEAD_LETTER_HEADERS_BYTES),
+            ),
             ..log(&topics.dead_letters, topics.dead_letters_retention, false)
         },
         compacted(&topics.control, Partitions::One),
@@ -167,11 +220,13 @@ fn check(
         Err(reason) => {
             report.warnings.push(format!(
                 "could not read the settings of the topics: {reason}; hint: grant \
-                 DescribeConfigs on them to have cleanup.policy and retention.ms checked"
+                 DescribeConfigs on them to have cleanup.policy and others checked"
             ));
             BTreeMap::new()
         }
     };
+    let brokers = observer.brokers(CONNECT_TIMEOUT)?;
+    let replication = replication(config, brokers);
     for (need, shape) in needs.iter().zip(&shapes) {
         let found = settings.get(need.name);
         report.topics.push(TopicStatus {
@@ -179,9 +234,12 @@ fn check(
             partitions: shape.as_ref().map(|shape| shape.partitions),
             cleanup_policy: found.and_then(|found| found.cleanup_policy.clone()),
             retention_ms: found.and_then(|found| found.retention_ms),
+            min_insync: found.and_then(|found| found.min_insync),
+            max_message_bytes: found.and_then(|found| found.max_message_bytes),
+            configured: need.configured(config.topics.partitions, replication),
         });
     }
-    judge(&needs, &shapes, observer.brokers(CONNECT_TIMEOUT)?, &mut report);
+    judge(&needs, &shapes, brokers, &mut report);
     Ok(report)
 }
 
@@ -245,6 +303,7 @@ fn judge(
                 shape.replicas
             ));
         }
+        judge_writing(topic, shape, &mut report.problems, &mut report.warnings);
         let Some(policy) = &topic.cleanup_policy else { continue };
         if need.compacted && policy != "compact" {
             report.problems.push(format!(
@@ -279,9 +338,42 @@ fn judge(
     }
 }
 
+/// Settings that let writes fail later, or get lost.
+fn judge_writing(
+    topic: &TopicStatus,
+    shape: &TopicShape,
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) {
+    let name = &topic.name;
+    let replicas = i64::try_from(shape.replicas).unwrap_or(i64::MAX);
+    match topic.min_insync {
+        Some(least) if least > replicas => problems.push(format!(
+            "topic \"{name}\" has min.insync.replicas {least} and {replicas} replicas: nothing can \
+             be written to it; hint: lower the one or raise the other"
+        )),
+        Some(1) if replicas >= 3 => warnings.push(format!(
+            "topic \"{name}\" has {replicas} replicas and min.insync.replicas 1: losing one broker \
+             can lose committed state; hint: set min.insync.replicas=2"
+        )),
+        _ => {}
+    }
+    if let (Some(found), Some(needed)) =
+        (topic.max_message_bytes, topic.configured.max_message_bytes)
+        && found < needed
+    {
+        problems.push(format!(
+            "topic \"{name}\" has max.message.bytes {found}, a dead letter may have {needed}; \
+             hint: raise it, or lower dead_letters.max_bytes"
+        ));
+    }
+}
+
 struct Settings {
     cleanup_policy: Option<String>,
     retention_ms: Option<i64>,
+    min_insync: Option<i64>,
+    max_message_bytes: Option<i64>,
 }
 
 fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settings>, String> {
@@ -299,11 +391,14 @@ fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settin
     for (name, answer) in names.iter().zip(answers) {
         let resource = answer.map_err(|code| code.to_string())?;
         let value = |key: &str| resource.get(key).and_then(|entry| entry.value.clone());
+        let number = |key: &str| value(key).and_then(|text| text.parse().ok());
         settings.insert(
             (*name).to_owned(),
             Settings {
                 cleanup_policy: value("cleanup.policy"),
-                retention_ms: value("retention.ms").and_then(|ms| ms.parse().ok()),
+                retention_ms: number("retention.ms"),
+                min_insync: number("min.insync.replicas"),
+                max_message_bytes: number("max.message.bytes"),
             },
         );
     }
@@ -318,7 +413,7 @@ fn create_missing(
 ) -> Result<(), BrokerError> {
     let doing = "make the missing topics";
     let brokers = observer.brokers(CONNECT_TIMEOUT)?;
-    let replication = config.topics.replication.map_or(if brokers >= 3 { 3 } else { 1 }, i32::from);
+    let replication = replication(config, brokers);
     let needs = needs(config);
     // Topics that exist decide: a count that differs could not work.
     let tasks = needs

@@ -20,6 +20,8 @@ pub use tally::TransactionTally;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Timestamp;
 use budget::MinuteCount;
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Counter, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     TextEncoder,
@@ -64,6 +66,8 @@ pub struct Metrics {
     // True of a moment: set from a `Snapshot`.
     dead_letters_over_budget: IntGauge,
     ready: IntGauge,
+    broker_up: IntGauge,
+    partitions: IntGauge,
     tasks: IntGaugeVec,
     last_commit: GaugeVec,
     customers: IntGaugeVec,
@@ -90,6 +94,9 @@ impl Metrics {
     /// When two metrics share a name.
     pub fn new(rules_revision: u32, dead_letter_budget: u64) -> Result<Self, prometheus::Error> {
         let to = Registry::new();
+        // Memory, CPU, start time: under the names that every client library gives them.
+        #[cfg(target_os = "linux")]
+        to.register(Box::new(ProcessCollector::for_self()))?;
         let build_info = gauges(
             &to,
             "build_info",
@@ -161,8 +168,8 @@ impl Metrics {
             dead_letters: counters(
                 &to,
                 "dead_letters_total",
-                "Records that were refused, by reason.",
-                &["reason"],
+                "Records that were refused, by input topic and reason.",
+                &["topic", "reason"],
             )?,
             changes: counters(
                 &to,
@@ -228,6 +235,12 @@ impl Metrics {
                 "Dead letters of this or the last minute above the budget; 0 when within.",
             )?,
             ready: gauge(&to, "ready", "1 when /readyz answers 200.")?,
+            broker_up: gauge(&to, "broker_up", "1 while the Kafka cluster answers.")?,
+            partitions: gauge(
+                &to,
+                "partitions",
+                "Partitions of the inputs, each a task of some instance; 0 before it is known.",
+            )?,
             tasks: gauges(&to, "tasks", "Tasks by state.", &["state"])?,
             last_commit: gauges_f64(
                 &to,
@@ -284,8 +297,10 @@ impl Metrics {
     /// Counters appear with their bounded labels at once, so that a rate over them sees the first
     /// increment.
     fn begin_at_zero(&self) {
-        for reason in Reason::ALL {
-            self.dead_letters.with_label_values(&[reason.code()]);
+        for topic in ["purchases", "interactions"] {
+            for reason in Reason::ALL {
+                self.dead_letters.with_label_values(&[topic, reason.code()]);
+            }
         }
         for class in AbortClass::ALL {
             self.transaction_aborts.with_label_values(&[class.name()]);

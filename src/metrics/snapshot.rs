@@ -11,6 +11,10 @@ use prometheus::IntGaugeVec;
 pub struct Snapshot {
     /// Whether `/readyz` answers 200.
     pub ready: bool,
+    /// Whether the Kafka cluster answers.
+    pub broker_up: bool,
+    /// Partitions of the inputs, over all instances; 0 = not known yet.
+    pub partitions: u64,
     /// How many tasks are in each state; every state is named.
     pub tasks_by_state: Vec<(&'static str, u64)>,
     /// Wall time of the last commit by worker, in seconds since the Unix epoch.
@@ -57,6 +61,8 @@ impl Metrics {
     pub(super) fn show(&self, snapshot: &Snapshot) {
         self.reset_snapshot();
         self.ready.set(i64::from(snapshot.ready));
+        self.broker_up.set(i64::from(snapshot.broker_up));
+        self.partitions.set(whole(snapshot.partitions));
         for (state, count) in &snapshot.tasks_by_state {
             self.tasks.with_label_values(&[*state]).set(whole(*count));
         }

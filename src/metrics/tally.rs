@@ -36,7 +36,7 @@ pub struct TransactionTally {
     events: Series<[&'static str; 2]>,
     input_records: Series<[&'static str; 1]>,
     input_bytes: Series<[&'static str; 1]>,
-    dead_letters: Series<[&'static str; 1]>,
+    dead_letters: Series<[&'static str; 2]>,
     outputs: Series<[&'static str; 1]>,
     changes: Series<(String, String, &'static str)>,
 }
@@ -81,10 +81,16 @@ impl TransactionTally {
         self.events.add(&self.metrics.events, &[topic, kind], 1);
     }
 
-    /// A record became a dead letter; `reason` is the stable code.
-    pub fn dead_letter(&mut self, reason: &'static str) {
+    /// A record of an input became a dead letter; `reason` is the stable code.
+    pub fn dead_letter(&mut self, topic: &'static str, reason: &'static str) {
         self.dead_letter_count += 1;
-        self.dead_letters.add(&self.metrics.dead_letters, &[reason], 1);
+        self.dead_letters.add(&self.metrics.dead_letters, &[topic, reason], 1);
+    }
+
+    /// The dead letters of the open transaction: topic, reason and how many.
+    pub fn dead_letters(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let counts = self.dead_letters.met.iter().filter(|(_, count, _)| *count > 0);
+        counts.map(|([topic, reason], count, _)| (*topic, *reason, *count))
     }
 
     /// A segment change was sent; `None` = the dimension closed.
@@ -267,12 +273,13 @@ mod tests {
         let metrics = Arc::new(Metrics::new(1, 2).unwrap());
         let mut tally = metrics.tally();
         for _ in 0..5 {
-            tally.dead_letter("wrong_type");
+            tally.dead_letter("purchases", "wrong_type");
         }
         tally.commit(Timestamp(600_000));
         let over = rendered(&metrics, Timestamp(600_001));
         assert!(over.contains("\nebbflow_dead_letters_over_budget 3\n"), "{over}");
-        assert!(over.contains("ebbflow_dead_letters_total{reason=\"wrong_type\"} 5"), "{over}");
+        let count = "ebbflow_dead_letters_total{reason=\"wrong_type\",topic=\"purchases\"} 5";
+        assert!(over.contains(count), "{over}");
         let after = rendered(&metrics, Timestamp(720_001));
         assert!(after.contains("\nebbflow_dead_letters_over_budget 0\n"), "{after}");
     }

@@ -11,7 +11,9 @@ use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::metrics::AbortClass;
-use crate::runtime::broker::{Broker, BrokerError, OutRecord, Output, Record, Sent, TaskOffsets};
+use crate::runtime::broker::{
+    Broker, BrokerError, Input, OutRecord, Output, Record, Sent, TaskOffsets,
+};
 use crate::runtime::clock::Clock;
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::SlotState;
@@ -88,7 +90,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 Ok(true)
             }
             Err(BrokerError::Retriable(reason)) => {
-                tracing::warn!(reason, "the producer could not be initialised; trying again");
+                let what = "the producer could not be initialised";
+                self.trying_again(what, &reason);
                 self.shared
                     .status
                     .set_trouble(crate::runtime::status::Trouble::Broker, Some(reason));
@@ -145,7 +148,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 value: letter.value,
                 headers: &letter.headers,
             })?;
-            self.tally.dead_letter(refusal.reason.code());
+            self.tally.dead_letter(Input::ALL[*input].name(), refusal.reason.code());
             self.tally.misrouted += u64::from(refusal.reason == Reason::Misrouted);
             self.tally.sent("dead-letters", 1);
         }
@@ -266,6 +269,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             slot.task.commit();
             slot.last_commit_at = Some(self.now);
         }
+        self.remarks.refused(self.tally.dead_letters(), self.now_ms);
         self.tally.commit(self.now);
         #[expect(clippy::cast_precision_loss, reason = "a duration in seconds for a histogram")]
         let seconds = (self.now_ms - began_ms) as f64 / 1000.0;
@@ -294,12 +298,19 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                         ))
                         .into());
                     }
-                    tracing::warn!(reason, "ending the transaction takes long; trying again");
+                    let what = "ending the transaction takes long";
+                    self.trying_again(what, &reason);
                 }
                 Err(error) => return Err(error.into()),
                 Ok(value) => return Ok(value),
             }
         }
+    }
+
+    /// Remarks that something is tried again, unless that follows from an outage that was told.
+    fn trying_again(&mut self, what: &'static str, reason: &str) {
+        let told = self.shared.status.cluster().away().is_some();
+        self.remarks.trying_again(what, reason, told, self.now_ms);
     }
 
     /// What a broker's error asks for.
@@ -308,7 +319,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.shared.status.set_trouble(crate::runtime::status::Trouble::Broker, Some(text));
         match error {
             BrokerError::Retriable(reason) => {
-                tracing::warn!(reason, "the broker did not answer; trying again");
+                self.trying_again("the broker did not answer", &reason);
                 Ok(())
             }
             BrokerError::Abort(reason) => {

@@ -8,6 +8,7 @@ use crate::domain::progress::{OffsetMetadata, Phase};
 use crate::metrics::{AbortClass, Rebalance};
 use crate::runtime::broker::{Broker, BrokerError, GroupEvent, Input};
 use crate::runtime::clock::Clock;
+use crate::runtime::report::Restoring;
 use crate::runtime::restore::{Restore, Restored};
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::{Slot, SlotState};
@@ -63,6 +64,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         // A rebuild may have happened while this member was away.
         self.lineage = None;
         (self.assigned, self.assigned_before) = (true, true);
+        self.restoring = Some(Restoring { began_ms: self.now_ms, records: 0 });
         self.next_report_ms = 0;
         Ok(())
     }
@@ -185,7 +187,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         #[expect(clippy::cast_precision_loss, reason = "a duration in seconds for a counter")]
         let seconds = (now_ms - restore.began_ms) as f64 / 1000.0;
         self.shared.metrics.restored(restore.records, seconds);
-        tracing::info!(partition, records = restore.records, seconds, "changelog read");
+        tracing::debug!(partition, records = restore.records, seconds, "changelog read");
+        if let Some(restoring) = &mut self.restoring {
+            restoring.records += restore.records;
+        }
         let lineage = self.lineage()?.number;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let SlotState::Restoring(restore) = &slot.state else { return Ok(()) };

@@ -2,13 +2,14 @@
 //! never rdkafka.
 //!
 //! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `restore`,
-//! `commit`, `pump`, `slot`; then `status` and `stores`, what others may read.
+//! `commit`, `pump`, `slot`; then `status`, `stores` and `remarks`, what others may read.
 
 pub mod broker;
 pub mod clock;
 mod commit;
 mod group;
 pub mod pump;
+mod remarks;
 mod report;
 mod restore;
 pub mod settings;

@@ -13,6 +13,15 @@ use std::collections::BTreeMap;
 /// Time between two reports, in ms.
 const REPORT_MS: i64 = 200;
 
+/// An assignment whose tasks do not all run yet.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    /// Monotonic ms of the assignment.
+    pub(super) began_ms: i64,
+    /// Changelog records read since.
+    pub(super) records: u64,
+}
+
 impl<B: Broker, C: Clock> Worker<B, C> {
     /// Tells what the tasks are doing, unless it was told just before.
     pub(super) fn report(&mut self) {
@@ -20,6 +29,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             return;
         }
         self.next_report_ms = self.now_ms + REPORT_MS;
+        self.remarks.tell_refused(self.now_ms);
+        self.tell_ready();
         let wall = self.settings.wall_clock;
         let tasks: BTreeMap<u32, TaskStatus> =
             self.slots.iter().map(|(partition, slot)| (*partition, status(slot, wall))).collect();
@@ -28,6 +39,27 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             worker.joined = joined;
             worker.tasks = tasks;
         });
+    }
+
+    /// One line when everything that was assigned runs.
+    fn tell_ready(&mut self) {
+        let settled = |slot: &Slot<B::Record>| {
+            matches!(slot.state, SlotState::Running | SlotState::Blocked(_))
+        };
+        if !self.assigned || !self.slots.values().all(settled) {
+            return;
+        }
+        let Some(Restoring { began_ms, records }) = self.restoring.take() else { return };
+        let running = || self.slots.values().filter(|slot| slot.is_running());
+        #[expect(clippy::cast_precision_loss, reason = "a duration in seconds for people")]
+        let seconds = (self.now_ms - began_ms) as f64 / 1000.0;
+        tracing::info!(
+            partitions = running().count(),
+            customers = running().map(|slot| slot.task.store().len()).sum::<usize>(),
+            records,
+            seconds,
+            "ready"
+        );
     }
 }
 

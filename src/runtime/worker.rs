@@ -16,6 +16,8 @@ use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
 use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
+use crate::runtime::remarks::Remarks;
+use crate::runtime::report::Restoring;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::slot::Slot;
 use crate::runtime::status::{HeldBy, Status, Trouble, WorkerReporter};
@@ -63,6 +65,9 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) shared: Shared,
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
+    pub(super) remarks: Remarks,
+    /// From an assignment until all of its tasks run.
+    pub(super) restoring: Option<Restoring>,
     pub(super) lineage: Option<Lineage>,
     /// The group's latest word was an assignment.
     pub(super) assigned: bool,
@@ -104,6 +109,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             next_question_ms: 0,
             schema_wanted: None,
             shared,
+            remarks: Remarks::default(),
+            restoring: None,
             lineage: None,
             assigned: false,
             ran: false,

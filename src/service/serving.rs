@@ -72,8 +72,8 @@ async fn watch_signals(stop: Arc<AtomicBool>, stopped: watch::Sender<bool>) {
         return;
     };
     tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing the transaction"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: finishing the transaction"),
+        _ = terminate.recv() => tracing::info!("SIGTERM received: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT received: stopping"),
         () = stopped.closed() => return,
     }
     stop.store(true, Ordering::Relaxed);

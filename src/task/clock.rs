@@ -42,8 +42,8 @@ pub fn effective_time(
             let ahead_ms = occurred_at.since(record_at);
             if ahead_ms > MAX_CREDIBLE_AHEAD_MS {
                 let detail = format!(
-                    "occurred_at = {} ms is {} hours after the record's timestamp",
-                    occurred_at.0,
+                    "occurred_at = {occurred_at} is {} hours after the record's timestamp of \
+                     {record_at}",
                     ahead_ms / 3_600_000
                 );
                 return Err(Refusal::new(Reason::TooFarAhead, detail));
@@ -53,8 +53,7 @@ pub fn effective_time(
         }
         Reference::Limit(limit) if occurred_at > limit => {
             let detail = format!(
-                "occurred_at = {} ms is after the limit of {} ms; hint: set --now",
-                occurred_at.0, limit.0
+                "occurred_at = {occurred_at} is after the limit of {limit}; hint: set --now"
             );
             Err(Refusal::new(Reason::TooFarAhead, detail))
         }

@@ -286,7 +286,8 @@ impl PartitionTask {
         if home != self.config.partition {
             let detail = format!(
                 "the subject belongs to partition {home}, the record is in partition {}; \
-                 hint: the record's key must be its customer id",
+                 hint: the record's key must be its customer id, placed by murmur2 \
+                 (partitioner=murmur2_random in producers on librdkafka)",
                 self.config.partition
             );
             return Err(EventError::Refused(Refusal::new(Reason::Misrouted, detail)));
@@ -408,6 +409,7 @@ impl PartitionTask {
     #[must_use]
     pub fn progress(&self) -> Progress {
         let rules = &self.config.rules;
+        let latest = self.position.inputs.iter().map(|input| input.highest).max();
         Progress {
             next_offsets: self.position.inputs.map(|input| input.next_offset),
             highest: self.position.inputs.map(|input| input.highest),
@@ -416,6 +418,7 @@ impl PartitionTask {
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),
+            rates: rules.rates.history(latest.unwrap_or(Timestamp::MIN)),
             rfm_values: rules.rfm.map.values().iter().map(|value| value.name.to_string()).collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,

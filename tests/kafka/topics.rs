@@ -45,6 +45,14 @@ fn missing_topics_are_named_and_made() {
     assert_eq!(found("made.control").partitions, Some(1));
     assert_eq!(found("made.dead-letters").partitions, Some(3));
     assert_eq!(found("made.segment-changes").retention_ms, Some(30 * 86_400_000));
+    for topic in &after.topics {
+        let configured = &topic.configured;
+        assert_eq!(topic.partitions, Some(configured.partitions), "{topic:?}");
+        assert_eq!(topic.cleanup_policy.as_deref(), Some(configured.cleanup_policy), "{topic:?}");
+        assert_eq!(topic.min_insync, Some(configured.min_insync), "{topic:?}");
+        assert!(configured.retention_ms.is_none_or(|ms| topic.retention_ms == Some(ms)));
+        assert!(topic.max_message_bytes >= configured.max_message_bytes, "{topic:?}");
+    }
 
     assert_eq!(create_topics(&config).expect("again"), after);
 }
@@ -57,7 +65,9 @@ fn unfit_topics_are_told_all_at_once() {
         NewTopic::new("unfit.purchases", 4, TopicReplication::Fixed(1))
             .set("cleanup.policy", "compact"),
         NewTopic::new("unfit.state", 2, TopicReplication::Fixed(1)),
-        NewTopic::new("unfit.dead-letters", 1, TopicReplication::Fixed(1)),
+        NewTopic::new("unfit.dead-letters", 1, TopicReplication::Fixed(1))
+            .set("max.message.bytes", "1000")
+            .set("min.insync.replicas", "2"),
         NewTopic::new("unfit.relay", 2, TopicReplication::Fixed(1)).set("retention.ms", "1000"),
     ]);
     let report = check_topics(&config).expect("check");
@@ -67,7 +77,9 @@ fn unfit_topics_are_told_all_at_once() {
     assert!(told.contains("topic \"unfit.purchases\" has cleanup.policy \"compact\""), "{told}");
     assert!(told.contains("topic \"unfit.state\" has cleanup.policy \"delete\""), "{told}");
     assert!(told.contains("topic \"unfit.dead-letters\" has 1 partitions"), "{told}");
-    assert_eq!(report.problems.len(), 5, "{told}");
+    assert!(told.contains("\"unfit.dead-letters\" has max.message.bytes 1000, a dead"), "{told}");
+    assert!(told.contains("\"unfit.dead-letters\" has min.insync.replicas 2 and 1 rep"), "{told}");
+    assert_eq!(report.problems.len(), 7, "{told}");
     let warned = report.warnings.join("\n");
     assert!(warned.contains("topic \"unfit.relay\" keeps records for 1000 ms"), "{warned}");
     assert_eq!(report.tasks(), None);

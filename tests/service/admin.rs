@@ -2,7 +2,7 @@
 //!
 //! Next: `lineages.rs`, `refusals.rs`.
 
-use crate::program::Application;
+use crate::program::{Application, poll_for};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
     TopicReplication,
@@ -56,8 +56,15 @@ pub(crate) fn set_topic(application: &Application, topic: &str, key: &str, value
 
 /// Deletes a topic.
 pub(crate) fn delete_topic(application: &Application, topic: &str) {
-    let results = wait(admin(application).delete_topics(&[topic], &options())).expect("answer");
+    let admin = admin(application);
+    let results = wait(admin.delete_topics(&[topic], &options())).expect("answer");
     assert!(results.iter().all(Result::is_ok), "{results:?}");
+    // The answer comes before the brokers' metadata show it.
+    let gone = poll_for(|| {
+        let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
+        metadata.topics()[0].error().map(drop)
+    });
+    assert!(gone.is_some(), "{topic} is still there");
 }
 
 /// Deletes the records of a partition before an offset.

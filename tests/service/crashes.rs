@@ -14,12 +14,14 @@ use std::time::Duration;
 
 /// Small fetches and short transactions, so that there are many moments to be killed at; a
 /// profile at every change, so that the last one is complete.
-pub(crate) const SMALL_STEPS: [&str; 5] = [
+pub(crate) const SMALL_STEPS: [&str; 6] = [
     "commit.interval=10ms",
     "commit.idle_gap=2ms",
     "profiles.on=touch",
     "kafka.properties.fetch.message.max.bytes=2000",
     "kafka.properties.queued.min.messages=10",
+    // A moment to kill at is when a changelog has been read.
+    "log.filter=info,ebbflow::runtime::group=debug",
 ];
 
 const UNTIL_END: [&str; 3] = ["--until-end", "--advance-to", ADVANCE_TO];

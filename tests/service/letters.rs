@@ -131,7 +131,16 @@ fn what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on() {
         ),
     ]);
     produce(&application, &records);
-    application.run_to_the_end(ADVANCE_TO);
+    let (code, log) = application.run(&["--until-end", "--advance-to", ADVANCE_TO]);
+    assert_eq!(code, 0, "{log}");
+    let mut told: BTreeSet<String> = records
+        .iter()
+        .zip(&reasons)
+        .map(|(sent, reason)| format!("topic={:?} reason={reason:?} count=", sent.topic))
+        .collect();
+    told.retain(|line| log.matches(line.as_str()).count() != 1);
+    assert!(told.is_empty(), "not told once each: {told:?}\n{log}");
+    assert!(!log.contains("c-bad"), "a customer is in the log: {log}");
 
     let letters = read_committed(application.bootstrap(), &application.topic("dead-letters"));
     let mut next = std::collections::BTreeMap::<(&str, u32), usize>::new();
@@ -173,10 +182,12 @@ fn dead_letter_that_is_too_large_is_cut_and_says_so() {
     assert!(!committed_changes(&application).is_empty());
 }
 
-/// The dead-letter topic takes less than the configuration believes.
+/// The dead-letter topic takes less than the configuration believes: while it runs, at the start.
 #[test]
 fn dead_letter_that_the_topic_refuses_ends_the_program_with_the_way_out() {
     let application = Application::new("refused-letter", &[]);
+    let mut program = application.start(&[]);
+    program.wait_until_ready();
     crate::admin::set_topic(
         &application,
         &application.topic("dead-letters"),
@@ -184,10 +195,13 @@ fn dead_letter_that_the_topic_refuses_ends_the_program_with_the_way_out() {
         "50000",
     );
     produce(&application, &[sent("purchases", "c-1", vec![b'x'; 200_000])]);
-    let (code, log) = application.run(&["--until-end"]);
-    assert_eq!(code, 1, "{log}");
+    let (code, log) = (program.wait_for_end().code(), program.log());
+    assert_eq!(code, Some(1), "{log}");
     assert!(log.contains("dead_letters.max_bytes"), "{log}");
     assert!(log.matches("its records are read again").count() <= 1, "{log}");
+    let (code, log) = application.run(&[]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("has max.message.bytes 50000, a dead letter may have"), "{log}");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use crate::apicurio::Apicurio;
 use crate::broker::{PASSWORD, TestBroker, USER, shared};
 use crate::crashes::registered;
 use crate::outputs::committed_changes;
-use crate::program::{Application, poll_for};
+use crate::program::{Application, PARTITIONS, metric, poll_for};
 use crate::workload::{Formats, Workload};
+use serde_json::Value;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,12 +27,45 @@ fn broker_that_is_down_at_the_start_is_waited_for() {
     assert_eq!(program.get("/livez").0, 200);
     let (status, reasons) = program.get("/readyz");
     assert_eq!(status, 503);
+    assert!(reasons.contains("the cluster has not answered since 2"), "{reasons}");
+    assert!(reasons.contains("hint: check kafka.bootstrap_servers"), "{reasons}");
     assert!(reasons.contains("has not joined the consumer group yet"), "{reasons}");
+    let (_, metrics) = program.get("/metrics");
+    assert!(metrics.contains("\nebbflow_broker_up 0\n"), "{metrics}");
     broker.run();
     program.wait_until_ready();
     Workload::new(9, 200).produce(&application, Formats::JSON);
     let changes = poll_for(|| (!committed_changes(&application).is_empty()).then_some(()));
     assert_eq!(changes, Some(()));
+    assert_eq!(program.terminate().code(), Some(0));
+}
+
+#[test]
+fn broker_that_goes_away_later_is_shown_told_once_and_waited_for() {
+    let mut broker = TestBroker::start();
+    let application = Application::without_topics("away-broker", &broker.bootstrap(), &[]);
+    application.create_topics();
+    let mut program = application.start(&[]);
+    program.wait_until_ready();
+    broker.stop();
+    program.wait_for("the outage on /readyz", |program| {
+        let (status, reasons) = program.get("/readyz");
+        (status == 503 && reasons.contains("the cluster has not answered since 2")).then_some(())
+    });
+    let (_, told) = program.get("/tasks");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["broker"]["up"], false, "{told}");
+    assert_ne!(told["broker"]["error"], Value::Null, "{told}");
+    let (_, metrics) = program.get("/metrics");
+    assert!(metrics.contains("\nebbflow_broker_up 0\n"), "{metrics}");
+    assert_eq!(metric(&metrics, "ebbflow_partitions"), u64::from(PARTITIONS));
+    broker.run();
+    program.wait_until_ready();
+    program.wait_for_log("the cluster answers again");
+    let log = program.log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+    assert!(warnings.len() <= 6, "{warnings:#?}");
+    assert_eq!(log.matches("the cluster does not answer").count(), 1, "{log}");
     assert_eq!(program.terminate().code(), Some(0));
 }
 

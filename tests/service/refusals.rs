@@ -104,6 +104,23 @@ fn other_rules_need_a_higher_revision() {
 }
 
 #[test]
+fn rate_of_a_later_day_may_be_added_and_an_earlier_one_not_changed() {
+    let application = with_state("rates");
+    let rate = |day: &str, rate: &str| format!("rates.USD.{day}=\"{rate}\"");
+    let first = rate("2026-01-01", "0.9");
+    let run = |settings: &[&str]| application.with(settings).run(&["--until-end"]);
+    assert_eq!(run(&[&first]).0, 0, "a currency that was not known");
+    Workload::new(9, 50).produce(&application, Formats::JSON);
+    assert_eq!(run(&[&first]).0, 0);
+    let later = rate("2099-01-01", "0.8");
+    assert_eq!(run(&[&first, &later]).0, 0, "a later day");
+    let (code, log) = run(&[&rate("2026-01-01", "0.91"), &later]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("was computed with other rates (USD "), "{log}");
+    assert_eq!(run(&[&first]).0, 0, "what has not decided may go");
+}
+
+#[test]
 fn lower_rules_revision_leaves_the_state_alone_and_says_so() {
     let application = with_state("lower").with(&["rules.revision=1"]);
     for arguments in [&[][..], &["--until-end"]] {

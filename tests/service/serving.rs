@@ -105,7 +105,7 @@ fn clean_stop_finishes_its_transaction_and_moves_no_partition() {
     workload.produce(&application, Formats::JSON);
     first.wait_for_commits(1).expect("it goes on");
     assert_eq!(first.terminate().code(), Some(0));
-    assert!(first.log().contains("SIGTERM: finishing the transaction"));
+    assert!(first.log().contains("SIGTERM received: stopping"));
     let rebalances = second.log().matches("revoked").count();
 
     let mut first = application.with(&["instance_id=0"]).start(&[]);

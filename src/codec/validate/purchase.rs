@@ -3,6 +3,7 @@
 //! Next: `interaction.rs`, which is more lenient.
 
 use super::field;
+use crate::codec::kinds::did_you_mean;
 use crate::codec::raw::{RawItem, RawPurchase, Str};
 use crate::domain::event::{Item, Purchase, Term, Text};
 use crate::domain::money::ExchangeRates;
@@ -68,7 +69,10 @@ pub(super) fn body<'a>(
             subscription_id: field::required_id("subscription_id", raw.subscription_id)?,
         },
         _ => {
-            let detail = format!("\"kind\" = {} is no kind of purchase", field::shown(kind));
+            let mut detail = format!("\"kind\" = {} is no kind of purchase", field::shown(kind));
+            if let Some(meant) = did_you_mean(kind).filter(|meant| is_kind(meant)) {
+                detail.push_str(&format!("; did you mean \"{meant}\"?"));
+            }
             return Err(Refusal::new(Reason::UnknownKind, detail));
         }
     })

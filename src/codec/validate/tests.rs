@@ -211,7 +211,8 @@ fn a_wrong_type_names_the_field_and_the_value() {
 fn each_kind_of_purchase_has_the_fields_it_needs() {
     bad_order(
         &json!({"kind": "order_complete"}),
-        "unknown_kind: \"kind\" = \"order_complete\" is no kind of purchase",
+        "unknown_kind: \"kind\" = \"order_complete\" is no kind of purchase; did you mean \
+         \"order_completed\"?",
     );
     for kind in [
         "order_completed",

@@ -1,16 +1,19 @@
 //! What the workers are doing, for people and probes: a copy that the workers keep up to date.
 //!
 //! Nothing decides by it; the truth is in the workers and in Kafka. Each worker writes its own
-//! part once per round, HTTP reads. Next: `task.rs`, one task; `report.rs`, what is answered.
+//! part once per round, HTTP reads. Next: `task.rs`, one task; `cluster.rs`, whether Kafka answers;
+//! `report.rs`, what is told.
 
+mod cluster;
 mod report;
 mod task;
 
+pub use cluster::{Away, ClusterHealth};
 pub use task::{HeldBy, InputStatus, TaskState, TaskStatus};
 
 use crate::domain::time::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +21,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Status {
     workers: Vec<Arc<WorkerSlot>>,
+    cluster: ClusterHealth,
     troubles: Mutex<BTreeMap<Trouble, String>>,
+    /// Partitions of the inputs, over all instances; 0 = not known yet.
+    partitions: AtomicU32,
     stopping: AtomicBool,
 }
 
@@ -73,7 +79,9 @@ impl Status {
     pub fn new(workers: usize) -> Arc<Self> {
         Arc::new(Self {
             workers: (0..workers).map(|_| Arc::default()).collect(),
+            cluster: ClusterHealth::default(),
             troubles: Mutex::default(),
+            partitions: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
         })
     }
@@ -91,6 +99,17 @@ impl Status {
         reporter
     }
 
+    /// Whether the Kafka cluster answers.
+    #[must_use]
+    pub const fn cluster(&self) -> &ClusterHealth {
+        &self.cluster
+    }
+
+    /// The inputs have this many partitions; before it is told nothing is known of them.
+    pub fn set_partitions(&self, partitions: u32) {
+        self.partitions.store(partitions, Ordering::Relaxed);
+    }
+
     /// Sets or clears a trouble.
     pub fn set_trouble(&self, trouble: Trouble, text: Option<String>) {
         let mut troubles = lock(&self.troubles);
@@ -105,7 +124,8 @@ impl Status {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether every worker is joined and every task that is assigned is restored.
+    /// Whether the cluster answers, every worker is joined, and every task that is assigned is
+    /// restored.
     ///
     /// # Errors
     /// The reasons why not, in plain sentences.
@@ -114,6 +134,8 @@ impl Status {
         if self.stopping.load(Ordering::Relaxed) {
             reasons.push("the process is stopping".to_owned());
         }
+        let away = self.cluster.away();
+        reasons.extend(away.as_ref().map(Away::to_string));
         for (index, slot) in self.workers.iter().enumerate() {
             if slot.dead.load(Ordering::Relaxed) {
                 reasons.push(format!("worker {index} has ended"));
@@ -131,6 +153,9 @@ impl Status {
             return Ok(());
         }
         for (trouble, text) in &*lock(&self.troubles) {
+            if *trouble == Trouble::Broker && away.is_some() {
+                continue;
+            }
             reasons.push(format!("last error of the {}: {text}", trouble.name()));
         }
         Err(reasons)
@@ -231,6 +256,21 @@ mod tests {
         assert_eq!(status.ready(), Ok(()), "an empty assignment and old errors do not matter");
         status.stop();
         assert_eq!(status.ready().unwrap_err()[0], "the process is stopping");
+    }
+
+    #[test]
+    fn a_cluster_that_is_away_is_told_with_its_last_error_and_since_when() {
+        let status = Status::new(1);
+        let worker = status.reporter(0, 5);
+        worker.update(|worker| worker.joined = true);
+        status.set_trouble(Trouble::Broker, Some("could not commit".into()));
+        status.cluster().failed(0, Timestamp(0), Timestamp(9_000), "all brokers are down");
+        assert_eq!(
+            status.ready().unwrap_err(),
+            ["the cluster has not answered since 1970-01-01T00:00:00.000Z: all brokers are down"]
+        );
+        status.cluster().answered(0, Timestamp(10_000));
+        assert_eq!(status.ready(), Ok(()));
     }
 
     #[test]

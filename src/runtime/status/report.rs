@@ -7,6 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::metrics::{InputGauges, Snapshot, TaskGauges};
 use crate::runtime::broker::Input;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 impl Status {
     /// The gauges at `now` (wall time).
@@ -25,6 +26,8 @@ impl Status {
         let seconds = |worker: &WorkerStatus| worker.last_commit_at.map_or(0.0, |at| seconds(at.0));
         Snapshot {
             ready: self.ready().is_ok(),
+            broker_up: self.cluster.is_up(),
+            partitions: self.partitions.load(Ordering::Relaxed).into(),
             tasks_by_state: TaskState::NAMES.into_iter().map(count).collect(),
             last_commits: workers.iter().map(seconds).enumerate().collect(),
             tasks,
