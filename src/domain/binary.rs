@@ -23,11 +23,15 @@ pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
 impl Writer<'_> {
     pub(crate) fn long(&mut self, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        let mut bytes = [0_u8; 10];
+        let mut length = 0;
         while rest >= 0x80 {
-            self.0.push(rest.to_le_bytes()[0] | 0x80);
+            bytes[length] = rest.to_le_bytes()[0] | 0x80;
+            length += 1;
             rest >>= 7;
         }
-        self.0.push(rest.to_le_bytes()[0]);
+        bytes[length] = rest.to_le_bytes()[0];
+        self.0.extend_from_slice(&bytes[..=length]);
     }
 
     pub(crate) fn count(&mut self, count: usize) {
@@ -88,14 +92,14 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn long(&mut self) -> Result<i64, UnpackError> {
         let mut bits = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.take(1)?[0];
-            bits |= u64::from(byte & 0x7f) << shift;
+        for (index, byte) in self.0.iter().take(10).enumerate() {
+            bits |= u64::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
+                self.0 = &self.0[index + 1..];
                 return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
             }
         }
-        Err(UnpackError::Invalid)
+        Err(if self.0.len() < 10 { UnpackError::Truncated } else { UnpackError::Invalid })
     }
 
     pub(crate) fn number<T: TryFrom<i64>>(&mut self) -> Result<T, UnpackError> {

@@ -246,20 +246,18 @@ impl PartitionTask {
     ) -> Result<usize, UnpackError> {
         let mut fired = 0;
         while fired < budget {
-            let Some((_, key)) = self.store.timers().due(self.clock()) else { break };
+            let clock = self.clock();
+            let Some(key) = self.store.next_due(clock)? else { break };
             let place = self.store.touch_key(key, &self.config.rules)?;
             self.prepare(place, now);
-            let before = self.store.at(place).customer.deadline;
-            let clock = self.clock();
-            if before <= clock {
-                let first = self.changes.len();
-                let context = context(&self.config, self.lineage, &self.position, now);
-                let touched = self.store.at(place);
-                expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
-                touched.changed = true;
-                touched.published |= self.changes.len() > first;
-                self.store.reschedule(place, before);
-            }
+            let first = self.changes.len();
+            let context = context(&self.config, self.lineage, &self.position, now);
+            let touched = self.store.at(place);
+            let before = touched.customer.deadline;
+            expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
+            touched.changed = true;
+            touched.published |= self.changes.len() > first;
+            self.store.fired(place, before);
             self.touched = true;
             fired += 1;
         }

@@ -195,10 +195,38 @@ impl Store {
         &mut self.touched[place]
     }
 
-    /// Moves the timer of a touched customer from `before` to its present deadline.
+    /// Sees to a timer for the deadline of a touched customer, which was `before`.
     pub fn reschedule(&mut self, place: usize, before: Timestamp) {
         let touched = &self.touched[place];
         self.timers.reschedule(touched.key, before, touched.customer.deadline);
+    }
+
+    /// Replaces the timer of a touched customer whose deadline `before` has been seen to.
+    pub fn fired(&mut self, place: usize, before: Timestamp) {
+        let touched = &self.touched[place];
+        self.timers.remove(before, touched.key);
+        self.timers.reschedule(touched.key, Timestamp::MAX, touched.customer.deadline);
+    }
+
+    /// The customer whose deadline comes first, at or before `clock`. Timers that stand before their
+    /// customer's deadline are moved to it.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn next_due(&mut self, clock: Timestamp) -> Result<Option<u64>, UnpackError> {
+        while let Some((at, key)) = self.timers.due(clock) {
+            let deadline = match (self.places.get(&key), self.committed.get(&key)) {
+                (Some(place), _) => self.touched[*place].customer.deadline,
+                (None, Some(packed)) => peek(&packed)?.0,
+                (None, None) => Timestamp::MAX,
+            };
+            if deadline == at {
+                return Ok(Some(key));
+            }
+            self.timers.remove(at, key);
+            self.timers.reschedule(key, Timestamp::MAX, deadline);
+        }
+        Ok(None)
     }
 
     /// Packs every changed customer; they are then read by [`Self::touched`].
@@ -239,7 +267,7 @@ impl Store {
     pub fn rollback(&mut self) {
         for touched in &self.touched[..self.in_use] {
             let committed = touched.committed_deadline.unwrap_or(Timestamp::MAX);
-            self.timers.reschedule(touched.key, touched.customer.deadline, committed);
+            self.timers.reschedule(touched.key, Timestamp::MAX, committed);
         }
         self.forget_touched();
     }
@@ -303,8 +331,7 @@ impl Store {
 
     fn remove(&mut self, key: u64) -> Result<Option<Box<[u8]>>, UnpackError> {
         let Some((_, packed)) = self.committed.remove(&key) else { return Ok(None) };
-        let (deadline, _) = peek(&packed)?;
-        self.timers.reschedule(key, deadline, Timestamp::MAX);
+        self.timers.remove(peek(&packed)?.0, key);
         self.packed_bytes -= packed.len() as u64;
         Ok(Some(packed))
     }
@@ -414,11 +441,13 @@ mod tests {
                     deadlines.extend(key.map(|key| (deadline, key)));
                 }
                 assert_eq!(store.len(), deadlines.len());
-                assert_eq!(store.timers.len(), deadlines.len());
-                for expected in deadlines {
-                    assert_eq!(store.timers.due(Timestamp::MAX), Some(expected));
-                    store.timers.reschedule(expected.1, expected.0, Timestamp::MAX);
+                for (deadline, key) in deadlines {
+                    let due = store.next_due(Timestamp::MAX).expect("readable states");
+                    assert_eq!(due, Some(key));
+                    store.timers.remove(deadline, key);
                 }
+                assert_eq!(store.next_due(Timestamp::MAX), Ok(None));
+                assert!(store.timers.is_empty());
                 let bytes: usize = store.committed.iter().map(|entry| entry.value().len()).sum();
                 assert_eq!(store.packed_bytes, bytes as u64);
             }

@@ -1,11 +1,13 @@
-//! Deadlines of a task's customers, in order.
+//! When a task's customers are to be looked at, in order.
 //!
-//! Never fires by itself: the task asks what is due at its clock.
+//! A deadline mostly moves away: the next order puts it off. So a timer may stand before its
+//! customer's deadline, never behind it, and putting a deadline off costs nothing; who takes a
+//! timer out compares (`store.rs`). Never fires by itself.
 
 use crate::domain::time::Timestamp;
 use std::collections::BTreeSet;
 
-/// Deadlines ordered by (time, customer key); a customer has at most one.
+/// Timers ordered by (time, customer key).
 #[derive(Debug, Default)]
 pub struct Timers {
     pending: BTreeSet<(Timestamp, u64)>,
@@ -14,30 +16,29 @@ pub struct Timers {
 impl Timers {
     /// Moves a customer's deadline; [`Timestamp::MAX`] stands for none.
     pub fn reschedule(&mut self, key: u64, before: Timestamp, after: Timestamp) {
-        if before == after {
-            return;
-        }
-        if before != Timestamp::MAX {
-            self.pending.remove(&(before, key));
-        }
-        if after != Timestamp::MAX {
+        if after < before {
             self.pending.insert((after, key));
         }
     }
 
-    /// The customer that fell due first, at or before `clock`.
+    /// Takes a timer out.
+    pub fn remove(&mut self, at: Timestamp, key: u64) {
+        self.pending.remove(&(at, key));
+    }
+
+    /// The customer to be looked at first, at or before `clock`.
     #[must_use]
     pub fn due(&self, clock: Timestamp) -> Option<(Timestamp, u64)> {
-        self.pending.first().copied().filter(|(deadline, _)| *deadline <= clock)
+        self.pending.first().copied().filter(|(at, _)| *at <= clock)
     }
 
-    /// The earliest deadline.
+    /// The earliest timer.
     #[must_use]
     pub fn first(&self) -> Option<Timestamp> {
-        self.pending.first().map(|(deadline, _)| *deadline)
+        self.pending.first().map(|(at, _)| *at)
     }
 
-    /// How many deadlines are pending.
+    /// How many are pending.
     #[must_use]
     pub fn len(&self) -> usize {
         self.pending.len()
