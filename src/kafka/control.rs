@@ -5,13 +5,12 @@
 
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
-use crate::kafka::client::{Clients, ConnectMode, create};
-use crate::kafka::diagnostics::PlainContext;
+use crate::kafka::client::{Clients, ConnectMode};
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer};
+use crate::kafka::owners::Owners;
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{BrokerError, Output};
 use crate::runtime::clock::monotonic_ms;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,11 +31,12 @@ pub fn replace_control(
     next: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, String>,
 ) -> Result<(), BrokerError> {
     let clients = Clients::new(config, 0, ConnectMode::Cluster);
+    let group = Owners::new(config)?;
     // A static member that was stopped stays until its session is over.
     let give_up_ms = monotonic_ms()
         + i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX)
         + GRACE_MS;
-    while let Err(error) = refuse_living_members(config, &clients) {
+    while let Err(error) = refuse_living_members(config, &group) {
         if monotonic_ms() > give_up_ms {
             return Err(error);
         }
@@ -63,20 +63,8 @@ pub fn replace_control(
     producer.flush(TIMEOUT).map_err(|error| failed(&error))
 }
 
-fn refuse_living_members(config: &Config, clients: &Clients) -> Result<(), BrokerError> {
-    let consumer: BaseConsumer<PlainContext> =
-        create(&clients.observer(), clients.plain_context())?;
-    let groups =
-        consumer.fetch_group_list(Some(&config.application_id), TIMEOUT).map_err(|error| {
-            BrokerError::Retriable(format!("could not describe the consumer group: {error}"))
-        })?;
-    let members: Vec<String> = groups
-        .groups()
-        .iter()
-        .filter(|group| group.name() == config.application_id)
-        .flat_map(|group| group.members())
-        .map(|member| format!("{} at {}", member.client_id(), member.client_host()))
-        .collect();
+fn refuse_living_members(config: &Config, group: &Owners) -> Result<(), BrokerError> {
+    let members = group.members()?;
     if members.is_empty() {
         return Ok(());
     }

@@ -277,29 +277,32 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     fn seek(&mut self, partition: u32) -> Result<(), Trip> {
-        if self.settings.until_end.is_some() {
-            let unset = self.slots.get(&partition).is_some_and(|slot| slot.until.is_none());
-            if unset {
-                let mut until = [0; 3];
-                for input in Input::ALL {
-                    until[input.index()] = self.broker.watermarks(partition, input)?.high;
-                }
-                if let Some(slot) = self.slots.get_mut(&partition) {
-                    slot.until = Some(until);
-                }
-            }
-        }
+        let until = self.end_of_run(partition)?;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         for input in Input::ALL {
             let next_offset = slot.task.inputs()[input.index()].next_offset;
             self.broker.seek(partition, input, next_offset)?;
         }
         slot.clear_queues();
+        slot.until = until;
         slot.state = SlotState::Running;
         self.ran = true;
         self.shared.stores.insert(partition, slot.task.store().committed().clone());
         self.next_report_ms = 0;
         Ok(())
+    }
+
+    /// Where a run that ends by itself ends for this task.
+    fn end_of_run(&mut self, partition: u32) -> Result<Option<[i64; 3]>, Trip> {
+        if self.settings.until_end.is_none() || self.ends.contains_key(&partition) {
+            return Ok(self.ends.get(&partition).copied());
+        }
+        let mut ends = [0; 3];
+        for input in Input::ALL {
+            ends[input.index()] = self.broker.watermarks(partition, input)?.high;
+        }
+        self.ends.insert(partition, ends);
+        Ok(Some(ends))
     }
 
     /// The present lineage, read once.

@@ -64,6 +64,9 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
     pub(super) lineage: Option<Lineage>,
+    /// End offsets of a run that ends by itself, taken when a task first began to read; they stay
+    /// when it goes and comes back.
+    pub(super) ends: BTreeMap<u32, [i64; 3]>,
     /// The group's latest word was an assignment.
     pub(super) assigned: bool,
     /// A task has run here: what comes later does not forbid the start any more.
@@ -105,6 +108,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             schema_wanted: None,
             shared,
             lineage: None,
+            ends: BTreeMap::new(),
             assigned: false,
             ran: false,
             assigned_before: false,
@@ -297,6 +301,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         done
     }
 
+    /// The partitions of the tasks that this worker has; after [`Round::Done`] those it finished.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<u32> {
+        self.slots.keys().copied().collect()
+    }
+
     fn idle_time(&self) -> Duration {
         let dry_ms = self.transaction.dry_deadline_ms(&self.settings.commit);
         match dry_ms {
@@ -314,6 +324,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// the input alone, not on when it arrives. To be called while the tasks are running.
     pub fn end_at(&mut self, ends: &BTreeMap<u32, [i64; 3]>, advance_to: Option<Timestamp>) {
         self.settings.until_end = Some(advance_to);
+        self.ends.clone_from(ends);
         for (partition, slot) in &mut self.slots {
             slot.until = ends.get(partition).copied();
             slot.finished = false;
@@ -323,6 +334,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Runs until it is stopped, whatever was said before.
     pub fn go_on(&mut self) {
         self.settings.until_end = None;
+        self.ends.clear();
         for slot in self.slots.values_mut() {
             slot.until = None;
         }

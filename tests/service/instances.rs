@@ -78,3 +78,45 @@ fn partitions_move_to_a_late_instance_and_back_when_the_first_leaves() {
 fn partitions_come_back_when_a_stopped_instance_stays_away() {
     two_instances_leave_what_one_leaves("stays-away", 5, false);
 }
+
+const SHORT_SESSION: [&str; 2] = ["kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
+
+#[test]
+fn run_to_the_end_beside_another_member_is_refused_and_leaves_it_alone() {
+    let application = Application::new("not-alone", &SHORT_SESSION);
+    let mut service = application.with(&["instance_id=0"]).start(&[]);
+    service.wait_until_ready();
+    let (code, log) = application.with(&["instance_id=1"]).run(&["--until-end"]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains(&format!("has other members: {}-0-000 at", application.name())), "{log}");
+    assert!(log.contains("hint: stop all other instances"), "{log}");
+    assert_eq!(service.running(), [0, 1, 2, 3]);
+    assert!(!service.log().contains("revoked"), "{}", service.log());
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+#[test]
+fn run_to_the_end_that_did_not_get_there_is_a_failure() {
+    let workload = Workload::new(12, 2_000);
+    let application = Application::new("not-all", &SMALL_STEPS).with(&SHORT_SESSION);
+    let expected = replay(&application, &workload).changes;
+    let held = workload.hold(&application, 0..workload.lines.len());
+    let alone = application.with(&["instance_id=0"]);
+    let mut run = alone.start(&["--until-end"]);
+    run.wait_until_ready();
+    assert_eq!(run.terminate().code(), Some(1));
+    assert!(run.log().contains("stopped before the ends of the inputs were reached"));
+
+    let mut run = alone.start(&["--until-end"]);
+    run.wait_until_ready();
+    let late = application.with(&["instance_id=1"]);
+    let mut other = late.start(&[]);
+    wait_for_halves(&mut run, &mut other);
+    held.commit_transaction(LONG).expect("commit");
+    assert_eq!(run.wait_for_end().code(), Some(1));
+    assert!(run.log().contains("has not finished partitions 2, 3"), "{}", run.log());
+    assert_eq!(other.terminate().code(), Some(0));
+
+    late.run_to_the_end(ADVANCE_TO);
+    assert_same_changes(&by_customer(&committed_changes(&application)), &expected);
+}
