@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};
 use crate::kafka::Owners;
 use crate::metrics::Metrics;
+use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::{monotonic_ms, wall_now};
 use crate::runtime::status::Status;
 use crate::runtime::stores::Stores;
@@ -58,6 +59,12 @@ impl From<anyhow::Error> for ServiceError {
     }
 }
 
+impl From<BrokerError> for ServiceError {
+    fn from(error: BrokerError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// Runs the service until it is done or told to stop.
 ///
 /// # Errors
@@ -82,7 +89,9 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     // Set once; a second value cannot come.
     partitions.get_or_init(|| count);
     if options.rebuild {
-        start::begin_lineage(config)?;
+        start::begin_lineage(config, options.baseline)?;
+    } else if options.baseline {
+        start::begin_baseline(config, count)?;
     }
     if options.until_end.is_some() && !start::wait_until_alone(config, &stop)? {
         return stopped(options);
@@ -108,7 +117,7 @@ fn stopped(options: RunOptions) -> Result<(), ServiceError> {
 
 /// Asks now and then who has which partition, for those who ask the wrong instance.
 fn watch_owners(config: &Config, parts: &Parts) -> Result<(), ServiceError> {
-    let asking = Owners::new(config).map_err(|error| ServiceError::Failed(error.into()))?;
+    let asking = Owners::new(config)?;
     let (owners, stop) = (Arc::clone(&parts.owners), Arc::clone(&parts.stop));
     let watch = move || {
         while !stop.load(Ordering::Relaxed) {

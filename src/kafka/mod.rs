@@ -21,7 +21,7 @@ mod waker;
 
 pub use batch::FetchedRecord;
 pub use client::ConnectMode;
-pub use control::replace_control;
+pub use control::Control;
 pub use owners::Owners;
 pub use topics::check_topics;
 

@@ -203,7 +203,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let config = &self.settings.commit;
         let dry = transaction.ended_ms.saturating_add(whole_ms(config.idle_gap));
         let late = transaction.began_ms.saturating_add(whole_ms(config.interval));
-        done || (!busy && self.now_ms >= dry)
+        done || self.has_question()
+            || (!busy && self.now_ms >= dry)
             || self.now_ms >= late
             || transaction.records >= config.max_records
             || transaction.bytes >= config.max_bytes

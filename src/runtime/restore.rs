@@ -1,7 +1,7 @@
 //! From a changelog to a task: reads states and progress back, and refuses what does not fit.
 //!
 //! Never goes on with half a state: what disagrees is an error that says what to do.
-//! Next: `worker.rs`, which drives it between its other work.
+//! Next: `prepare.rs`, which drives it.
 
 use crate::codec::state::{StateKey, decode_progress, parse_key, unframe};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
@@ -20,6 +20,8 @@ pub(super) struct Restore {
     pub(super) began_ms: i64,
     /// Records read.
     pub(super) records: u64,
+    /// The changelog was read to its end.
+    pub(super) complete: bool,
     /// Ids with a state, when all of them are to be deleted.
     ids: Option<BTreeSet<String>>,
 }
@@ -43,7 +45,7 @@ const REBUILD: &str = "hint: stop all instances and run `ebbflow run --rebuild` 
 impl Restore {
     pub(super) fn new(offsets: CommittedOffsets, began_ms: i64, collects_ids: bool) -> Self {
         let ids = collects_ids.then(BTreeSet::new);
-        Self { offsets, progress: None, began_ms, records: 0, ids }
+        Self { offsets, progress: None, began_ms, records: 0, complete: false, ids }
     }
 
     /// Takes records of the changelog in, oldest first.

@@ -1,8 +1,9 @@
 //! The worker: one thread with one broker connection and its tasks, in numbered steps.
 //!
 //! Everything happens in line on its thread; nothing is shared but status, metrics and committed
-//! states. Reading order: this file, `group.rs` (rebalances and restoring), `commit.rs`
-//! (transactions), `pump.rs` (records into a task), `report.rs` (what is told).
+//! states. Reading order: this file, `group.rs` (rebalances), `prepare.rs` (verifying and
+//! restoring), `commit.rs` (transactions), `pump.rs` (records into a task), `report.rs` (what is
+//! told).
 
 use crate::codec::change::ChangeEncoder;
 use crate::codec::decoder::SchemaId;
@@ -15,6 +16,7 @@ use crate::metrics::{Metrics, TransactionTally};
 use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
+use crate::runtime::group::Answer;
 use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::slot::Slot;
@@ -64,6 +66,12 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
     pub(super) lineage: Option<Lineage>,
+    /// What the group was told last and has to be answered still.
+    pub(super) unanswered: Option<Answer>,
+    /// The task whose question got no answer last.
+    pub(super) last_unanswered: Option<u32>,
+    /// When questions may be asked again, in monotonic ms.
+    pub(super) next_ask_ms: i64,
     /// End offsets of a run that ends by itself, taken when a task first began to read; they stay
     /// when it goes and comes back.
     pub(super) ends: BTreeMap<u32, [i64; 3]>,
@@ -108,6 +116,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             schema_wanted: None,
             shared,
             lineage: None,
+            unanswered: None,
+            last_unanswered: None,
+            next_ask_ms: now_ms,
             ends: BTreeMap::new(),
             assigned: false,
             ran: false,
@@ -156,7 +167,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.fetch_schema(input, id);
         }
         // 3. Restoring, a slice at a time.
-        let restoring = self.restore_slices()?;
+        let restoring = self.prepare_tasks()?;
         // 4. Records and timers, task by task.
         let mut busy = false;
         let partitions: Vec<u32> = self.slots.keys().copied().collect();

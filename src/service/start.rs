@@ -4,7 +4,7 @@
 
 use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage, encode_lineage};
 use crate::config::Config;
-use crate::kafka::{Owners, check_topics, replace_control};
+use crate::kafka::{Control, Owners, check_topics};
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::{monotonic_ms, wall_now};
 use crate::service::{RETRY, ServiceError, pause};
@@ -17,15 +17,46 @@ const GRACE_MS: i64 = 3000;
 /// How often the group is asked for its members meanwhile.
 const MEMBERS_EVERY: Duration = Duration::from_millis(500);
 
-/// Raises the lineage by one; the tasks find that theirs is older and begin anew.
-pub(super) fn begin_lineage(config: &Config) -> Result<(), ServiceError> {
-    let next = |present: Option<&[u8]>| {
-        let present = present.map(decode_lineage).transpose().map_err(|error| error.to_string())?;
-        let number = present.unwrap_or(Lineage::FIRST).number + 1;
-        tracing::info!(lineage = number, "a new lineage begins");
-        Ok(encode_lineage(Lineage { number, began_at: wall_now() }))
-    };
-    replace_control(config, LINEAGE_KEY, next).map_err(|error| ServiceError::Failed(error.into()))
+/// Raises the lineage by one; the tasks find that theirs is older and begin anew. Whether with a
+/// baseline stands in the lineage, so that it holds for whoever runs them.
+pub(super) fn begin_lineage(config: &Config, baseline: bool) -> Result<(), ServiceError> {
+    let control = Control::new(config)?;
+    control.wait_until_nobody_runs()?;
+    let number = lineage(&control)?.unwrap_or(Lineage::FIRST).number + 1;
+    let next = Lineage { number, began_at: wall_now(), baseline };
+    control.write(LINEAGE_KEY, &encode_lineage(next))?;
+    tracing::info!(lineage = number, baseline, "a new lineage begins");
+    Ok(())
+}
+
+/// Makes the first lineage one that begins with a baseline, unless it has begun without.
+pub(super) fn begin_baseline(config: &Config, partitions: u32) -> Result<(), ServiceError> {
+    let control = Control::new(config)?;
+    let begins = || lineage(&control).map(|lineage| lineage.map(|lineage| lineage.baseline));
+    match begins()? {
+        Some(true) => return Ok(()),
+        None if !control.has_begun(partitions)? => {
+            let first = Lineage { baseline: true, ..Lineage::FIRST };
+            return Ok(control.write(LINEAGE_KEY, &encode_lineage(first))?);
+        }
+        // Another instance may have said so and begun meanwhile.
+        None if begins()? == Some(true) => return Ok(()),
+        None | Some(false) => {}
+    }
+    Err(ServiceError::Refused(anyhow!(
+        "--baseline is for a first start, but \"{}\" has state that began without it; hint: add \
+         --rebuild to begin anew, or leave --baseline out",
+        config.application_id
+    )))
+}
+
+fn lineage(control: &Control) -> Result<Option<Lineage>, ServiceError> {
+    let present = control.read(LINEAGE_KEY)?;
+    present
+        .as_deref()
+        .map(decode_lineage)
+        .transpose()
+        .map_err(|error| ServiceError::Failed(anyhow!("reading the control topic failed: {error}")))
 }
 
 /// Waits for the cluster and checks its topics; `None` when told to stop meanwhile.
@@ -55,7 +86,7 @@ pub(super) fn wait_for_topics(
                 );
                 pause(stop, RETRY);
             }
-            Err(error) => return Err(ServiceError::Failed(error.into())),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(None)
@@ -66,7 +97,7 @@ pub(super) fn wait_for_topics(
 /// With others in the group a run that ends by itself would end with its own partitions alone. A
 /// static member that was stopped stays in the group until its session is over.
 pub(super) fn wait_until_alone(config: &Config, stop: &AtomicBool) -> Result<bool, ServiceError> {
-    let asking = Owners::new(config).map_err(|error| ServiceError::Failed(error.into()))?;
+    let asking = Owners::new(config)?;
     let session_ms = i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX);
     let give_up_ms = monotonic_ms().saturating_add(session_ms).saturating_add(GRACE_MS);
     while !stop.load(Ordering::Relaxed) {

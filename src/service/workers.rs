@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::kafka::{ConnectMode, KafkaBroker};
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::broker::{Broker, BrokerError};
-use crate::runtime::clock::{SystemClock, wall_now};
+use crate::runtime::clock::SystemClock;
 use crate::runtime::pump::TopicDecoders;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::worker::{Shared, Worker};
@@ -196,7 +196,7 @@ pub(crate) fn worker_settings(
             partitions,
             rules: Arc::clone(&config.rules),
             profiles_on_touch: config.profiles_on_touch,
-            run_id: format!("{}-{}", config.instance_id, wall_now().0).into(),
+            run_id: "".into(),
             rebuilt_at: Timestamp::MIN,
         },
         topics: [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
@@ -210,7 +210,6 @@ pub(crate) fn worker_settings(
         profiles,
         leave_on_stop: config.leave_on_stop,
         until_end: options.until_end,
-        baseline: options.baseline,
         forgetful: false,
         commit_patience: config.kafka.max_poll_interval / 2,
     }

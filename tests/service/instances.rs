@@ -12,6 +12,10 @@ use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
 
+/// So that a stopped instance is not waited for long.
+pub(crate) const SHORT_SESSION: [&str; 2] =
+    ["kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
+
 /// Waits until the two share the partitions and have processed everything so far.
 fn wait_for_halves(first: &mut Program, second: &mut Program) {
     let halves = poll_for(|| {
@@ -36,8 +40,7 @@ fn two_instances_leave_what_one_leaves(name: &str, seed: u64, leaves: bool) {
     let leave = format!("leave_on_stop={leaves}");
     let mut expected = None;
     for _ in 0..repeats() {
-        let settings = [&leave, "kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
-        let application = Application::new(name, &SMALL_STEPS).with(&settings);
+        let application = Application::new(name, &SMALL_STEPS).with(&SHORT_SESSION).with(&[&leave]);
         let expected = expected.get_or_insert_with(|| replay(&application, &workload).changes);
         let parts = [0..third, third..2 * third, 2 * third..workload.lines.len()];
         let held = parts.map(|part| workload.hold(&application, part));
@@ -78,8 +81,6 @@ fn partitions_move_to_a_late_instance_and_back_when_the_first_leaves() {
 fn partitions_come_back_when_a_stopped_instance_stays_away() {
     two_instances_leave_what_one_leaves("stays-away", 5, false);
 }
-
-const SHORT_SESSION: [&str; 2] = ["kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
 
 #[test]
 fn run_to_the_end_beside_another_member_is_refused_and_leaves_it_alone() {
