@@ -23,8 +23,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 /// What a run that was to end by itself says when it is stopped.
-pub(super) const STOPPED_BEFORE_THE_END: &str = "stopped before the ends of the inputs were reached; hint: run it again with --until-end, it \
-     goes on where it stopped";
+pub(super) const STOPPED_BEFORE_THE_END: &str =
+    "stopped before the ends of the inputs; hint: run it again, it goes on where it stopped";
 
 pub(super) fn run_workers(
     config: &Config,

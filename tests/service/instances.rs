@@ -106,7 +106,7 @@ fn run_to_the_end_that_did_not_get_there_is_a_failure() {
     let mut run = alone.start(&["--until-end"]);
     run.wait_until_ready();
     assert_eq!(run.terminate().code(), Some(1));
-    assert!(run.log().contains("stopped before the ends of the inputs were reached"));
+    assert!(run.log().contains("stopped before the ends of the inputs"));
 
     let mut run = alone.start(&["--until-end"]);
     run.wait_until_ready();
