@@ -10,7 +10,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 /// Sorts the error of a transaction call, saying what was tried ("commit").
 pub(crate) fn transaction(doing: &str, error: &KafkaError, told: &Diagnostics) -> BrokerError {
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-    if let Some(fatal) = never_heals(doing, code, &error.to_string()) {
+    // A member that lost its session and came back is fenced as what it was before. Of another
+    // living process the consumer tells, for good.
+    if code != Code::FencedInstanceId
+        && let Some(fatal) = never_heals(doing, code, &error.to_string())
+    {
         return fatal;
     }
     let text = sentence(doing, error, told);

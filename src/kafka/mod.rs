@@ -201,10 +201,12 @@ impl Broker for KafkaBroker {
     }
 
     fn drained(&mut self) -> Result<bool, BrokerError> {
+        self.group.serve()?;
         self.producer.drained()
     }
 
     fn send_offsets(&mut self, offsets: &[TaskOffsets]) -> Result<(), BrokerError> {
+        self.group.serve()?;
         self.group.alive()?;
         let Some(metadata) = self.group.metadata() else {
             return Err(BrokerError::Abort("no partitions were ever assigned".to_owned()));
@@ -213,11 +215,13 @@ impl Broker for KafkaBroker {
     }
 
     fn commit(&mut self) -> Result<Ended, BrokerError> {
+        self.group.serve()?;
         self.group.alive()?;
         self.producer.commit()
     }
 
     fn abort(&mut self) -> Result<Ended, BrokerError> {
+        self.group.serve()?;
         self.producer.abort()
     }
 

@@ -18,6 +18,11 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long created topics may take to be known everywhere, in ms.
 const VISIBLE_TIMEOUT_MS: i64 = 15_000;
 
+/// librdkafka's own batch.size and message.max.bytes.
+const PRODUCER_BYTES: u64 = 1_000_000;
+/// What a dead letter has beside its key and value: headers and framing, at most.
+const LETTER_OVERHEAD: u64 = 4_096;
+
 /// What the cluster has, held against what the program needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicReport {
@@ -182,6 +187,11 @@ fn check(
         });
     }
     judge(&needs, &shapes, observer.brokers(CONNECT_TIMEOUT)?, &mut report);
+    for need in needs.iter().filter(|need| !need.input) {
+        if let Some(limit) = settings.get(need.name).and_then(|found| found.max_message_bytes) {
+            judge_size(config, need.name, limit, &mut report.problems);
+        }
+    }
     Ok(report)
 }
 
@@ -279,9 +289,34 @@ fn judge(
     }
 }
 
+/// What is written has to fit: librdkafka splits no batch that the topic refuses.
+fn judge_size(config: &Config, name: &str, limit: u64, problems: &mut Vec<String>) {
+    let property = |key: &str| {
+        let value = config.kafka.properties.get(key).and_then(|value| value.parse().ok());
+        value.unwrap_or(PRODUCER_BYTES)
+    };
+    if property("batch.size") > limit {
+        problems.push(format!(
+            "topic \"{name}\" has max.message.bytes = {limit}, less than the producer sends at \
+             once; hint: raise it to {PRODUCER_BYTES}, or set batch.size in kafka.properties to \
+             at most {limit}"
+        ));
+    }
+    let room = limit.min(property("message.max.bytes")).saturating_sub(LETTER_OVERHEAD);
+    if name == config.topics.dead_letters && config.dead_letter_max_bytes as u64 > room {
+        problems.push(format!(
+            "topic \"{name}\" has max.message.bytes = {limit}, too little for a dead letter of {} \
+             bytes with its headers; hint: set dead_letters.max_bytes to at most {room}, or raise \
+             it, and message.max.bytes in kafka.properties",
+            config.dead_letter_max_bytes
+        ));
+    }
+}
+
 struct Settings {
     cleanup_policy: Option<String>,
     retention_ms: Option<i64>,
+    max_message_bytes: Option<u64>,
 }
 
 fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settings>, String> {
@@ -304,6 +339,7 @@ fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settin
             Settings {
                 cleanup_policy: value("cleanup.policy"),
                 retention_ms: value("retention.ms").and_then(|ms| ms.parse().ok()),
+                max_message_bytes: value("max.message.bytes").and_then(|it| it.parse().ok()),
             },
         );
     }

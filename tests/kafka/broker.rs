@@ -25,6 +25,7 @@ const KEEPER: &str = r#"
 directory=$1; shift
 "$@" >"$directory/broker.log" 2>&1 </dev/null &
 broker=$!
+echo "$broker" >"$directory/pid"
 cat >/dev/null
 kill -TERM "$broker"
 (sleep 20; kill -KILL "$broker") >/dev/null 2>&1 &
@@ -99,6 +100,15 @@ impl TestBroker {
     /// Asks it to stop (SIGTERM) and waits until it has; its data stay for [`Self::run`].
     pub(crate) fn stop(&mut self) {
         fs::write(self.directory.join("keep"), "").expect("mark the folder");
+        self.end();
+    }
+
+    /// Kills it (SIGKILL) in whatever it is doing; its data stay for [`Self::run`].
+    pub(crate) fn kill(&mut self) {
+        fs::write(self.directory.join("keep"), "").expect("mark the folder");
+        let pid = fs::read_to_string(self.directory.join("pid")).expect("it was started");
+        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        assert!(killed.expect("send SIGKILL").success());
         self.end();
     }
 

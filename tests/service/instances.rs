@@ -10,7 +10,8 @@ use crate::workload::{ADVANCE_TO, Workload};
 use rdkafka::producer::Producer;
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(60);
+/// How long a test's own transaction may take to end.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// So that a stopped instance is not waited for long.
 pub(crate) const SHORT_SESSION: [&str; 2] =
@@ -120,4 +121,23 @@ fn run_to_the_end_that_did_not_get_there_is_a_failure() {
 
     late.run_to_the_end(ADVANCE_TO);
     assert_same_changes(&by_customer(&committed_changes(&application)), &expected);
+}
+
+#[test]
+fn run_to_the_end_gets_behind_markers_and_aborted_transactions() {
+    let workload = Workload::new(17, 2_000);
+    let lines = workload.lines.len();
+    let application = Application::new("markers", &[]);
+    let expected = replay(&application, &workload).changes;
+    let aborted = workload.hold(&application, 0..lines / 2);
+    aborted.abort_transaction(LONG).expect("abort");
+    let committed = workload.hold(&application, 0..lines);
+    committed.commit_transaction(LONG).expect("commit");
+    let aborted = workload.hold(&application, lines / 2..lines);
+    aborted.abort_transaction(LONG).expect("abort");
+    // Nothing readable lies between the last order and the end, also not for a second run.
+    for _ in 0..2 {
+        application.run_to_the_end(ADVANCE_TO);
+        assert_same_changes(&by_customer(&committed_changes(&application)), &expected);
+    }
 }
