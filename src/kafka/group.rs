@@ -2,10 +2,10 @@
 //!
 //! The rebalance callback only queues what happened and returns without an answer. librdkafka
 //! then waits (heartbeats going on, nothing fetched) until the worker has committed and calls
-//! [`Group::assign`] or [`Group::unassign`]. Partitions that are lost are given back by the callback
-//! itself: there is nothing to commit any more, and a static member that has lost its session goes
-//! on with heartbeats without a member id until it is answered, for which the coordinator fences
-//! it for good. Nor does closing wait for a worker that has gone.
+//! [`Group::assign`] or [`Group::unassign`]. Lost partitions are given back by the callback itself:
+//! there is nothing to commit any more, and a static member that has lost its session goes on with
+//! heartbeats without a member id until it is answered, for which the coordinator fences it for
+//! good. Nor does closing wait for a worker that has gone.
 //! Never decides what is committed. Next: `batch.rs`; `runtime/group.rs`.
 
 use crate::kafka::batch::{FetchedRecord, PartitionReader, offset_metadata};

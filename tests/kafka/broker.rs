@@ -97,18 +97,13 @@ impl TestBroker {
         fs::remove_file(self.directory.join("keep")).expect("unmark the folder");
     }
 
-    /// Asks it to stop (SIGTERM) and waits until it has; its data stay for [`Self::run`].
-    pub(crate) fn stop(&mut self) {
-        fs::write(self.directory.join("keep"), "").expect("mark the folder");
-        self.end();
-    }
-
-    /// Kills it (SIGKILL) in whatever it is doing; its data stay for [`Self::run`].
-    pub(crate) fn kill(&mut self) {
+    /// Sends it a signal (TERM or KILL) and waits until it has ended; its data stay for
+    /// [`Self::run`].
+    pub(crate) fn stop(&mut self, signal: &str) {
         fs::write(self.directory.join("keep"), "").expect("mark the folder");
         let pid = fs::read_to_string(self.directory.join("pid")).expect("it was started");
-        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status();
-        assert!(killed.expect("send SIGKILL").success());
+        let sent = Command::new("kill").args(["-s", signal, pid.trim()]).status();
+        assert!(sent.expect("send a signal").success());
         self.end();
     }
 

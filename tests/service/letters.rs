@@ -5,7 +5,7 @@
 use crate::apicurio::Apicurio;
 use crate::crashes::registered;
 use crate::outputs::{committed_changes, header, string};
-use crate::program::{Application, PARTITIONS};
+use crate::program::{Application, PARTITIONS, poll_for};
 use crate::records::{ReadRecord, read_committed};
 use crate::workload::{ADVANCE_TO, rates};
 use ebbflow::codec::decoder::decode_json_line;
@@ -177,6 +177,9 @@ fn dead_letter_that_is_too_large_is_cut_and_says_so() {
 fn limit_letters(application: &Application, bytes: &str) {
     let topic = application.topic("dead-letters");
     crate::admin::set_topic(application, &topic, "max.message.bytes", bytes);
+    // The broker takes a moment to know it.
+    let told = poll_for(|| (!application.output("topics", &[]).status.success()).then_some(()));
+    assert_eq!(told, Some(()));
 }
 
 #[test]

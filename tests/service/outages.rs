@@ -21,7 +21,7 @@ fn broker_that_is_down_at_the_start_is_waited_for() {
     let mut broker = TestBroker::start();
     let application = Application::without_topics("late-broker", &broker.bootstrap(), &[]);
     application.create_topics();
-    broker.stop();
+    broker.stop("TERM");
     let mut program = application.start(&[]);
     program.wait_for_log("the cluster does not answer; trying again");
     assert!(program.log().contains(&broker.bootstrap()));
@@ -57,7 +57,7 @@ fn broker_that_is_killed_under_load_loses_and_doubles_nothing() {
         held.commit_transaction(LONG).expect("commit");
         let commits = program.commits();
         program.wait_for_commits(commits + 3).expect("it goes on");
-        broker.kill();
+        broker.stop("KILL");
         broker.run();
         program.wait_for_commits(commits + 6).expect("it goes on after the outage");
     }
