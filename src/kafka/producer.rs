@@ -158,7 +158,12 @@ impl Transactional {
     pub(crate) fn begin(&mut self) -> Result<(), BrokerError> {
         self.forget_transaction();
         let begun = self.producer()?.begin_transaction();
-        begun.map_err(|error| error::transaction("begin a transaction", &error, &self.diagnostics))
+        let doing = "begin a transaction";
+        begun.map_err(|error| match error::transaction(doing, &error, &self.diagnostics) {
+            // Nothing is open yet that could be called again or aborted.
+            BrokerError::Retriable(text) | BrokerError::Abort(text) => BrokerError::Fenced(text),
+            other => other,
+        })
     }
 
     pub(crate) fn send(&mut self, record: &OutRecord<'_>) -> Result<Sent, BrokerError> {

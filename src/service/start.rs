@@ -100,6 +100,7 @@ pub(super) fn wait_until_alone(config: &Config, stop: &AtomicBool) -> Result<boo
     let asking = Owners::new(config)?;
     let session_ms = i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX);
     let give_up_ms = monotonic_ms().saturating_add(session_ms).saturating_add(GRACE_MS);
+    let mut told = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         match asking.others() {
             Ok(others) if others.is_empty() => return Ok(true),
@@ -112,10 +113,12 @@ pub(super) fn wait_until_alone(config: &Config, stop: &AtomicBool) -> Result<boo
                     others.join(", ")
                 )));
             }
-            Ok(others) => tracing::info!(
-                others = others.join(", "),
-                "waiting until the consumer group has no other members"
-            ),
+            Ok(others) if others != told => {
+                let names = others.join(", ");
+                tracing::info!(names, "waiting until the consumer group has no other members");
+                told = others;
+            }
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the members of the group are not known"),
         }
         pause(stop, MEMBERS_EVERY);

@@ -2,7 +2,7 @@
 //!
 //! Next: `lineages.rs`, `refusals.rs`.
 
-use crate::program::Application;
+use crate::program::{Application, poll_for};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
     TopicReplication,
@@ -54,10 +54,16 @@ pub(crate) fn set_topic(application: &Application, topic: &str, key: &str, value
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
-/// Deletes a topic.
+/// Deletes a topic, and waits until the broker has forgotten it.
 pub(crate) fn delete_topic(application: &Application, topic: &str) {
-    let results = wait(admin(application).delete_topics(&[topic], &options())).expect("answer");
+    let admin = admin(application);
+    let results = wait(admin.delete_topics(&[topic], &options())).expect("answer");
     assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let gone = poll_for(|| {
+        let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT).ok()?;
+        metadata.topics().first()?.error().map(drop)
+    });
+    assert_eq!(gone, Some(()), "{topic} is still there");
 }
 
 /// Deletes the records of a partition before an offset.

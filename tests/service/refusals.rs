@@ -66,11 +66,20 @@ fn other_number_of_partitions_than_the_state_was_written_for_is_refused() {
     );
 }
 
+/// What a refusal has named as the way out leads out: everything is said again.
+fn assert_rebuilds(application: &Application) {
+    let before = committed_changes(application).len();
+    let (code, log) = application.run(&["--rebuild", "--until-end", "--advance-to", ADVANCE_TO]);
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(committed_changes(application).len(), 2 * before);
+}
+
 #[test]
 fn group_without_offsets_is_not_begun_anew() {
     let application = with_state("no-offsets");
     delete_group(&application);
     assert_refuses(&application, 1, &["the consumer group has no offsets", "--rebuild"]);
+    assert_rebuilds(&application);
 }
 
 #[test]
@@ -78,6 +87,7 @@ fn offsets_that_were_moved_by_hand_are_noticed() {
     let application = with_state("moved");
     set_offset(&application, &application.topic("purchases"), 2, 0);
     assert_refuses(&application, 1, &["partition 2", "disagree", "--rebuild"]);
+    assert_rebuilds(&application);
 }
 
 #[test]
@@ -87,6 +97,17 @@ fn state_that_was_deleted_is_noticed() {
     delete_topic(&application, &topic);
     create_topic(&application, &topic, &[("cleanup.policy", "compact")]);
     assert_refuses(&application, 1, &["no progress record", "--rebuild"]);
+    assert_rebuilds(&application);
+}
+
+#[test]
+fn lineage_that_was_deleted_is_noticed() {
+    let application = with_state("no-lineage");
+    assert_rebuilds(&application);
+    let topic = application.topic("control");
+    delete_topic(&application, &topic);
+    create_topic(&application, &topic, &[("cleanup.policy", "compact")]);
+    assert_refuses(&application, 1, &["is of lineage 2", "knows is 1", "--rebuild` 2 times"]);
 }
 
 #[test]
