@@ -111,7 +111,12 @@ impl Control {
             self.clients.plain_producer().create().map_err(|error| failed(&error))?;
         let record = BaseRecord::to(topic).partition(0).key(key).payload(value);
         producer.send(record).map_err(|(error, _)| failed(&error))?;
-        producer.flush(TIMEOUT).map_err(|error| failed(&error))
+        producer.flush(TIMEOUT).map_err(|error| failed(&error))?;
+        // A record that was refused counts as flushed too.
+        if self.read(key)?.as_deref() != Some(value) {
+            return Err(failed(&"the record was not taken; hint: grant Write on it"));
+        }
+        Ok(())
     }
 
     /// Whether the group has committed offsets of any of so many partitions: the application has
