@@ -22,6 +22,7 @@ mod simulation {
     pub(crate) mod run;
     mod stage;
     mod tests;
+    mod unanswered;
     mod workload;
 
     pub(crate) use faults::{Counts, Fault};
@@ -49,7 +50,7 @@ fn seeds() -> Vec<u64> {
 
 fn play(mode: Mode) {
     let mut counts = Counts::new();
-    let (mut timed_out, mut expelled, mut changes) = (0, 0, 0);
+    let (mut timed_out, mut expelled, mut changes, mut purges_aborted) = (0, 0, 0, 0);
     let (seeds, mut failed) = (seeds(), Vec::new());
     for seed in &seeds {
         if failed.len() > 20 {
@@ -74,10 +75,11 @@ fn play(mode: Mode) {
         timed_out += report.timed_out;
         expelled += report.expelled;
         changes += report.changes;
+        purges_aborted += report.purges_aborted;
     }
     println!(
         "{mode:?}: {} seeds, {changes} changes, {timed_out} transactions timed out, \
-         {expelled} members expelled, {counts:?}",
+         {expelled} members expelled, {purges_aborted} deletions rolled back, {counts:?}",
         seeds.len()
     );
     assert!(
@@ -89,6 +91,7 @@ fn play(mode: Mode) {
     if seeds.len() > 50 {
         let missing: Vec<_> = Fault::ALL.iter().filter(|it| !counts.contains_key(it)).collect();
         assert!(missing.is_empty() && timed_out > 0 && expelled > 0, "never happened: {missing:?}");
+        assert!(purges_aborted > 0 || mode == Mode::Wall, "no purge of a rebuild was aborted");
     }
 }
 

@@ -186,6 +186,8 @@ struct WrittenLineage {
     lineage: u32,
     #[serde(default)]
     began_at: i64,
+    #[serde(default)]
+    baseline: bool,
 }
 
 /// A lineage: one computation of everything from the inputs.
@@ -195,11 +197,13 @@ pub struct Lineage {
     pub number: u32,
     /// When the rebuild was asked for; [`Timestamp::MIN`] for the first lineage.
     pub began_at: Timestamp,
+    /// Whether its tasks begin with a baseline, whoever runs them.
+    pub baseline: bool,
 }
 
 impl Lineage {
     /// The lineage before any rebuild.
-    pub const FIRST: Self = Self { number: 1, began_at: Timestamp::MIN };
+    pub const FIRST: Self = Self { number: 1, began_at: Timestamp::MIN, baseline: false };
 }
 
 /// The value of the lineage record of `control`: JSON in the shape of `schemas/control.avsc`.
@@ -210,6 +214,7 @@ pub fn encode_lineage(lineage: Lineage) -> Vec<u8> {
         version: 1,
         lineage: lineage.number,
         began_at: lineage.began_at.0,
+        baseline: lineage.baseline,
     };
     serde_json::to_vec(&written).unwrap_or_default()
 }
@@ -220,7 +225,11 @@ pub fn encode_lineage(lineage: Lineage) -> Vec<u8> {
 /// When it is damaged.
 pub fn decode_lineage(value: &[u8]) -> Result<Lineage, StateError> {
     serde_json::from_slice::<WrittenLineage>(value)
-        .map(|written| Lineage { number: written.lineage, began_at: Timestamp(written.began_at) })
+        .map(|written| Lineage {
+            number: written.lineage,
+            began_at: Timestamp(written.began_at),
+            baseline: written.baseline,
+        })
         .map_err(|error| StateError::damaged(error.to_string()))
 }
 
@@ -257,7 +266,7 @@ mod tests {
         assert_eq!(parse_key(b"cc-1"), Ok(StateKey::Customer("c-1")));
         assert_eq!(parse_key(b"p"), Ok(StateKey::Progress));
         assert!(parse_key(b"x").is_err());
-        let lineage = Lineage { number: 4, began_at: Timestamp(9) };
+        let lineage = Lineage { number: 4, began_at: Timestamp(9), baseline: true };
         assert_eq!(decode_lineage(&encode_lineage(lineage)), Ok(lineage));
     }
 }

@@ -52,9 +52,9 @@ pub struct CauseEvent<'a> {
     pub origin: (&'a Name, u32, i64),
 }
 
-/// Publishes what differs between raw and published values at `after.measured.at`, and sets the next
-/// deadline. `before` is what was measured an instant before, for the evidence. Returns how many
-/// values moved without a change being written.
+/// Publishes what differs between raw values and published ones, and sets the next deadline.
+/// `before` is what was measured an instant before, for the evidence. Returns how many values moved
+/// without a change being written.
 pub fn publish(
     customer: &mut Customer,
     before: &Measured,

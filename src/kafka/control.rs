@@ -1,89 +1,141 @@
-//! Writes to the `control` topic from outside of any worker, while no instance runs.
+//! The `control` topic from outside of any worker: what all tasks have to agree on.
 //!
 //! Never touches a state; the tasks do, when they read what was written.
-//! Next: `runtime/restore.rs`.
+//! Next: `runtime/prepare.rs`.
 
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::{Clients, ConnectMode, create};
 use crate::kafka::diagnostics::PlainContext;
-use crate::kafka::ends::{CONNECT_TIMEOUT, Observer};
+use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, number};
+use crate::kafka::error;
+use crate::kafka::owners::Owners;
 use crate::kafka::waker::Waker;
-use crate::runtime::broker::{BrokerError, Output};
+use crate::runtime::broker::{BrokerError, Input, Output};
 use crate::runtime::clock::monotonic_ms;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the topic may take to read, in ms.
+const READ_TIMEOUT_MS: i64 = 30_000;
 const BATCH: usize = 1000;
 /// How long after the session members are waited for, in ms.
 const GRACE_MS: i64 = 3000;
 
-/// Replaces the record of a key by what `next` makes of the present value.
-///
-/// # Errors
-/// When an instance is still running after the session time-out, when `next` refuses, or when the
-/// cluster does not answer.
-pub fn replace_control(
-    config: &Config,
-    key: &[u8],
-    next: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, String>,
-) -> Result<(), BrokerError> {
-    let clients = Clients::new(config, 0, ConnectMode::Cluster);
-    // A static member that was stopped stays until its session is over.
-    let give_up_ms = monotonic_ms()
-        + i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX)
-        + GRACE_MS;
-    while let Err(error) = refuse_living_members(config, &clients) {
-        if monotonic_ms() > give_up_ms {
-            return Err(error);
-        }
-        tracing::info!("waiting until the consumer group has no members");
-        std::thread::park_timeout(Duration::from_secs(1));
-    }
-    let topic = clients.names.output(Output::Control);
-    let failed = |error: &dyn std::fmt::Display| {
-        BrokerError::Fatal(format!("could not write to topic \"{topic}\": {error}"))
-    };
-    let observer = Observer::new(&clients)?;
-    observer.reach(CONNECT_TIMEOUT)?;
-    let mut reader =
-        ChangelogReader::open(&clients, &observer, topic, 0, &Arc::new(Waker::default()))?;
-    let mut records = Vec::new();
-    while !reader.read(BATCH, Duration::from_millis(50), &mut records)? {}
-    let present = records.iter().rev().find(|record| record.key == key);
-    let value = next(present.and_then(|record| record.value.as_deref()))
-        .map_err(|reason| failed(&reason))?;
-    let producer: BaseProducer =
-        clients.plain_producer().create().map_err(|error| failed(&error))?;
-    let record = BaseRecord::to(topic).partition(0).key(key).payload(&value);
-    producer.send(record).map_err(|(error, _)| failed(&error))?;
-    producer.flush(TIMEOUT).map_err(|error| failed(&error))
+/// Reads and writes single records of `control`.
+pub struct Control {
+    clients: Clients,
+    observer: Observer,
+    group: Owners,
+    group_id: String,
+    session_ms: i64,
 }
 
-fn refuse_living_members(config: &Config, clients: &Clients) -> Result<(), BrokerError> {
-    let consumer: BaseConsumer<PlainContext> =
-        create(&clients.observer(), clients.plain_context())?;
-    let groups =
-        consumer.fetch_group_list(Some(&config.application_id), TIMEOUT).map_err(|error| {
-            BrokerError::Retriable(format!("could not describe the consumer group: {error}"))
-        })?;
-    let members: Vec<String> = groups
-        .groups()
-        .iter()
-        .filter(|group| group.name() == config.application_id)
-        .flat_map(|group| group.members())
-        .map(|member| format!("{} at {}", member.client_id(), member.client_host()))
-        .collect();
-    if members.is_empty() {
-        return Ok(());
+impl Control {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the cluster does not answer, or a setting is refused.
+    pub fn new(config: &Config) -> Result<Self, BrokerError> {
+        let clients = Clients::new(config, 0, ConnectMode::Cluster);
+        let observer = Observer::new(&clients)?;
+        observer.reach(CONNECT_TIMEOUT)?;
+        Ok(Self {
+            clients,
+            observer,
+            group: Owners::new(config)?,
+            group_id: config.application_id.clone(),
+            session_ms: i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX),
+        })
     }
-    Err(BrokerError::Fatal(format!(
-        "nothing can be changed while the consumer group \"{}\" has members: {}; hint: stop \
-         all instances",
-        config.application_id,
-        members.join(", ")
-    )))
+
+    /// Waits until the consumer group has no members: a static one that was stopped stays until
+    /// its session is over.
+    ///
+    /// # Errors
+    /// When an instance is still running after that.
+    pub fn wait_until_nobody_runs(&self) -> Result<(), BrokerError> {
+        let give_up_ms = monotonic_ms().saturating_add(self.session_ms).saturating_add(GRACE_MS);
+        loop {
+            let members = self.group.members()?;
+            if members.is_empty() {
+                return Ok(());
+            }
+            if monotonic_ms() > give_up_ms {
+                return Err(BrokerError::Fatal(format!(
+                    "nothing can be changed while the consumer group \"{}\" has members: {}; \
+                     hint: stop all instances",
+                    self.group_id,
+                    members.join(", ")
+                )));
+            }
+            tracing::info!("waiting until the consumer group has no members");
+            self.observer.pause(Duration::from_secs(1));
+        }
+    }
+
+    /// The present value of a key.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, BrokerError> {
+        let topic = self.clients.names.output(Output::Control);
+        let waker = Arc::new(Waker::default());
+        let mut reader = ChangelogReader::open(&self.clients, &self.observer, topic, 0, &waker)?;
+        let mut records = Vec::new();
+        let give_up_ms = monotonic_ms() + READ_TIMEOUT_MS;
+        while !reader.read(BATCH, Duration::from_millis(50), &mut records)? {
+            if monotonic_ms() > give_up_ms {
+                return Err(BrokerError::Retriable(format!(
+                    "could not read topic \"{topic}\" to its end in {READ_TIMEOUT_MS} ms"
+                )));
+            }
+        }
+        Ok(records.into_iter().rfind(|record| record.key == key).and_then(|record| record.value))
+    }
+
+    /// Replaces the value of a key.
+    ///
+    /// # Errors
+    /// When the cluster refuses or does not answer.
+    pub fn write(&self, key: &[u8], value: &[u8]) -> Result<(), BrokerError> {
+        let topic = self.clients.names.output(Output::Control);
+        let failed = |error: &dyn std::fmt::Display| {
+            BrokerError::Fatal(format!("could not write to topic \"{topic}\": {error}"))
+        };
+        let producer: BaseProducer =
+            self.clients.plain_producer().create().map_err(|error| failed(&error))?;
+        let record = BaseRecord::to(topic).partition(0).key(key).payload(value);
+        producer.send(record).map_err(|(error, _)| failed(&error))?;
+        producer.flush(TIMEOUT).map_err(|error| failed(&error))?;
+        // A record that was refused counts as flushed too.
+        if self.read(key)?.as_deref() != Some(value) {
+            return Err(failed(&"the record was not taken; hint: grant Write on it"));
+        }
+        Ok(())
+    }
+
+    /// Whether the group has committed offsets of any of so many partitions: the application has
+    /// begun.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn has_begun(&self, partitions: u32) -> Result<bool, BrokerError> {
+        let doing = "read the committed offsets of the consumer group";
+        let failed = |error| error::query(doing, &error, &self.clients.diagnostics);
+        let consumer: BaseConsumer<PlainContext> =
+            create(&self.clients.reader(), self.clients.plain_context())?;
+        let mut wanted = TopicPartitionList::new();
+        for input in Input::ALL {
+            for partition in 0..partitions {
+                wanted.add_partition(self.clients.names.input(input), number(partition));
+            }
+        }
+        let answer = consumer.committed_offsets(wanted, TIMEOUT).map_err(failed)?;
+        Ok(answer.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_))))
+    }
 }

@@ -10,7 +10,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 /// Sorts the error of a transaction call, saying what was tried ("commit").
 pub(crate) fn transaction(doing: &str, error: &KafkaError, told: &Diagnostics) -> BrokerError {
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-    if let Some(fatal) = never_heals(doing, code, &error.to_string()) {
+    // A member that lost its session and came back is fenced as what it was before. Of another
+    // living process the consumer tells, for good.
+    if code != Code::FencedInstanceId
+        && let Some(fatal) = never_heals(doing, code, &error.to_string())
+    {
         return fatal;
     }
     let text = sentence(doing, error, told);
@@ -85,7 +89,8 @@ pub(crate) fn never_heals(doing: &str, code: Code, reason: &str) -> Option<Broke
     let hint = match code {
         Code::FencedInstanceId => {
             "another living process has the same application_id and instance_id: give each process \
-             its own instance_id"
+             its own instance_id; if there is none, this one stood still for too long: start it \
+             again"
         }
         Code::TransactionalIdAuthorizationFailed => {
             "grant Write on TransactionalId, prefixed by the application_id"

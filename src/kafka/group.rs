@@ -2,9 +2,11 @@
 //!
 //! The rebalance callback only queues what happened and returns without an answer. librdkafka
 //! then waits (heartbeats going on, nothing fetched) until the worker has committed and calls
-//! [`Group::assign`] or [`Group::unassign`]. While the consumer is being closed the callback
-//! answers by itself, so that closing never waits for a worker that has gone.
-//! Never decides what is committed. Next: `batch.rs`; `runtime/assignment.rs`.
+//! [`Group::assign`] or [`Group::unassign`]. Lost partitions are given back by the callback itself:
+//! there is nothing to commit any more, and a static member that has lost its session goes on with
+//! heartbeats without a member id until it is answered, for which the coordinator fences it for
+//! good. Nor does closing wait for a worker that has gone.
+//! Never decides what is committed. Next: `batch.rs`; `runtime/group.rs`.
 
 use crate::kafka::batch::{FetchedRecord, PartitionReader, offset_metadata};
 use crate::kafka::client::{Clients, Names, create};
@@ -30,6 +32,8 @@ const COMMITTED_TIMEOUT: Duration = Duration::from_secs(1);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long leaving may take, in ms.
 const LEAVE_TIMEOUT_MS: i64 = 5_000;
+/// How often callbacks are served while a transaction ends, in ms.
+const SERVE_EVERY_MS: i64 = 100;
 /// Events of the consumer served in one call.
 const POLLS_PER_CALL: usize = 4;
 
@@ -44,7 +48,7 @@ pub(crate) struct GroupContext {
 /// A rebalance as the callback saw it.
 enum Rebalance {
     Assigned { partitions: Vec<(String, i32)>, metadata: Option<ConsumerGroupMetadata> },
-    Revoked { lost: bool },
+    Revoked { lost: bool, answered: bool },
 }
 
 impl ClientContext for GroupContext {
@@ -81,7 +85,9 @@ impl ConsumerContext for GroupContext {
             }
         } else {
             // Meaningful only here: the answer resets it.
-            Rebalance::Revoked { lost: consumer.assignment_lost() }
+            let lost = consumer.assignment_lost();
+            let answered = lost && consumer.unassign().is_ok();
+            Rebalance::Revoked { lost, answered }
         };
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
     }
@@ -104,6 +110,8 @@ pub(crate) struct Group {
     unanswered: bool,
     /// Taken at the last assignment; valid until the next.
     metadata: Option<ConsumerGroupMetadata>,
+    /// When callbacks were served last, in monotonic ms.
+    served_ms: i64,
     names: Arc<Names>,
     waker: Arc<Waker>,
 }
@@ -130,6 +138,7 @@ impl Group {
             consumer: Arc::new(consumer),
             unanswered: false,
             metadata: None,
+            served_ms: monotonic_ms(),
             names: Arc::clone(&clients.names),
             waker: Arc::clone(waker),
         })
@@ -146,23 +155,13 @@ impl Group {
     /// Serves callbacks; returns the next rebalance.
     pub(crate) fn poll(&mut self) -> Result<Option<GroupEvent>, BrokerError> {
         for _ in 0..POLLS_PER_CALL {
-            match self.consumer.poll(Duration::ZERO) {
-                Some(Err(error)) => self.consumption_failed(&error)?,
-                Some(Ok(_)) => {
-                    return Err(BrokerError::Fatal(
-                        "a record came outside of its partition's queue, its place in the order \
-                         is unknown"
-                            .to_owned(),
-                    ));
-                }
-                None => {}
-            }
+            self.serve_one()?;
             let event =
                 self.context().events.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             match event {
                 None => {}
-                Some(Rebalance::Revoked { lost }) => {
-                    self.unanswered = true;
+                Some(Rebalance::Revoked { lost, answered }) => {
+                    self.unanswered = !answered;
                     return Ok(Some(GroupEvent::Revoked { lost }));
                 }
                 Some(Rebalance::Assigned { partitions, metadata }) => {
@@ -173,6 +172,29 @@ impl Group {
             }
         }
         Ok(None)
+    }
+
+    /// Serves callbacks now and then while the worker waits for the end of a transaction; what they
+    /// tell is kept for [`Self::poll`].
+    pub(crate) fn serve(&mut self) -> Result<(), BrokerError> {
+        let now_ms = monotonic_ms();
+        if now_ms - self.served_ms < SERVE_EVERY_MS {
+            return Ok(());
+        }
+        self.served_ms = now_ms;
+        self.serve_one()
+    }
+
+    fn serve_one(&self) -> Result<(), BrokerError> {
+        match self.consumer.poll(Duration::ZERO) {
+            Some(Err(error)) => self.consumption_failed(&error),
+            Some(Ok(_)) => Err(BrokerError::Fatal(
+                "a record came outside of its partition's queue, its place in the order is \
+                 unknown"
+                    .to_owned(),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The tasks of an assignment; an error unless every input has the same partitions.
@@ -266,6 +288,9 @@ impl Group {
     /// Answers a revocation.
     pub(crate) fn unassign(&mut self) -> Result<(), BrokerError> {
         self.readers.clear();
+        if !self.unanswered {
+            return Ok(());
+        }
         self.consumer
             .unassign()
             .map_err(|error| error::query("give partitions back", &error, self.diagnostics()))?;

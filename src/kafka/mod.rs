@@ -14,6 +14,7 @@ mod ends;
 mod error;
 mod group;
 pub mod mock;
+mod needs;
 mod owners;
 mod producer;
 mod properties;
@@ -22,7 +23,7 @@ mod waker;
 
 pub use batch::FetchedRecord;
 pub use client::ConnectMode;
-pub use control::replace_control;
+pub use control::Control;
 pub use owners::Owners;
 pub use properties::check_properties;
 pub use topics::check_topics;
@@ -209,10 +210,12 @@ impl Broker for KafkaBroker {
     }
 
     fn drained(&mut self) -> Result<bool, BrokerError> {
+        self.group.serve()?;
         self.producer.drained()
     }
 
     fn send_offsets(&mut self, offsets: &[TaskOffsets]) -> Result<(), BrokerError> {
+        self.group.serve()?;
         self.group.alive()?;
         let Some(metadata) = self.group.metadata() else {
             return Err(BrokerError::Abort("no partitions were ever assigned".to_owned()));
@@ -221,11 +224,13 @@ impl Broker for KafkaBroker {
     }
 
     fn commit(&mut self) -> Result<Ended, BrokerError> {
+        self.group.serve()?;
         self.group.alive()?;
         self.producer.commit()
     }
 
     fn abort(&mut self) -> Result<Ended, BrokerError> {
+        self.group.serve()?;
         self.producer.abort()
     }
 

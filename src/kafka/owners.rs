@@ -1,6 +1,7 @@
-//! Which member of the group has which partition, as the group's coordinator tells it.
+//! Who is in the group and has which partition, as the group's coordinator tells it.
 //!
-//! For people who ask the wrong instance; nothing decides by it. Source: Kafka protocol,
+//! For people who ask the wrong instance, and for what must not be done beside other members;
+//! nothing is processed or committed by it. Source: Kafka protocol,
 //! "ConsumerProtocolAssignment". Next: `service.rs`, which asks now and then.
 
 use crate::config::Config;
@@ -8,6 +9,7 @@ use crate::kafka::client::{Clients, ConnectMode, create};
 use crate::kafka::diagnostics::PlainContext;
 use crate::runtime::broker::BrokerError;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::groups::GroupMemberInfo;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub struct Owners {
     consumer: BaseConsumer<PlainContext>,
     group_id: String,
     topic: String,
+    /// The client id of this process's first worker.
+    own: String,
 }
 
 impl Owners {
@@ -27,8 +31,10 @@ impl Owners {
     /// `Fatal` when a setting is refused.
     pub fn new(config: &Config) -> Result<Self, BrokerError> {
         let clients = Clients::new(config, 0, ConnectMode::Cluster);
+        let settings = clients.observer();
         Ok(Self {
-            consumer: create(&clients.observer(), clients.plain_context())?,
+            own: settings.get("client.id").unwrap_or_default().to_owned(),
+            consumer: create(&settings, clients.plain_context())?,
             group_id: config.application_id.clone(),
             topic: config.topics.purchases.clone(),
         })
@@ -39,20 +45,53 @@ impl Owners {
     /// # Errors
     /// `Retriable` when the coordinator does not answer.
     pub fn ask(&self) -> Result<BTreeMap<u32, String>, BrokerError> {
-        let groups =
-            self.consumer.fetch_group_list(Some(&self.group_id), TIMEOUT).map_err(|error| {
-                BrokerError::Retriable(format!("could not describe the consumer group: {error}"))
-            })?;
         let mut owners = BTreeMap::new();
-        let group = groups.groups().iter().find(|group| group.name() == self.group_id);
-        for member in group.iter().flat_map(|group| group.members()) {
+        self.each_member(|member| {
             let partitions = member.assignment().and_then(|bytes| partitions(bytes, &self.topic));
             for partition in partitions.unwrap_or_default() {
                 owners.insert(partition, member.client_id().to_owned());
             }
-        }
+        })?;
         Ok(owners)
     }
+
+    /// The members of the group, each with its host.
+    ///
+    /// # Errors
+    /// `Retriable` when the coordinator does not answer.
+    pub(crate) fn members(&self) -> Result<Vec<String>, BrokerError> {
+        let mut members = Vec::new();
+        self.each_member(|member| members.push(named(member)))?;
+        Ok(members)
+    }
+
+    /// The members of the group that are not this process's first worker, each with its host.
+    ///
+    /// # Errors
+    /// `Retriable` when the coordinator does not answer.
+    pub fn others(&self) -> Result<Vec<String>, BrokerError> {
+        let mut others = Vec::new();
+        self.each_member(|member| {
+            if member.client_id() != self.own {
+                others.push(named(member));
+            }
+        })?;
+        Ok(others)
+    }
+
+    fn each_member(&self, mut each: impl FnMut(&GroupMemberInfo)) -> Result<(), BrokerError> {
+        let groups =
+            self.consumer.fetch_group_list(Some(&self.group_id), TIMEOUT).map_err(|error| {
+                BrokerError::Retriable(format!("could not describe the consumer group: {error}"))
+            })?;
+        let group = groups.groups().iter().find(|group| group.name() == self.group_id);
+        group.iter().flat_map(|group| group.members()).for_each(&mut each);
+        Ok(())
+    }
+}
+
+fn named(member: &GroupMemberInfo) -> String {
+    format!("{} at {}", member.client_id(), member.client_host())
 }
 
 /// The partitions of a topic in an encoded assignment; `None` when it cannot be read.

@@ -1,7 +1,7 @@
 //! The transactional producer.
 //!
 //! Never decides when a transaction ends, and never begins one by itself. Delivery reports are
-//! served by the worker's own thread, in `send` and `drained`. Next: `runtime/transaction.rs`.
+//! served by the worker's own thread, in `send` and `drained`. Next: `runtime/commit.rs`.
 
 use crate::kafka::client::{Clients, Names, create};
 use crate::kafka::diagnostics::{self, Diagnostics};
@@ -18,8 +18,9 @@ use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long one call of the transaction may take; after it the same call is made again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one call of the transaction may take; after it the same call is made again. Short,
+/// since the member of the group is served only in between.
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// An end of transaction that took longer makes the producer be initialised anew, in ms.
 const SLOW_END_MS: i64 = 1_000;
 /// How long purged records may take to be reported, in ms.
@@ -157,7 +158,12 @@ impl Transactional {
     pub(crate) fn begin(&mut self) -> Result<(), BrokerError> {
         self.forget_transaction();
         let begun = self.producer()?.begin_transaction();
-        begun.map_err(|error| error::transaction("begin a transaction", &error, &self.diagnostics))
+        let doing = "begin a transaction";
+        begun.map_err(|error| match error::transaction(doing, &error, &self.diagnostics) {
+            // Nothing is open yet that could be called again or aborted.
+            BrokerError::Retriable(text) | BrokerError::Abort(text) => BrokerError::Fenced(text),
+            other => other,
+        })
     }
 
     pub(crate) fn send(&mut self, record: &OutRecord<'_>) -> Result<Sent, BrokerError> {

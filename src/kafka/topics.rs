@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::kafka::client::{Clients, ConnectMode, create};
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, TopicShape};
 use crate::kafka::error;
+use crate::kafka::needs::{LETTER_OVERHEAD, Need, Partitions, needs, replication};
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::monotonic_ms;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -13,12 +14,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What the headers of a dead letter may add to its key and value.
-const DEAD_LETTER_HEADERS_BYTES: i64 = 2048;
 /// How long an administrative request may take.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long created topics may take to be known everywhere, in ms.
 const VISIBLE_TIMEOUT_MS: i64 = 15_000;
+
+/// librdkafka's own batch.size and message.max.bytes.
+const PRODUCER_BYTES: i64 = 1_000_000;
+pub use crate::kafka::needs::Configured;
 
 /// What the cluster has, held against what the program needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,21 +53,6 @@ pub struct TopicStatus {
     pub configured: Configured,
 }
 
-/// A topic as the configuration says, and as it would be made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configured {
-    /// Number of partitions.
-    pub partitions: u32,
-    /// `cleanup.policy`.
-    pub cleanup_policy: &'static str,
-    /// `retention.ms`; `None` = of no use with this policy.
-    pub retention_ms: Option<i64>,
-    /// `min.insync.replicas`.
-    pub min_insync: i64,
-    /// The least `max.message.bytes` that holds what is written; `None` = the default does.
-    pub max_message_bytes: Option<i64>,
-}
-
 impl TopicReport {
     /// Partitions of the co-partitioned topics, when none has another count.
     #[must_use]
@@ -77,89 +65,6 @@ impl TopicReport {
     pub fn misses_any(&self) -> bool {
         self.topics.iter().any(|topic| topic.partitions.is_none())
     }
-}
-
-/// How many partitions a topic needs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Partitions {
-    /// As many as the inputs.
-    Same,
-    /// At least as many as the inputs.
-    Enough,
-    One,
-}
-
-/// What the program needs of a topic.
-struct Need<'a> {
-    name: &'a str,
-    partitions: Partitions,
-    compacted: bool,
-    /// Retention it is made with; compacted topics have none.
-    retention: Duration,
-    /// Read as an input: losing a record unread is losing an event.
-    input: bool,
-    /// Largest record; `None` = far below the brokers' default.
-    max_bytes: Option<i64>,
-}
-
-impl Need<'_> {
-    fn configured(&self, partitions: u32, replication: i32) -> Configured {
-        Configured {
-            partitions: if self.partitions == Partitions::One { 1 } else { partitions },
-            cleanup_policy: if self.compacted { "compact" } else { "delete" },
-            retention_ms: (!self.compacted).then(|| whole_ms(self.retention)),
-            min_insync: if replication >= 3 { 2 } else { 1 },
-            max_message_bytes: self.max_bytes,
-        }
-    }
-}
-
-fn whole_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Copies that topics are made with.
-fn replication(config: &Config, brokers: usize) -> i32 {
-    config.topics.replication.map_or(if brokers >= 3 { 3 } else { 1 }, i32::from)
-}
-
-fn needs(config: &Config) -> [Need<'_>; 8] {
-    let topics = &config.topics;
-    let same = Partitions::Same;
-    let log = |name, retention, input| Need {
-        name,
-        partitions: same,
-        compacted: false,
-        retention,
-        input,
-        max_bytes: None,
-    };
-    let compacted = |name, partitions| Need {
-        name,
-        partitions,
-        compacted: true,
-        retention: Duration::ZERO,
-        input: false,
-        max_bytes: None,
-    };
-    [
-        log(&topics.interactions, topics.input_retention, true),
-        log(&topics.purchases, topics.input_retention, true),
-        log(&topics.relay, topics.input_retention, true),
-        compacted(&topics.state, same),
-        log(&topics.segment_changes, topics.segment_changes_retention, false),
-        compacted(&topics.customers, same),
-        Need {
-            partitions: Partitions::Enough,
-            max_bytes: Some(
-                i64::try_from(config.dead_letter_max_bytes)
-                    .unwrap_or(i64::MAX)
-                    .saturating_add(DEAD_LETTER_HEADERS_BYTES),
-            ),
-            ..log(&topics.dead_letters, topics.dead_letters_retention, false)
-        },
-        compacted(&topics.control, Partitions::One),
-    ]
 }
 
 /// Looks at every topic.
@@ -240,6 +145,11 @@ fn check(
         });
     }
     judge(&needs, &shapes, brokers, &mut report);
+    for need in needs.iter().filter(|need| !need.input) {
+        if let Some(limit) = settings.get(need.name).and_then(|found| found.max_message_bytes) {
+            judge_size(config, need.name, limit, &mut report.problems);
+        }
+    }
     Ok(report)
 }
 
@@ -358,13 +268,30 @@ fn judge_writing(
         )),
         _ => {}
     }
-    if let (Some(found), Some(needed)) =
-        (topic.max_message_bytes, topic.configured.max_message_bytes)
-        && found < needed
+}
+
+/// What is written has to fit: librdkafka splits no batch that the topic refuses.
+fn judge_size(config: &Config, name: &str, limit: i64, problems: &mut Vec<String>) {
+    let property = |key: &str| {
+        let value = config.kafka.properties.get(key).and_then(|value| value.parse().ok());
+        value.unwrap_or(PRODUCER_BYTES)
+    };
+    if property("batch.size") > limit {
+        problems.push(format!(
+            "topic \"{name}\" has max.message.bytes = {limit}, less than the producer sends at \
+             once; hint: raise it to {PRODUCER_BYTES}, or set batch.size in kafka.properties to \
+             at most {limit}"
+        ));
+    }
+    let room = limit.min(property("message.max.bytes")).saturating_sub(LETTER_OVERHEAD);
+    if name == config.topics.dead_letters
+        && i64::try_from(config.dead_letter_max_bytes).unwrap_or(i64::MAX) > room
     {
         problems.push(format!(
-            "topic \"{name}\" has max.message.bytes {found}, a dead letter may have {needed}; \
-             hint: raise it, or lower dead_letters.max_bytes"
+            "topic \"{name}\" has max.message.bytes = {limit}, too little for a dead letter of {} \
+             bytes with its headers; hint: set dead_letters.max_bytes to at most {room}, or raise \
+             it, and message.max.bytes in kafka.properties",
+            config.dead_letter_max_bytes
         ));
     }
 }

@@ -190,13 +190,13 @@ pub trait Broker {
     /// Accepts [`GroupEvent::Assigned`]. Nothing is fetched for a task until [`Self::seek`].
     ///
     /// # Errors
-    /// As the broker says.
+    /// `Retriable` when the broker did not answer; else as it says.
     fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError>;
 
     /// Accepts [`GroupEvent::Revoked`].
     ///
     /// # Errors
-    /// As the broker says.
+    /// `Retriable` when the broker did not answer; else as it says.
     fn unassign(&mut self) -> Result<(), BrokerError>;
 
     /// Leaves the group for good; only needed for scaling in.
@@ -239,7 +239,8 @@ pub trait Broker {
     /// `Retriable` when the broker did not answer.
     fn watermarks(&mut self, partition: u32, input: Input) -> Result<Watermarks, BrokerError>;
 
-    /// The group's committed offsets of a task. Waits for open transactions of others.
+    /// The group's committed offsets of a task. Waits for open transactions of others, and is
+    /// therefore never asked while one is open here.
     ///
     /// # Errors
     /// `Retriable` while a transaction is open or the broker does not answer.
@@ -269,7 +270,8 @@ pub trait Broker {
     /// Stops reading a changelog before its end.
     fn close_changelog(&mut self, partition: u32);
 
-    /// All committed records of the `control` topic, oldest first.
+    /// All committed records of the `control` topic, oldest first. May take long: never asked while
+    /// a transaction is open.
     ///
     /// # Errors
     /// `Retriable` when the broker did not answer.

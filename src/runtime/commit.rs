@@ -19,10 +19,14 @@ use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::SlotState;
 use crate::runtime::worker::{Trip, Worker};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Producers that may be given up within a minute; one more ends the process.
 const MAX_RENEWALS: usize = 3;
 const RENEWALS_WITHIN_MS: i64 = 60_000;
+/// How long deliveries are looked for without a pause, in ms; then with one.
+const SPIN_MS: i64 = 20;
+const DRAIN_WAIT: Duration = Duration::from_millis(1);
 /// Deletions of an earlier lineage in one round.
 const PURGE_RECORDS: usize = 5000;
 
@@ -74,7 +78,7 @@ impl Transaction {
     }
 }
 
-fn whole_ms(duration: std::time::Duration) -> i64 {
+fn whole_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -206,7 +210,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let config = &self.settings.commit;
         let dry = transaction.ended_ms.saturating_add(whole_ms(config.idle_gap));
         let late = transaction.began_ms.saturating_add(whole_ms(config.interval));
-        done || (!busy && self.now_ms >= dry)
+        done || self.has_question()
+            || (!busy && self.now_ms >= dry)
             || self.now_ms >= late
             || transaction.records >= config.max_records
             || transaction.bytes >= config.max_bytes
@@ -252,7 +257,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 metadata: slot.task.offset_metadata().text(),
             });
         }
-        while !self.broker.drained()? {}
+        self.drain()?;
         if offsets.is_empty() {
             // Nothing that was sent belongs to a task: there is nothing to commit.
             return self.abort(AbortClass::Refused).map_err(Trip::End);
@@ -276,6 +281,20 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.shared.metrics.committed(seconds);
         let now = self.now;
         self.reporter.update(|worker| worker.last_commit_at = Some(now));
+        Ok(())
+    }
+
+    /// Waits until everything that was sent is delivered. What cannot be is told by the broker, at
+    /// the latest when the transaction has timed out.
+    fn drain(&mut self) -> Result<(), Trip> {
+        let began_ms = self.now_ms;
+        while !self.broker.drained()? {
+            self.read_clocks();
+            if self.now_ms - began_ms > SPIN_MS {
+                self.reporter.beat(self.now_ms);
+                self.broker.wait(DRAIN_WAIT);
+            }
+        }
         Ok(())
     }
 

@@ -1,13 +1,15 @@
 //! The loop: polls, processes, fires timers, commits. Knows time, threads and the `Broker` trait,
 //! never rdkafka.
 //!
-//! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `restore`,
-//! `commit`, `pump`, `slot`; then `status`, `stores` and `remarks`, what others may read.
+//! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `prepare`,
+//! `restore`, `commit`, `pump`, `slot`; then `status`, `stores` and `remarks`, what others may
+//! read.
 
 pub mod broker;
 pub mod clock;
 mod commit;
 mod group;
+mod prepare;
 pub mod pump;
 mod remarks;
 mod report;

@@ -1,7 +1,7 @@
 //! From a changelog to a task: reads states and progress back, and refuses what does not fit.
 //!
 //! Never goes on with half a state: what disagrees is an error that says what to do.
-//! Next: `worker.rs`, which drives it between its other work.
+//! Next: `prepare.rs`, which drives it.
 
 use crate::codec::state::{StateKey, decode_progress, parse_key, unframe};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
@@ -20,6 +20,8 @@ pub(super) struct Restore {
     pub(super) began_ms: i64,
     /// Records read.
     pub(super) records: u64,
+    /// The changelog was read to its end.
+    pub(super) complete: bool,
     /// Ids with a state, when all of them are to be deleted.
     ids: Option<BTreeSet<String>>,
 }
@@ -40,10 +42,13 @@ pub(super) enum Restored {
 const REBUILD: &str = "hint: stop all instances and run `ebbflow run --rebuild` once, \
                        which starts a new lineage from the inputs";
 
+const MAKE_ANEW: &str = "hint: stop all instances, delete the state topic, make it anew with \
+                         `ebbflow topics --create` and run `ebbflow run --rebuild` once";
+
 impl Restore {
     pub(super) fn new(offsets: CommittedOffsets, began_ms: i64, collects_ids: bool) -> Self {
         let ids = collects_ids.then(BTreeSet::new);
-        Self { offsets, progress: None, began_ms, records: 0, ids }
+        Self { offsets, progress: None, began_ms, records: 0, complete: false, ids }
     }
 
     /// Takes records of the changelog in, oldest first.
@@ -99,19 +104,9 @@ impl Restore {
         forgetful: bool,
     ) -> Result<Restored, WorkerError> {
         let partition = task.partition();
-        let committed = self.offsets.next_offsets.iter().any(Option::is_some);
-        let Some(progress) = self.progress else {
-            let states = !task.store().is_empty() || self.ids.is_some_and(|ids| !ids.is_empty());
-            if states || (committed && !forgetful) {
-                return Err(WorkerError::Failed(format!(
-                    "partition {partition}: {}, but the state topic has no progress record; \
-                     it was deleted or truncated; {REBUILD}",
-                    if states { "there are customer states" } else { "offsets are committed" }
-                )));
-            }
-            return Ok(Restored::Fresh);
-        };
-        if progress.partitions != config.partitions {
+        if let Some(progress) = &self.progress
+            && progress.partitions != config.partitions
+        {
             return Err(WorkerError::Refused(format!(
                 "the inputs have {} partitions, but the state of partition {partition} was \
                  written for {}; customers would be looked for in the wrong place; \
@@ -120,22 +115,31 @@ impl Restore {
                 config.partitions, progress.partitions
             )));
         }
-        if progress.lineage < lineage {
-            let carried = Progress {
-                next_offsets: [0; 3],
-                lineage,
-                phase: Phase::Purging,
-                baselined: false,
-                clock: crate::domain::time::Timestamp::MIN,
-                highest: [crate::domain::time::Timestamp::MIN; 3],
-                ..progress
-            };
-            task.restore_progress(&carried);
+        if let Some(commit_counter) = self.begins_anew(lineage) {
+            task.begin_anew(lineage, commit_counter);
             return Ok(Restored::Rebuild(self.ids.unwrap_or_default().into_iter().collect()));
         }
-        if progress.phase == Phase::Purging {
-            task.restore_progress(&progress);
-            return Ok(Restored::Rebuild(self.ids.unwrap_or_default().into_iter().collect()));
+        let committed = self.offsets.next_offsets.iter().any(Option::is_some);
+        let Some(progress) = self.progress else {
+            if !task.store().is_empty() || (committed && !forgetful) {
+                return Err(WorkerError::Failed(format!(
+                    "partition {partition}: {}, but the state topic has no progress record; \
+                     it was deleted or truncated; {}",
+                    if committed { "offsets are committed" } else { "there are customer states" },
+                    if committed { REBUILD } else { MAKE_ANEW }
+                )));
+            }
+            return Ok(Restored::Fresh);
+        };
+        if progress.lineage > lineage {
+            return Err(WorkerError::Failed(format!(
+                "partition {partition}: its progress is of lineage {}, but the last that the \
+                 control topic knows is {lineage}; it was deleted or truncated; hint: bring its \
+                 record back, or stop all instances and run `ebbflow run --rebuild` {} times, one \
+                 after the other",
+                progress.lineage,
+                progress.lineage - lineage + 1
+            )));
         }
         check_offsets(partition, &progress, &self.offsets)?;
         let ours = &config.rules.identity;
@@ -181,13 +185,21 @@ impl Restore {
         }
     }
 
-    /// Whether the ids have to be collected after all: the progress is of an older lineage, or a
-    /// deletion was under way.
+    /// Whether the ids have to be collected after all, because all of them are to be deleted.
     pub(super) fn needs_ids(&self, lineage: u32) -> bool {
-        self.ids.is_none()
-            && self.progress.as_ref().is_some_and(|progress| {
-                progress.lineage < lineage || progress.phase == Phase::Purging
-            })
+        self.ids.is_none() && self.begins_anew(lineage).is_some()
+    }
+
+    /// The commits so far, when the task has to begin anew: what is there is of an older lineage,
+    /// or its deletion was under way.
+    fn begins_anew(&self, lineage: u32) -> Option<u64> {
+        if let Some(progress) = &self.progress {
+            let anew = progress.lineage < lineage || progress.phase == Phase::Purging;
+            return anew.then_some(progress.commit_counter);
+        }
+        // The state topic was lost: of a lineage that began since then the offsets know nothing.
+        let told = self.offsets.metadata.as_deref().and_then(OffsetMetadata::parse)?;
+        (told.lineage < lineage).then_some(told.commit_counter)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// What a worker is told when it is made.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What every task is told; the partition is filled in.
+    /// What every task is told; partition, run and time of the rebuild are filled in.
     pub task: TaskConfig,
     /// Topic names by input.
     pub topics: [Name; 3],
@@ -32,8 +32,6 @@ pub struct Settings {
     pub leave_on_stop: bool,
     /// Process up to the ends of this moment, advance the clocks to the time (if any), stop.
     pub until_end: Option<Option<Timestamp>>,
-    /// Build state silently first, then write one change per customer and dimension.
-    pub baseline: bool,
     /// The broker keeps nothing (the mock cluster): no offsets are compared, nothing is restored.
     pub forgetful: bool,
     /// How long a commit is tried again before its producer is given up.

@@ -45,6 +45,8 @@ pub(super) struct Slot<R> {
     pub(super) oldest_waiting: [Option<Timestamp>; 3],
     /// The clock was advanced to where a run that ends by itself wants it.
     pub(super) finished: bool,
+    /// It begins at the start of its inputs, which has not been looked up yet.
+    pub(super) from_start: bool,
     /// The phase after a purge.
     pub(super) first_phase: Phase,
     pub(super) last_commit_at: Option<Timestamp>,
@@ -63,6 +65,7 @@ impl<R: Record> Slot<R> {
             held_by: HeldBy::None,
             oldest_waiting: [None; 3],
             finished: false,
+            from_start: false,
             first_phase: Phase::Live,
             last_commit_at: None,
         }
@@ -152,6 +155,15 @@ impl<R: Record> Slot<R> {
         self.queues.iter_mut().for_each(VecDeque::clear);
         self.pending = [None; 3];
         self.sample = None;
+    }
+
+    /// Whether its next step is a question to the cluster, which may be long in answering.
+    pub(super) fn asks(&self) -> bool {
+        match &self.state {
+            SlotState::Verifying | SlotState::Starting | SlotState::Seeking => true,
+            SlotState::Restoring(restore) => restore.complete,
+            SlotState::Running | SlotState::Kept | SlotState::Blocked(_) => false,
+        }
     }
 
     /// Whether the group has given this task to us and it processes.

@@ -1,8 +1,9 @@
 //! The worker: one thread with one broker connection and its tasks, in numbered steps.
 //!
 //! Everything happens in line on its thread; nothing is shared but status, metrics and committed
-//! states. Reading order: this file, `group.rs` (rebalances and restoring), `commit.rs`
-//! (transactions), `pump.rs` (records into a task), `report.rs` (what is told).
+//! states. Reading order: this file, `group.rs` (rebalances), `prepare.rs` (verifying and
+//! restoring), `commit.rs` (transactions), `pump.rs` (records into a task), `report.rs` (what is
+//! told).
 
 use crate::codec::change::ChangeEncoder;
 use crate::codec::decoder::SchemaId;
@@ -15,6 +16,7 @@ use crate::metrics::{Metrics, TransactionTally};
 use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
+use crate::runtime::group::Answer;
 use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
@@ -69,6 +71,15 @@ pub struct Worker<B: Broker, C: Clock> {
     /// From an assignment until all of its tasks run.
     pub(super) restoring: Option<Restoring>,
     pub(super) lineage: Option<Lineage>,
+    /// What the group was told last and has to be answered still.
+    pub(super) unanswered: Option<Answer>,
+    /// The task whose question got no answer last.
+    pub(super) last_unanswered: Option<u32>,
+    /// When questions may be asked again, in monotonic ms.
+    pub(super) next_ask_ms: i64,
+    /// End offsets of a run that ends by itself, taken when a task first began to read; they stay
+    /// when it goes and comes back.
+    pub(super) ends: BTreeMap<u32, [i64; 3]>,
     /// The group's latest word was an assignment.
     pub(super) assigned: bool,
     /// A task has run here: what comes later does not forbid the start any more.
@@ -112,6 +123,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             remarks: Remarks::default(),
             restoring: None,
             lineage: None,
+            unanswered: None,
+            last_unanswered: None,
+            next_ask_ms: now_ms,
+            ends: BTreeMap::new(),
             assigned: false,
             ran: false,
             assigned_before: false,
@@ -159,7 +174,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.fetch_schema(input, id);
         }
         // 3. Restoring, a slice at a time.
-        let restoring = self.restore_slices()?;
+        let restoring = self.prepare_tasks()?;
         // 4. Records and timers, task by task.
         let mut busy = false;
         let partitions: Vec<u32> = self.slots.keys().copied().collect();
@@ -304,6 +319,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         done
     }
 
+    /// The partitions of the tasks that this worker has; after [`Round::Done`] those it finished.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<u32> {
+        self.slots.keys().copied().collect()
+    }
+
     fn idle_time(&self) -> Duration {
         let dry_ms = self.transaction.dry_deadline_ms(&self.settings.commit);
         match dry_ms {
@@ -321,6 +342,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// the input alone, not on when it arrives. To be called while the tasks are running.
     pub fn end_at(&mut self, ends: &BTreeMap<u32, [i64; 3]>, advance_to: Option<Timestamp>) {
         self.settings.until_end = Some(advance_to);
+        self.ends.clone_from(ends);
         for (partition, slot) in &mut self.slots {
             slot.until = ends.get(partition).copied();
             slot.finished = false;
@@ -330,6 +352,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Runs until it is stopped, whatever was said before.
     pub fn go_on(&mut self) {
         self.settings.until_end = None;
+        self.ends.clear();
         for slot in self.slots.values_mut() {
             slot.until = None;
         }

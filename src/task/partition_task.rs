@@ -114,6 +114,14 @@ impl PartitionTask {
         self.control_offset = progress.control_offset;
     }
 
+    /// Begins a lineage after so many commits: what earlier ones left is deleted first.
+    pub fn begin_anew(&mut self, lineage: u32, commit_counter: u64) {
+        let clock = Some(Timestamp::MIN);
+        self.position = Position { phase: Phase::Purging, clock, ..Position::default() };
+        self.committed = self.position;
+        (self.lineage, self.commit_counter) = (lineage, commit_counter);
+    }
+
     /// Puts a state of the changelog in place; `None` removes the customer.
     ///
     /// # Errors

@@ -208,8 +208,8 @@ impl Store {
         self.timers.reschedule(touched.key, Timestamp::MAX, touched.customer.deadline);
     }
 
-    /// The customer whose deadline comes first, at or before `clock`. Timers that stand before their
-    /// customer's deadline are moved to it.
+    /// The customer whose deadline comes first, at or before `clock`. Timers that stand before
+    /// their customer's deadline are moved to it.
     ///
     /// # Errors
     /// When a state cannot be read.

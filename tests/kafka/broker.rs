@@ -25,6 +25,7 @@ const KEEPER: &str = r#"
 directory=$1; shift
 "$@" >"$directory/broker.log" 2>&1 </dev/null &
 broker=$!
+echo "$broker" >"$directory/pid"
 cat >/dev/null
 kill -TERM "$broker"
 (sleep 20; kill -KILL "$broker") >/dev/null 2>&1 &
@@ -96,9 +97,13 @@ impl TestBroker {
         fs::remove_file(self.directory.join("keep")).expect("unmark the folder");
     }
 
-    /// Asks it to stop (SIGTERM) and waits until it has; its data stay for [`Self::run`].
-    pub(crate) fn stop(&mut self) {
+    /// Sends it a signal (TERM or KILL) and waits until it has ended; its data stay for
+    /// [`Self::run`].
+    pub(crate) fn stop(&mut self, signal: &str) {
         fs::write(self.directory.join("keep"), "").expect("mark the folder");
+        let pid = fs::read_to_string(self.directory.join("pid")).expect("it was started");
+        let sent = Command::new("kill").args(["-s", signal, pid.trim()]).status();
+        assert!(sent.expect("send a signal").success());
         self.end();
     }
 

@@ -7,7 +7,7 @@ use crate::fixture::{
     assigned_from, config_with_topics, connect, fetch, next_event, retry, values, wait_for,
 };
 use crate::records::{produce, read_committed};
-use ebbflow::kafka::KafkaBroker;
+use ebbflow::kafka::{KafkaBroker, Owners};
 use ebbflow::runtime::broker::{
     Broker, BrokerError, CommittedOffsets, Ended, GroupEvent, Input, OutRecord, Output, Sent,
     TaskOffsets,
@@ -213,11 +213,14 @@ fn lost_member_cannot_commit() {
     retry("init", || broker.init_producer());
     broker.begin().expect("begin");
     send(&mut broker, Output::SegmentChanges, 0, "k", "zombie");
-    // Not polling for longer than allowed: the group gives its tasks away.
-    let error = wait_for("the group to expel it", || {
-        drain(&mut broker);
+    // Standing still for longer than allowed: the group gives its tasks away.
+    let owners = Owners::new(&config).expect("a client");
+    wait_for("the group to expel it", || owners.ask().is_ok_and(|it| it.is_empty()).then_some(()));
+    drain(&mut broker);
+    let error = wait_for("the offsets to be refused", || {
         match broker.send_offsets(&[offsets(0, [1, 1, 1], "")]) {
-            Ok(()) | Err(BrokerError::Retriable(_)) => None,
+            Ok(()) => panic!("offsets of a lost member were taken"),
+            Err(BrokerError::Retriable(_)) => None,
             Err(error) => Some(error),
         }
     });
@@ -242,11 +245,13 @@ fn broker_restart_in_the_middle_is_waited_out() {
     send(&mut broker, Output::SegmentChanges, 0, "k", "v");
     drain(&mut broker);
     retry("send offsets", || broker.send_offsets(&[offsets(0, [0, 0, 0], "m")]));
-    server.stop();
+    server.stop("TERM");
     let error = broker.commit().expect_err("nobody there");
     assert!(matches!(error, BrokerError::Retriable(_)), "{error:?}");
-    server.run();
-    let ended = retry("commit", || broker.commit());
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| server.run());
+        retry("commit", || broker.commit())
+    });
     assert!(ended.renew_producer);
     retry("init", || broker.init_producer());
     let committed = retry("committed", || broker.committed(0));

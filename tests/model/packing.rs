@@ -157,7 +157,7 @@ fn customer() -> impl Strategy<Value = Customer> {
             entries.dedup_by_key(|entry| (entry.dimension, entry.value));
             let (orders, rare, signals) = parts;
             Customer {
-                id: id.into(),
+                id,
                 incarnation,
                 seq,
                 rules_revision,

@@ -54,7 +54,7 @@ pub(crate) fn set_topic(application: &Application, topic: &str, key: &str, value
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
-/// Deletes a topic.
+/// Deletes a topic, and waits until the broker has forgotten it.
 pub(crate) fn delete_topic(application: &Application, topic: &str) {
     let admin = admin(application);
     let results = wait(admin.delete_topics(&[topic], &options())).expect("answer");

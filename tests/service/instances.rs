@@ -10,7 +10,12 @@ use crate::workload::{ADVANCE_TO, Workload};
 use rdkafka::producer::Producer;
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(60);
+/// How long a test's own transaction may take to end.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// So that a stopped instance is not waited for long.
+pub(crate) const SHORT_SESSION: [&str; 2] =
+    ["kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
 
 /// Waits until the two share the partitions and have processed everything so far.
 fn wait_for_halves(first: &mut Program, second: &mut Program) {
@@ -36,8 +41,7 @@ fn two_instances_leave_what_one_leaves(name: &str, seed: u64, leaves: bool) {
     let leave = format!("leave_on_stop={leaves}");
     let mut expected = None;
     for _ in 0..repeats() {
-        let settings = [&leave, "kafka.session_timeout=2s", "kafka.heartbeat_interval=200ms"];
-        let application = Application::new(name, &SMALL_STEPS).with(&settings);
+        let application = Application::new(name, &SMALL_STEPS).with(&SHORT_SESSION).with(&[&leave]);
         let expected = expected.get_or_insert_with(|| replay(&application, &workload).changes);
         let parts = [0..third, third..2 * third, 2 * third..workload.lines.len()];
         let held = parts.map(|part| workload.hold(&application, part));
@@ -77,4 +81,63 @@ fn partitions_move_to_a_late_instance_and_back_when_the_first_leaves() {
 #[test]
 fn partitions_come_back_when_a_stopped_instance_stays_away() {
     two_instances_leave_what_one_leaves("stays-away", 5, false);
+}
+
+#[test]
+fn run_to_the_end_beside_another_member_is_refused_and_leaves_it_alone() {
+    let application = Application::new("not-alone", &SHORT_SESSION);
+    let mut service = application.with(&["instance_id=0"]).start(&[]);
+    service.wait_until_ready();
+    let (code, log) = application.with(&["instance_id=1"]).run(&["--until-end"]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains(&format!("has other members: {}-0-000 at", application.name())), "{log}");
+    assert!(log.contains("hint: stop all other instances"), "{log}");
+    assert_eq!(service.running(), [0, 1, 2, 3]);
+    assert!(!service.log().contains("revoked"), "{}", service.log());
+    assert_eq!(service.terminate().code(), Some(0));
+}
+
+#[test]
+fn run_to_the_end_that_did_not_get_there_is_a_failure() {
+    let workload = Workload::new(12, 2_000);
+    let application = Application::new("not-all", &SMALL_STEPS).with(&SHORT_SESSION);
+    let expected = replay(&application, &workload).changes;
+    let held = workload.hold(&application, 0..workload.lines.len());
+    let alone = application.with(&["instance_id=0"]);
+    let mut run = alone.start(&["--until-end"]);
+    run.wait_until_ready();
+    assert_eq!(run.terminate().code(), Some(1));
+    assert!(run.log().contains("stopped before the ends of the inputs"));
+
+    let mut run = alone.start(&["--until-end"]);
+    run.wait_until_ready();
+    let late = application.with(&["instance_id=1"]);
+    let mut other = late.start(&[]);
+    wait_for_halves(&mut run, &mut other);
+    held.commit_transaction(LONG).expect("commit");
+    assert_eq!(run.wait_for_end().code(), Some(1));
+    assert!(run.log().contains("has not finished partitions 2, 3"), "{}", run.log());
+    assert_eq!(other.terminate().code(), Some(0));
+
+    late.run_to_the_end(ADVANCE_TO);
+    assert_same_changes(&by_customer(&committed_changes(&application)), &expected);
+}
+
+#[test]
+fn run_to_the_end_gets_behind_markers_and_aborted_transactions() {
+    let workload = Workload::new(17, 2_000);
+    let lines = workload.lines.len();
+    let application = Application::new("markers", &[]);
+    let expected = replay(&application, &workload).changes;
+    let aborted = workload.hold(&application, 0..lines / 2);
+    aborted.abort_transaction(LONG).expect("abort");
+    let committed = workload.hold(&application, 0..lines);
+    committed.commit_transaction(LONG).expect("commit");
+    let aborted = workload.hold(&application, lines / 2..lines);
+    aborted.abort_transaction(LONG).expect("abort");
+    // Nothing readable lies between the last order and the end, also not for a second run.
+    for _ in 0..2 {
+        application.run_to_the_end(ADVANCE_TO);
+        assert_same_changes(&by_customer(&committed_changes(&application)), &expected);
+    }
 }

@@ -4,10 +4,12 @@
 
 use crate::apicurio::Apicurio;
 use crate::broker::{PASSWORD, TestBroker, USER, shared};
-use crate::crashes::registered;
-use crate::outputs::committed_changes;
+use crate::crashes::{SMALL_STEPS, registered};
+use crate::instances::LONG;
+use crate::outputs::{assert_same_changes, by_customer, committed_changes, replay};
 use crate::program::{Application, PARTITIONS, metric, poll_for};
-use crate::workload::{Formats, Workload};
+use crate::workload::{ADVANCE_TO, Formats, Workload};
+use rdkafka::producer::Producer;
 use serde_json::Value;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +22,7 @@ fn broker_that_is_down_at_the_start_is_waited_for() {
     let mut broker = TestBroker::start();
     let application = Application::without_topics("late-broker", &broker.bootstrap(), &[]);
     application.create_topics();
-    broker.stop();
+    broker.stop("TERM");
     let mut program = application.start(&[]);
     program.wait_for_log("the cluster does not answer; trying again");
     assert!(program.log().contains(&broker.bootstrap()));
@@ -40,6 +42,37 @@ fn broker_that_is_down_at_the_start_is_waited_for() {
     assert_eq!(program.terminate().code(), Some(0));
 }
 
+/// The transactions outlive the outage: a lone broker that is killed under one which then times
+/// out can make aborted records visible.
+#[test]
+fn broker_that_is_killed_under_load_loses_and_doubles_nothing() {
+    let workload = Workload::new(18, 9_000);
+    let third = workload.lines.len() / 3;
+    let mut broker = TestBroker::start();
+    let bootstrap = broker.bootstrap();
+    let settings = ["kafka.transaction_timeout=60s", "kafka.max_poll_interval=5m"];
+    let application =
+        Application::without_topics("killed-broker", &bootstrap, &SMALL_STEPS).with(&settings);
+    application.create_topics();
+    let expected = replay(&application, &workload);
+    let mut program = application.start(&[]);
+    program.wait_until_ready();
+    for part in [0..third, third..2 * third] {
+        let held = workload.hold(&application, part);
+        held.commit_transaction(LONG).expect("commit");
+        let commits = program.commits();
+        program.wait_for_commits(commits + 3).expect("it goes on");
+        broker.stop("KILL");
+        broker.run();
+        program.wait_for_commits(commits + 6).expect("it goes on after the outage");
+    }
+    let last = workload.hold(&application, 2 * third..workload.lines.len());
+    last.commit_transaction(LONG).expect("commit");
+    assert_eq!(program.terminate().code(), Some(0));
+    application.run_to_the_end(ADVANCE_TO);
+    assert_same_changes(&by_customer(&committed_changes(&application)), &expected.changes);
+}
+
 #[test]
 fn broker_that_goes_away_later_is_shown_told_once_and_waited_for() {
     let mut broker = TestBroker::start();
@@ -47,7 +80,7 @@ fn broker_that_goes_away_later_is_shown_told_once_and_waited_for() {
     application.create_topics();
     let mut program = application.start(&[]);
     program.wait_until_ready();
-    broker.stop();
+    broker.stop("TERM");
     program.wait_for("the outage on /readyz", |program| {
         let (status, reasons) = program.get("/readyz");
         (status == 503 && reasons.contains("the cluster has not answered since 2")).then_some(())

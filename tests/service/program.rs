@@ -257,6 +257,12 @@ impl Program {
         })
     }
 
+    /// Transactions that it has committed.
+    pub(crate) fn commits(&mut self) -> u64 {
+        let (_, metrics) = self.get("/metrics");
+        metric(&metrics, "ebbflow_commit_duration_seconds_count")
+    }
+
     fn address(&mut self, name: &str) -> String {
         self.wait_for("the address", |program| program.find(name))
     }

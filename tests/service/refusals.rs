@@ -3,9 +3,13 @@
 //! Next: `outages.rs`.
 
 use crate::admin::{add_partitions, create_topic, delete_group, delete_topic, set_offset};
+use crate::crashes::SMALL_STEPS;
+use crate::instances::LONG;
+use crate::outputs::{assert_same_changes, by_customer, committed_changes, replay};
 use crate::program::Application;
 use crate::records::produce;
 use crate::workload::{ADVANCE_TO, Formats, Workload};
+use rdkafka::producer::Producer;
 
 /// An application that has run to the end of some events and has left its group.
 fn with_state(name: &str) -> Application {
@@ -62,11 +66,20 @@ fn other_number_of_partitions_than_the_state_was_written_for_is_refused() {
     );
 }
 
+/// What a refusal has named as the way out leads out: everything is said again.
+fn assert_rebuilds(application: &Application) {
+    let before = committed_changes(application).len();
+    let (code, log) = application.run(&["--rebuild", "--until-end", "--advance-to", ADVANCE_TO]);
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(committed_changes(application).len(), 2 * before);
+}
+
 #[test]
 fn group_without_offsets_is_not_begun_anew() {
     let application = with_state("no-offsets");
     delete_group(&application);
     assert_refuses(&application, 1, &["the consumer group has no offsets", "--rebuild"]);
+    assert_rebuilds(&application);
 }
 
 #[test]
@@ -74,6 +87,7 @@ fn offsets_that_were_moved_by_hand_are_noticed() {
     let application = with_state("moved");
     set_offset(&application, &application.topic("purchases"), 2, 0);
     assert_refuses(&application, 1, &["partition 2", "disagree", "--rebuild"]);
+    assert_rebuilds(&application);
 }
 
 #[test]
@@ -83,6 +97,17 @@ fn state_that_was_deleted_is_noticed() {
     delete_topic(&application, &topic);
     create_topic(&application, &topic, &[("cleanup.policy", "compact")]);
     assert_refuses(&application, 1, &["no progress record", "--rebuild"]);
+    assert_rebuilds(&application);
+}
+
+#[test]
+fn lineage_that_was_deleted_is_noticed() {
+    let application = with_state("no-lineage");
+    assert_rebuilds(&application);
+    let topic = application.topic("control");
+    delete_topic(&application, &topic);
+    create_topic(&application, &topic, &[("cleanup.policy", "compact")]);
+    assert_refuses(&application, 1, &["is of lineage 2", "knows is 1", "--rebuild` 2 times"]);
 }
 
 #[test]
@@ -131,13 +156,24 @@ fn lower_rules_revision_leaves_the_state_alone_and_says_so() {
 }
 
 #[test]
-fn of_two_processes_with_one_id_the_earlier_ends_and_says_why() {
-    let application = Application::new("twins", &[]);
+fn of_two_processes_with_one_id_the_earlier_ends_under_load_and_says_why() {
+    let workload = Workload::new(16, 9_000);
+    let half = workload.lines.len() / 2;
+    let application = Application::new("twins", &SMALL_STEPS);
+    let expected = replay(&application, &workload).changes;
+    let parts = [0..half, half..workload.lines.len()];
+    let [first_half, second_half] = parts.map(|part| workload.hold(&application, part));
     let mut first = application.start(&[]);
     first.wait_until_ready();
+    first_half.commit_transaction(LONG).expect("commit");
+    first.wait_for_commits(3).expect("it goes on");
     let mut second = application.start(&[]);
+    second_half.commit_transaction(LONG).expect("commit");
     assert_eq!(first.wait_for_end().code(), Some(1));
     assert!(first.log().contains("give each process its own instance_id"), "{}", first.log());
     second.wait_until_ready();
     assert_eq!(second.terminate().code(), Some(0));
+    // Neither has lost or doubled anything of the other.
+    application.run_to_the_end(ADVANCE_TO);
+    assert_same_changes(&by_customer(&committed_changes(&application)), &expected);
 }

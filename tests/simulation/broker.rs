@@ -123,6 +123,7 @@ impl SimBroker {
             self.dead = true;
             return Err(crashed());
         }
+        self.stage.limit_round();
         let result = effect(self);
         if self.stage.strikes(Fault::CrashAfter) {
             self.dead = true;
@@ -142,6 +143,12 @@ impl SimBroker {
     fn check_assigned(&self, partition: u32, what: &str) {
         let ours = self.assigned.as_ref().is_some_and(|ours| ours.contains(&partition));
         assert!(ours, "{what} of partition {partition}, which is not assigned");
+    }
+
+    fn check_no_transaction(&self, what: &str) {
+        let open =
+            !matches!(self.producing, Producing::None | Producing::Idle { .. } | Producing::Fenced);
+        assert!(!open, "{what} asked for while a transaction is open");
     }
 
     fn wall(&self) -> Timestamp {
@@ -194,6 +201,7 @@ impl Broker for SimBroker {
     fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
         self.call(|this| {
             assert_eq!(this.question, Question::Assigned(partitions.to_vec()));
+            this.answers()?;
             this.question = Question::None;
             this.assigned = Some(partitions.iter().copied().collect());
             let (stage, instance) = (&this.stage, this.instance);
@@ -205,6 +213,7 @@ impl Broker for SimBroker {
     fn unassign(&mut self) -> Result<(), BrokerError> {
         self.call(|this| {
             assert_eq!(this.question, Question::Revoked, "nothing was revoked");
+            this.answers()?;
             this.question = Question::None;
             this.assigned = None;
             this.positions.clear();
@@ -297,6 +306,7 @@ impl Broker for SimBroker {
 
     fn committed(&mut self, partition: u32) -> Result<CommittedOffsets, BrokerError> {
         self.call(|this| {
+            this.check_no_transaction("committed offsets");
             this.answers()?;
             let committed = this.stage.cluster.borrow().group.committed(partition);
             committed.ok_or_else(|| BrokerError::Retriable("a transaction is open".to_owned()))
@@ -361,6 +371,7 @@ impl Broker for SimBroker {
 
     fn read_control(&mut self) -> Result<Vec<ChangelogRecord>, BrokerError> {
         self.call(|this| {
+            this.check_no_transaction("control");
             this.answers()?;
             let mut cluster = this.stage.cluster.borrow_mut();
             let records = cluster.log(Topic::Control, 0).committed();

@@ -162,6 +162,12 @@ impl Plan {
         Self { on, active: false, random: Random::new(0), counts }
     }
 
+    /// A run in which one kind strikes every time.
+    pub(crate) fn always(fault: Fault) -> Self {
+        let on = BTreeMap::from([(fault, 1000)]);
+        Self { on, active: true, ..Self::calm() }
+    }
+
     /// Whether it strikes here.
     pub(crate) fn strikes(&mut self, fault: Fault) -> bool {
         let rate = self.on.get(&fault).copied().unwrap_or(0);

@@ -189,6 +189,11 @@ impl Group {
         true
     }
 
+    /// Offsets of a transaction that somebody else has left open.
+    pub(crate) fn hold(&mut self, producer: u64, offsets: TaskOffsets) {
+        self.pending.entry(producer).or_default().push(offsets);
+    }
+
     /// The marker of a transaction reaches the offsets.
     pub(crate) fn decide(&mut self, producer: u64, commit: bool) {
         for offsets in self.pending.remove(&producer).unwrap_or_default() {

@@ -109,6 +109,13 @@ impl Log {
             .map(|(offset, (payload, _))| (offset, payload))
     }
 
+    /// Tombstones that were rolled back.
+    pub(crate) fn aborted_tombstones(&self) -> usize {
+        let deletes = |payload: &Payload| payload.key.is_some() && payload.value.is_none();
+        let aborted = self.entries.iter().filter(|(_, fate)| *fate == Fate::Aborted);
+        aborted.filter(|(payload, _)| deletes(payload)).count()
+    }
+
     /// Offsets below `clean` that a compaction leaves out: an overwritten value of their key.
     pub(crate) fn overwritten(&self, clean: i64) -> Vec<i64> {
         let mut last = BTreeMap::new();

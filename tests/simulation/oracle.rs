@@ -55,11 +55,13 @@ fn last_by_key(records: &[Payload]) -> BTreeMap<Vec<u8>, Vec<u8>> {
 pub(crate) fn check_equal(
     outcome: &[Partition],
     config: &TaskConfig,
+    lineage: u32,
     advance_to: Option<Timestamp>,
 ) -> Check {
     for (partition, records) in (0..).zip(outcome) {
         let config = TaskConfig { partition, ..config.clone() };
-        let Expected { changes, states, profiles } = expected(&config, records, advance_to);
+        let Expected { changes, states, profiles } =
+            expected(&config, records, lineage, advance_to);
         let (ours, theirs) = (by_key(&records.changes), by_key(&changes));
         for key in ours.keys().chain(theirs.keys()) {
             let (left, right) = (ours.get(key), theirs.get(key));
@@ -100,10 +102,31 @@ pub(crate) fn check_equal(
     Ok(())
 }
 
-/// What is true of every run, however its instances fared.
-pub(crate) fn check_invariants(outcome: &[Partition], config: &TaskConfig) -> Check {
+/// Of what an earlier lineage kept of a customer nothing is left that the later one did not write.
+pub(crate) fn check_forgotten(whole: &[Partition], second: &[Partition]) -> Check {
+    for (partition, (whole, second)) in (0..).zip(whole.iter().zip(second)) {
+        for (whole, second) in
+            [(&whole.states, &second.states), (&whole.profiles, &second.profiles)]
+        {
+            let (all, new) = (last_by_key(whole), last_by_key(second));
+            ensure(all.keys().eq(new.keys()), || {
+                let left = all.keys().find(|key| !new.contains_key(*key));
+                format!("partition {partition}: left of the first lineage: {left:?}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What is true of every run, however its instances fared; each partition had so many commits
+/// before.
+pub(crate) fn check_invariants(
+    outcome: &[Partition],
+    config: &TaskConfig,
+    commits: &[u64],
+) -> Check {
     let mut change_ids = BTreeSet::new();
-    for (partition, records) in (0..).zip(outcome) {
+    for ((partition, records), commits) in (0..).zip(outcome).zip(commits) {
         let context = |text| format!("partition {partition}: {text}");
         for (key, changes) in by_key(&records.changes) {
             let id = shown(Some(key));
@@ -114,7 +137,7 @@ pub(crate) fn check_invariants(outcome: &[Partition], config: &TaskConfig) -> Ch
                 .map_err(|text| context(format!("{id}: {text}")))?;
         }
         check_dead_letters(partition, config.partitions, records).map_err(context)?;
-        let progress = check_progress(records).map_err(context)?;
+        let progress = check_progress(records, *commits).map_err(context)?;
         check_states(partition, config, records, progress.as_ref()).map_err(context)?;
     }
     Ok(())
@@ -200,12 +223,12 @@ fn check_dead_letters(partition: u32, partitions: u32, records: &Partition) -> C
 }
 
 /// Progress only goes up, ends at the ends, and the group's offsets agree with it.
-fn check_progress(records: &Partition) -> Result<Option<Progress>, String> {
+fn check_progress(records: &Partition, commits: u64) -> Result<Option<Progress>, String> {
     let mut last: Option<Progress> = None;
     for record in records.states.iter().filter(|it| it.key.as_deref() == Some(PROGRESS_KEY)) {
         let value = record.value.as_deref().unwrap_or_default();
         let progress = decode_progress(value).map_err(|error| error.to_string())?;
-        let counter = last.as_ref().map_or(0, |last| last.commit_counter) + 1;
+        let counter = last.as_ref().map_or(commits, |last| last.commit_counter) + 1;
         ensure(progress.commit_counter == counter, || {
             format!("commit {} where {counter} follows", progress.commit_counter)
         })?;

@@ -4,6 +4,7 @@
 
 use crate::simulation::cluster::{Cluster, Topic};
 use crate::simulation::log::Payload;
+use ebbflow::codec::state::PROGRESS_KEY;
 use ebbflow::runtime::broker::CommittedOffsets;
 
 /// An input record with its offset.
@@ -19,6 +20,26 @@ pub(crate) struct Partition {
     pub(crate) states: Vec<Payload>,
     pub(crate) dead_letters: Vec<Payload>,
     pub(crate) offsets: CommittedOffsets,
+}
+
+impl Partition {
+    /// What came after an earlier outcome of the same partition.
+    pub(crate) fn after(&self, earlier: &Self) -> Self {
+        let rest = |all: &[Payload], before: &[Payload]| all[before.len()..].to_vec();
+        Self {
+            changes: rest(&self.changes, &earlier.changes),
+            profiles: rest(&self.profiles, &earlier.profiles),
+            states: rest(&self.states, &earlier.states),
+            dead_letters: rest(&self.dead_letters, &earlier.dead_letters),
+            ..self.clone()
+        }
+    }
+
+    /// Transactions committed for this partition.
+    pub(crate) fn commits(&self) -> u64 {
+        let progress = |it: &&Payload| it.key.as_deref() == Some(PROGRESS_KEY);
+        self.states.iter().filter(progress).count() as u64
+    }
 }
 
 /// All partitions of a cluster in which no transaction is open.

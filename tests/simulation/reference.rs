@@ -93,10 +93,11 @@ pub(crate) fn read(
 pub(crate) fn expected(
     config: &TaskConfig,
     records: &Partition,
+    lineage: u32,
     advance_to: Option<Timestamp>,
 ) -> Expected {
     let (events, _) = read(config.partition, config.partitions, records);
-    let mut task = PartitionTask::new(config.clone(), 1, Phase::Live);
+    let mut task = PartitionTask::new(config.clone(), lineage, Phase::Live);
     let mut next = [0; 3];
     let mut highest = [Timestamp::MIN; 3];
     loop {

@@ -5,7 +5,9 @@
 use crate::simulation::cluster::{Cluster, Topic};
 use crate::simulation::faults::{Counts, Plan};
 use crate::simulation::log::Payload;
-use crate::simulation::oracle::{check_equal, check_invariants, check_nothing_due};
+use crate::simulation::oracle::{
+    check_equal, check_forgotten, check_invariants, check_nothing_due,
+};
 use crate::simulation::outcome::{Partition, outcome};
 use crate::simulation::random::Random;
 use crate::simulation::reference::TOPICS;
@@ -13,6 +15,7 @@ use crate::simulation::rules;
 use crate::simulation::stage::{EPOCH, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
+use ebbflow::codec::state::{LINEAGE_KEY, Lineage, encode_lineage};
 use ebbflow::config::CommitConfig;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::Settings;
@@ -42,16 +45,20 @@ pub(crate) struct Report {
     pub(crate) timed_out: u64,
     pub(crate) expelled: u64,
     pub(crate) changes: usize,
+    /// Deletions of an earlier lineage that were rolled back.
+    pub(crate) purges_aborted: usize,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) config: TaskConfig,
     pub(crate) advance_to: Option<Timestamp>,
 }
 
-struct Run {
-    stage: Rc<Stage>,
+pub(crate) struct Run {
+    mode: Mode,
+    pub(crate) stage: Rc<Stage>,
     random: Random,
     workload: Workload,
-    partitions: u32,
+    pub(crate) partitions: u32,
+    pub(crate) instances: usize,
     config: TaskConfig,
     advance_to: Option<Timestamp>,
 }
@@ -69,20 +76,18 @@ pub(crate) fn run(mode: Mode, seed: u64) -> Result<Report, String> {
         Mode::Event => run.play_preloaded()?,
         Mode::Wall => run.play_arriving()?,
     }
+    let mut partitions = run.left()?;
+    if mode == Mode::Event && seed != 0 && run.random.chance(400) {
+        partitions = run.rebuild(&partitions)?;
+    }
     let mut cluster = run.stage.cluster.borrow_mut();
-    while !cluster.is_quiet() {
-        cluster.pass(1);
-    }
-    let partitions = outcome(&mut cluster, run.partitions);
-    check_invariants(&partitions, &run.config)?;
-    match mode {
-        Mode::Event => check_equal(&partitions, &run.config, run.advance_to)?,
-        Mode::Wall => check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?,
-    }
+    let aborted = |it| cluster.log(Topic::State, it).aborted_tombstones();
+    let purges_aborted = (0..run.partitions).map(aborted).sum();
     Ok(Report {
         counts: run.stage.plan.borrow().counts.clone(),
         timed_out: cluster.timed_out,
         expelled: cluster.expelled,
+        purges_aborted,
         changes: partitions.iter().map(|records| records.changes.len()).sum(),
         partitions,
         config: run.config.clone(),
@@ -91,7 +96,7 @@ pub(crate) fn run(mode: Mode, seed: u64) -> Result<Report, String> {
 }
 
 impl Run {
-    fn new(mode: Mode, seed: u64) -> Self {
+    pub(crate) fn new(mode: Mode, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let partitions = u32::try_from(2 + random.below(3)).unwrap();
         let instances = 1 + random.below(3);
@@ -123,7 +128,6 @@ impl Run {
             profiles: OutputFormat::Json,
             leave_on_stop: random.chance(300),
             until_end: (mode == Mode::Event).then_some(advance_to),
-            baseline: false,
             forgetful: false,
             commit_patience: Duration::from_millis(3_000),
         };
@@ -132,7 +136,7 @@ impl Run {
         let cluster = Cluster::new(partitions, SESSION_MS, TRANSACTION_MS, random.fork());
         let workload = Workload::new(random.fork(), partitions);
         let stage = Stage::new(cluster, plan, random.fork(), settings, instances);
-        Self { stage, random, workload, partitions, config, advance_to }
+        Self { mode, stage, random, workload, partitions, instances, config, advance_to }
     }
 
     /// Appends records, some of them in transactions of their own, so that markers and aborted
@@ -154,7 +158,59 @@ impl Run {
         }
     }
 
-    fn play_preloaded(&mut self) -> Result<(), String> {
+    /// What the first lineage has left, checked.
+    pub(crate) fn left(&self) -> Result<Vec<Partition>, String> {
+        let mut cluster = self.stage.cluster.borrow_mut();
+        while !cluster.is_quiet() {
+            cluster.pass(1);
+        }
+        let partitions = outcome(&mut cluster, self.partitions);
+        check_invariants(&partitions, &self.config, &vec![0; partitions.len()])?;
+        match self.mode {
+            Mode::Event => check_equal(&partitions, &self.config, 1, self.advance_to)?,
+            Mode::Wall => check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?,
+        }
+        Ok(partitions)
+    }
+
+    /// Everything again in a second lineage, from what the inputs have not forgotten; gives what
+    /// it has left.
+    fn rebuild(&mut self, first: &[Partition]) -> Result<Vec<Partition>, String> {
+        let began_at = EPOCH.plus_ms(self.stage.now_ms());
+        let mut cluster = self.stage.cluster.borrow_mut();
+        for partition in 0..self.partitions {
+            for topic in Topic::INPUTS {
+                let log = cluster.log(topic, partition);
+                let kept = self.random.between(log.low(), log.end());
+                if self.random.chance(300) {
+                    log.delete_before(kept);
+                }
+            }
+        }
+        let lineage = encode_lineage(Lineage { number: 2, began_at, baseline: false });
+        let record =
+            Payload { key: Some(LINEAGE_KEY.to_vec()), value: Some(lineage), ..Payload::default() };
+        cluster.log(Topic::Control, 0).append(record, None);
+        drop(cluster);
+        self.stage.start_again();
+        self.play_to_the_end()?;
+
+        let mut cluster = self.stage.cluster.borrow_mut();
+        while !cluster.is_quiet() {
+            cluster.pass(1);
+        }
+        let whole = outcome(&mut cluster, self.partitions);
+        let config = TaskConfig { rebuilt_at: began_at, ..self.config.clone() };
+        let second: Vec<Partition> =
+            whole.iter().zip(first).map(|(whole, first)| whole.after(first)).collect();
+        check_forgotten(&whole, &second)?;
+        let commits: Vec<u64> = first.iter().map(Partition::commits).collect();
+        check_invariants(&second, &config, &commits)?;
+        check_equal(&second, &config, 2, self.advance_to)?;
+        Ok(second)
+    }
+
+    pub(crate) fn preload(&mut self) {
         if self.random.chance(300) {
             // What retention has deleted already.
             let mut cluster = self.stage.cluster.borrow_mut();
@@ -177,14 +233,23 @@ impl Run {
             }
             self.append(records);
         }
-        let deadline_ms = PATIENCE_MS;
+    }
+
+    fn play_preloaded(&mut self) -> Result<(), String> {
+        self.preload();
+        self.play_to_the_end()
+    }
+
+    /// Until every instance is done; after a while without faults.
+    pub(crate) fn play_to_the_end(&mut self) -> Result<(), String> {
+        let began_ms = self.stage.now_ms();
         while !self.stage.all_done() {
             self.step()?;
             let now_ms = self.stage.now_ms();
-            if now_ms > FAULTS_MS {
+            if now_ms > began_ms + FAULTS_MS {
                 self.stage.plan.borrow_mut().active = false;
             }
-            if now_ms > deadline_ms {
+            if now_ms > began_ms + PATIENCE_MS {
                 return Err("the run does not end".to_owned());
             }
         }
@@ -192,7 +257,7 @@ impl Run {
     }
 
     /// Somebody acts, or time passes until somebody can.
-    fn step(&mut self) -> Result<(), String> {
+    pub(crate) fn step(&mut self) -> Result<(), String> {
         if !self.stage.act() {
             let now_ms = self.stage.now_ms();
             let next_ms = self.stage.next_ms().unwrap_or(now_ms + 1);

@@ -28,6 +28,8 @@ pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 pub(crate) const SESSION_MS: i64 = 6_000;
 /// The time-out of transactions.
 pub(crate) const TRANSACTION_MS: i64 = 10_000;
+/// How long a round may take, with every stall and every patience.
+const ROUND_MS: i64 = 300_000;
 /// What a crashed process says; no other error of a worker is expected but the next.
 pub(crate) const CRASH: &str = "simulated crash";
 /// What a process says that was fenced too often.
@@ -70,6 +72,8 @@ pub(crate) struct Stage {
     processes: RefCell<Vec<Process>>,
     settings: Settings,
     depth: Cell<usize>,
+    /// When the latest round began.
+    round_began_ms: Cell<i64>,
     failure: RefCell<Option<String>>,
     metrics: Arc<Metrics>,
     log: bool,
@@ -99,6 +103,7 @@ impl Stage {
             processes: RefCell::new(processes),
             settings,
             depth: Cell::new(0),
+            round_began_ms: Cell::new(0),
             failure: RefCell::new(None),
             metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
             log: std::env::var_os("SIM_LOG").is_some(),
@@ -135,6 +140,13 @@ impl Stage {
     /// Stops everything with this reason.
     pub(crate) fn fail(&self, reason: String) {
         self.failure.borrow_mut().get_or_insert(reason);
+    }
+
+    /// A round that goes on for so long would not see that it is told to stop.
+    pub(crate) fn limit_round(&self) {
+        if self.now_ms() - self.round_began_ms.get() > ROUND_MS {
+            self.fail("a round does not end".to_owned());
+        }
     }
 
     pub(crate) fn failure(&self) -> Option<String> {
@@ -191,6 +203,7 @@ impl Stage {
     }
 
     fn round(&self, instance: usize, mut worker: Box<SimWorker>) -> Process {
+        self.round_began_ms.set(self.now_ms());
         if self.strikes(Fault::Stop) {
             self.tell(|| format!("{instance} stops"));
             return self.end(worker.stop());
@@ -258,6 +271,13 @@ impl Stage {
 
     pub(crate) fn all_done(&self) -> bool {
         self.processes.borrow().iter().all(|process| matches!(process, Process::Done))
+    }
+
+    /// Every process starts again, and what can go wrong goes wrong again.
+    pub(crate) fn start_again(&self) {
+        let now_ms = self.now_ms();
+        self.processes.borrow_mut().fill_with(|| Process::Down(now_ms));
+        self.plan.borrow_mut().active = true;
     }
 
     /// Ends every process without a word; they hold the stage, and the stage them.

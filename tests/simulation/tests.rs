@@ -5,7 +5,9 @@
 use crate::simulation::cluster::{Cluster, Refused, Topic};
 use crate::simulation::group::News;
 use crate::simulation::log::Payload;
-use crate::simulation::oracle::{check_equal, check_invariants, check_nothing_due};
+use crate::simulation::oracle::{
+    check_equal, check_forgotten, check_invariants, check_nothing_due,
+};
 use crate::simulation::outcome::Partition;
 use crate::simulation::random::Random;
 use crate::simulation::run::{Mode, run};
@@ -170,8 +172,9 @@ fn notices(
 fn the_oracle_notices_damage() {
     let report = run(Mode::Event, 0).unwrap();
     let whole = &report.partitions;
-    let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config);
-    let equal = |outcome: &[Partition]| check_equal(outcome, &report.config, report.advance_to);
+    let before = vec![0; whole.len()];
+    let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config, &before);
+    let equal = |outcome: &[Partition]| check_equal(outcome, &report.config, 1, report.advance_to);
     (holds(whole), equal(whole)).0.unwrap();
     notices(whole, holds, |it| (!it.changes.is_empty()).then(|| it.changes.remove(0)).is_some());
     notices(whole, holds, |it| {
@@ -213,6 +216,9 @@ fn the_oracle_notices_damage() {
         it.dead_letters.extend(twice);
         !it.dead_letters.is_empty()
     });
+    check_forgotten(whole, whole).unwrap();
+    let nothing: Vec<Partition> = whole.iter().map(|it| it.after(it)).collect();
+    check_forgotten(whole, &nothing).expect_err("what was left went unnoticed");
     check_nothing_due(whole, Timestamp::MIN).unwrap();
     check_nothing_due(whole, Timestamp::MAX).expect_err("deadlines are always before the end");
 }

@@ -113,7 +113,8 @@ fn field<'v>(fields: &'v [(String, Value)], name: &str) -> &'v Value {
 #[test]
 fn json_has_the_fields_of_the_contract_in_their_order() {
     let expected = concat!(
-        r#"{"change_id":"9f2c0000000000000000000000000000","seq":7,"customer_id":"c-1","subject":"customer","#,
+        r#"{"change_id":"9f2c0000000000000000000000000000","seq":7,"customer_id":"c-1","#,
+        r#""subject":"customer","#,
         r#""dimension":"rfm","#,
         r#""previous":"need_attention","current":"at_risk","direction":"down","entry":1,"#,
         r#""occurred_at":"2026-09-02T09:30:00.001Z","detected_at":"2026-09-02T09:30:00.041Z","#,
@@ -127,7 +128,8 @@ fn json_has_the_fields_of_the_contract_in_their_order() {
         r#""dimensions":{"rfm":"at_risk","lifecycle":"lapsed","activity":"lapsed","#,
         r#""value_mode":"lapsed"},"#,
         r#""dwell_ms":7776000000,"next":{"at":"2026-09-04T15:30:00.001Z","#,
-        r#""dimension":"activity","value":"churned"},"group":{"id":"9f2c0000000000000000000000000000","index":1,"size":1},"#,
+        r#""dimension":"activity","value":"churned"},"#,
+        r#""group":{"id":"9f2c0000000000000000000000000000","index":1,"size":1},"#,
         r#""holdout":{"bucket":42,"treated":true},"owner_role":"success","#,
         r#""consent":{"marketing:email":true},"#,
         r#""summary":"no order for 180 days, usual gap 61: now at risk","#,
