@@ -66,6 +66,10 @@ impl Transaction {
         self.state == TransactionState::Open
     }
 
+    pub(super) fn has_producer(&self) -> bool {
+        self.state != TransactionState::NoProducer
+    }
+
     /// When a transaction whose inputs have run dry is to be committed.
     pub(super) fn dry_deadline_ms(&self, config: &CommitConfig) -> Option<i64> {
         self.is_open().then(|| self.ended_ms.saturating_add(whole_ms(config.idle_gap)))
@@ -85,7 +89,7 @@ fn whole_ms(duration: Duration) -> i64 {
 impl<B: Broker, C: Clock> Worker<B, C> {
     /// Makes a producer where there is none; false while that does not succeed.
     pub(super) fn ready_producer(&mut self) -> Result<bool, Trip> {
-        if self.transaction.state != TransactionState::NoProducer {
+        if self.transaction.has_producer() {
             return Ok(true);
         }
         match self.broker.init_producer() {

@@ -167,6 +167,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // 2. The group: assigned and revoked tasks.
         self.serve_group()?;
+        if !self.transaction.has_producer() {
+            // What was open when tasks were revoked was fenced.
+            return Ok(Round::Busy);
+        }
         // The registry's answer may take long: never while a transaction is open.
         if !self.transaction.is_open()
             && let Some((input, id)) = self.schema_wanted.take()
