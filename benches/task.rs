@@ -21,9 +21,8 @@ use support::{Counting, Texts, allocations, config, cpu_time, feed, purchase, ta
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const CUSTOMERS: u64 = 200_000;
-/// Events of a transaction: what 20,000 events/s leave in 100 ms.
-const BATCH: u64 = 2_000;
+/// Events of a transaction.
+const BATCH: u64 = 500;
 
 fn domain(criterion: &mut Criterion) {
     let config = config();
@@ -89,14 +88,17 @@ fn domain(criterion: &mut Criterion) {
 }
 
 /// A task whose customers have three orders on average, and the index of its next event.
-fn seasoned(config: &Config) -> (PartitionTask, u64) {
+fn seasoned(config: &Config, customers: u64) -> (PartitionTask, u64) {
     let mut task = task(config);
     let mut index = 0;
-    while index < 3 * CUSTOMERS {
-        let texts: Vec<Texts> = (index..index + BATCH).map(|i| texts(i, CUSTOMERS)).collect();
-        index = transaction(&mut task, index, &texts).0;
+    while index < 3 * customers {
+        index = transaction(&mut task, index, &batch(index, customers)).0;
     }
     (task, index)
+}
+
+fn batch(first: u64, customers: u64) -> Vec<Texts> {
+    (first..first + BATCH).map(|index| texts(index, customers)).collect()
 }
 
 /// Events of one transaction; the index behind them, and how many changes they brought.
@@ -117,36 +119,36 @@ fn transaction(task: &mut PartitionTask, first: u64, texts: &[Texts]) -> (u64, u
 
 fn whole_task(criterion: &mut Criterion) {
     let config = config();
-    let (mut task, mut index) = seasoned(&config);
-    let run = |task: &mut PartitionTask, index: &mut u64| {
-        let texts: Vec<Texts> = (*index..*index + BATCH).map(|i| texts(i, CUSTOMERS)).collect();
-        let (start, before) = (cpu_time(), allocations());
-        let (next, changes) = transaction(task, *index, &texts);
-        *index = next;
-        (cpu_time() - start, allocations() - before, changes)
-    };
-    run(&mut task, &mut index);
-    let runs: Vec<_> = (0..10).map(|_| run(&mut task, &mut index)).collect();
-    let events = (10 * BATCH) as f64;
-    eprintln!(
-        "task: {:.2} allocations per event at {:.2} changes per event",
-        runs.iter().map(|run| run.1).sum::<u64>() as f64 / events,
-        runs.iter().map(|run| run.2).sum::<usize>() as f64 / events,
-    );
     let mut group = criterion.benchmark_group("task");
     group.throughput(Throughput::Elements(BATCH));
-    group.bench_function("order/200k_customers_2k_per_transaction", |bencher| {
-        bencher.iter_custom(|iterations| {
-            let mut elapsed = Duration::ZERO;
-            for _ in 0..iterations {
-                if index >= 4 * CUSTOMERS {
-                    (task, index) = seasoned(&config);
+    for (name, customers) in [("1k", 1_000), ("200k", 200_000)] {
+        let (mut task, mut index) = seasoned(&config, customers);
+        let run = |task: &mut PartitionTask, index: &mut u64| {
+            let texts = batch(*index, customers);
+            let (start, before) = (cpu_time(), allocations());
+            let (next, changes) = transaction(task, *index, &texts);
+            *index = next;
+            (cpu_time() - start, allocations() - before, changes)
+        };
+        let (_, allocated, changes) = run(&mut task, &mut index);
+        eprintln!(
+            "task of {name} customers: {:.2} allocations per event at {:.2} changes per event",
+            allocated as f64 / BATCH as f64,
+            changes as f64 / BATCH as f64,
+        );
+        group.bench_function(format!("order/{name}_customers"), |bencher| {
+            bencher.iter_custom(|iterations| {
+                let mut elapsed = Duration::ZERO;
+                for _ in 0..iterations {
+                    if index >= 4 * customers {
+                        (task, index) = seasoned(&config, customers);
+                    }
+                    elapsed += run(&mut task, &mut index).0;
                 }
-                elapsed += run(&mut task, &mut index).0;
-            }
-            elapsed
+                elapsed
+            });
         });
-    });
+    }
     group.finish();
 }
 

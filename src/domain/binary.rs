@@ -21,17 +21,14 @@ pub enum UnpackError {
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Writer<'_> {
+    #[inline]
     pub(crate) fn long(&mut self, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        let mut bytes = [0_u8; 10];
-        let mut length = 0;
         while rest >= 0x80 {
-            bytes[length] = rest.to_le_bytes()[0] | 0x80;
-            length += 1;
+            self.0.push(rest.to_le_bytes()[0] | 0x80);
             rest >>= 7;
         }
-        bytes[length] = rest.to_le_bytes()[0];
-        self.0.extend_from_slice(&bytes[..=length]);
+        self.0.push(rest.to_le_bytes()[0]);
     }
 
     pub(crate) fn count(&mut self, count: usize) {
@@ -90,16 +87,33 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     pub(crate) fn long(&mut self) -> Result<i64, UnpackError> {
+        match self.0 {
+            [byte, rest @ ..] if byte & 0x80 == 0 => {
+                self.0 = rest;
+                Ok(unzigzag(u64::from(*byte)))
+            }
+            _ => self.long_of_many_bytes(),
+        }
+    }
+
+    fn long_of_many_bytes(&mut self) -> Result<i64, UnpackError> {
+        let bytes = self.0;
         let mut bits = 0_u64;
-        for (index, byte) in self.0.iter().take(10).enumerate() {
-            bits |= u64::from(byte & 0x7f) << (7 * index);
+        let mut shift = 0;
+        for (index, byte) in bytes.iter().enumerate() {
+            bits |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
-                self.0 = &self.0[index + 1..];
-                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
+                self.0 = &bytes[index + 1..];
+                return Ok(unzigzag(bits));
+            }
+            shift += 7;
+            if shift >= 64 {
+                return Err(UnpackError::Invalid);
             }
         }
-        Err(if self.0.len() < 10 { UnpackError::Truncated } else { UnpackError::Invalid })
+        Err(UnpackError::Truncated)
     }
 
     pub(crate) fn number<T: TryFrom<i64>>(&mut self) -> Result<T, UnpackError> {
@@ -184,4 +198,8 @@ impl<'a> Reader<'a> {
             _ => Err(UnpackError::Invalid),
         }
     }
+}
+
+const fn unzigzag(bits: u64) -> i64 {
+    (bits >> 1).cast_signed() ^ -(bits & 1).cast_signed()
 }

@@ -111,21 +111,32 @@ pub fn measures(
 /// The scores of measures.
 #[must_use]
 pub fn scores(measures: &Measures, rules: &RfmRules) -> Scores {
-    let levels = rules.map.levels();
-    let frequency = i64::try_from(measures.frequency).unwrap_or(i64::MAX);
-    let late = rules.recency_days.iter().filter(|days| measures.recency_ms > **days * DAY_MS);
+    let (f, m) = value_scores(measures, rules);
     Scores {
-        r: levels - count(late),
-        f: 1 + count(rules.frequency.iter().filter(|edge| frequency > **edge)),
-        m: 1 + count(rules.monetary_minor.iter().filter(|edge| measures.monetary_minor > **edge)),
+        r: recency_score(measures.recency_ms, rules),
+        f,
+        m,
         frequency: measures.frequency,
         monetary_minor: measures.monetary_minor,
         cuts: "config",
     }
 }
 
-fn count<T>(edges: impl Iterator<Item = T>) -> u8 {
-    u8::try_from(edges.count()).unwrap_or(u8::MAX)
+fn recency_score(recency_ms: i64, rules: &RfmRules) -> u8 {
+    rules.map.levels() - edges_below(&rules.recency_days, |days| recency_ms > days * DAY_MS)
+}
+
+/// F and M.
+fn value_scores(measures: &Measures, rules: &RfmRules) -> (u8, u8) {
+    let frequency = i64::try_from(measures.frequency).unwrap_or(i64::MAX);
+    let f = 1 + edges_below(&rules.frequency, |edge| frequency > edge);
+    let m = 1 + edges_below(&rules.monetary_minor, |edge| measures.monetary_minor > edge);
+    (f, m)
+}
+
+/// How many edges lie below a value; they do not decrease.
+fn edges_below(edges: &[i64], below: impl Fn(i64) -> bool) -> u8 {
+    u8::try_from(edges.iter().take_while(|edge| below(**edge)).count()).unwrap_or(u8::MAX)
 }
 
 /// The raw value of scores: 1 + the index into the map's values.
@@ -144,15 +155,21 @@ pub fn next_change(
     after: Timestamp,
 ) -> Option<(Timestamp, u8)> {
     let mut window = window(book, facts, rates, rules, after)?;
-    let present = value(&scores(&window.measures(after), rules), rules);
-    let mut at = after;
+    let mut scores = scores(&window.measures(after), rules);
+    let present = value(&scores, rules);
+    let mut edge = window.next_edge(after);
     loop {
-        at = match (window.next_edge(at), window.next_exit()) {
-            (Some(edge), Some(exit)) => edge.min(exit),
-            (edge, exit) => edge.or(exit)?,
-        };
-        window.advance(at);
-        let then = value(&scores(&window.measures(at), rules), rules);
+        let exit = window.next_exit();
+        let at = edge.into_iter().chain(exit).min()?;
+        if edge == Some(at) {
+            edge = window.next_edge(at);
+            scores.r = recency_score(at.since(window.last_at), rules);
+        }
+        if exit == Some(at) {
+            window.advance(at);
+            (scores.f, scores.m) = value_scores(&window.measures(at), rules);
+        }
+        let then = value(&scores, rules);
         if then != present {
             return Some((at, then));
         }
