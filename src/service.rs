@@ -92,7 +92,9 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
     partitions.get_or_init(|| count);
     parts.status.set_partitions(count);
     if options.rebuild {
-        start::begin_lineage(config, options.baseline)?;
+        if !start::begin_lineage(config, options.baseline, &stop)? {
+            return stopped(options);
+        }
     } else if options.baseline {
         start::begin_baseline(config, count)?;
     }

@@ -187,6 +187,8 @@ struct WrittenLineage {
     #[serde(default)]
     began_at: i64,
     #[serde(default)]
+    rules_revision: u32,
+    #[serde(default)]
     baseline: bool,
 }
 
@@ -199,11 +201,14 @@ pub struct Lineage {
     pub began_at: Timestamp,
     /// Whether its tasks begin with a baseline, whoever runs them.
     pub baseline: bool,
+    /// Revision of the rules that it was begun with; tasks of a lower one do not run in it.
+    pub rules_revision: u32,
 }
 
 impl Lineage {
     /// The lineage before any rebuild.
-    pub const FIRST: Self = Self { number: 1, began_at: Timestamp::MIN, baseline: false };
+    pub const FIRST: Self =
+        Self { number: 1, began_at: Timestamp::MIN, baseline: false, rules_revision: 0 };
 }
 
 /// The value of the lineage record of `control`: JSON in the shape of `schemas/control.avsc`.
@@ -215,6 +220,7 @@ pub fn encode_lineage(lineage: Lineage) -> Vec<u8> {
         lineage: lineage.number,
         began_at: lineage.began_at.0,
         baseline: lineage.baseline,
+        rules_revision: lineage.rules_revision,
     };
     serde_json::to_vec(&written).unwrap_or_default()
 }
@@ -228,6 +234,7 @@ pub fn decode_lineage(value: &[u8]) -> Result<Lineage, StateError> {
         .map(|written| Lineage {
             number: written.lineage,
             began_at: Timestamp(written.began_at),
+            rules_revision: written.rules_revision,
             baseline: written.baseline,
         })
         .map_err(|error| StateError::damaged(error.to_string()))
@@ -266,7 +273,8 @@ mod tests {
         assert_eq!(parse_key(b"cc-1"), Ok(StateKey::Customer("c-1")));
         assert_eq!(parse_key(b"p"), Ok(StateKey::Progress));
         assert!(parse_key(b"x").is_err());
-        let lineage = Lineage { number: 4, began_at: Timestamp(9), baseline: true };
+        let lineage =
+            Lineage { number: 4, began_at: Timestamp(9), baseline: true, rules_revision: 3 };
         assert_eq!(decode_lineage(&encode_lineage(lineage)), Ok(lineage));
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::change::{
     Cause, CauseKind, Change, ChangeId, Group, Holdout, NextChange, Origin, Rule,
 };
 use crate::domain::customer::Customer;
-use crate::domain::dimension::{Dimension, stage};
+use crate::domain::dimension::{Dimension, INITIAL, stage};
 use crate::domain::evidence::evidence;
 use crate::domain::id::{ANONYMOUS_PREFIX, hash64};
 use crate::domain::name::Name;
@@ -83,10 +83,12 @@ pub fn publish(
         if value == previous.value {
             continue;
         }
+        // While a dimension is not written its values move unseen.
+        let told = if previous.seq > 0 { previous.value } else { INITIAL };
         let entry = customer.enter(dimension, value);
         let published = &mut customer.published[dimension.index()];
         (published.value, published.since) = (value, after.measured.at);
-        if context.silent || !dimension.is_emitted(rules) {
+        if context.silent || !dimension.is_emitted(rules) || told == value {
             suppressed += 1;
             continue;
         }
@@ -95,8 +97,8 @@ pub fn publish(
         published.seq = customer.seq;
         let corrects = event.is_some_and(|event| event.effective_at < previous.since);
         let mut change = change(customer, dimension, after, &next, kind, context);
-        change.previous = Some(dimension.value_name(previous.value, rules));
-        change.direction = dimension.direction(previous.value, value, rules);
+        change.previous = Some(dimension.value_name(told, rules));
+        change.direction = dimension.direction(told, value, rules);
         change.entry = entry;
         change.dwell_ms = after.measured.at.since(previous.since).max(0);
         change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
@@ -116,13 +118,15 @@ pub fn publish(
 /// One change per dimension that is not in its initial value: cause `baseline`.
 pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes: &mut Vec<Change>) {
     let rules = context.rules;
-    let at = customer.evaluated_at.max(context.clock);
+    // What falls due by then has not been published.
+    let clock = context.clock.min(customer.deadline.plus_ms(-1));
+    let at = customer.evaluated_at.max(clock);
     let present = raw(customer, rules, at);
     let next = next_changes(customer, &present.measured.facts, rules, at);
     let first = changes.len();
     for dimension in Dimension::ALL {
         let published = customer.published[dimension.index()];
-        if published.value == crate::domain::dimension::INITIAL || !dimension.is_emitted(rules) {
+        if published.value == INITIAL || !dimension.is_emitted(rules) {
             continue;
         }
         customer.seq += 1;
@@ -175,7 +179,7 @@ fn change(
         next: next_of_all(next, rules),
         group: Group::default(),
         holdout: holdout(&customer.id),
-        owner_role: Some(owner_role(customer, rules)).filter(|role| !role.is_empty()),
+        owner_role: None,
         consent: Vec::new(),
         summary: String::new(),
         correction_of: None,
@@ -196,7 +200,9 @@ fn close_group(customer: &Customer, after: &Raw, context: &Context<'_>, group: &
             (dimension.name().into(), dimension.value_name(value, context.rules))
         })
         .collect();
+    let owner_role = Some(owner_role(customer, context.rules)).filter(|role| !role.is_empty());
     for (index, change) in (1..).zip(group) {
+        change.owner_role.clone_from(&owner_role);
         change.group = Group { id, index, size };
         change.dimensions = Arc::clone(&dimensions);
         change.summary = summary(change, &after.measured);

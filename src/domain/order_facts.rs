@@ -124,7 +124,8 @@ impl OrderFacts {
         Facts {
             orders: self.orders,
             net_minor: self.net_minor,
-            average_order_minor: (orders > 0).then(|| (self.net_minor + orders / 2) / orders),
+            average_order_minor: (orders > 0)
+                .then(|| self.net_minor.saturating_add(orders / 2) / orders),
             first_order_at: self.first_counting_at,
             last_order_at: self.last_counting_at,
             average_gap_days: self.own_gaps().map(Gap::in_days),

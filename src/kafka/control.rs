@@ -9,7 +9,6 @@ use crate::kafka::client::{Clients, ConnectMode, create};
 use crate::kafka::diagnostics::PlainContext;
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, number};
 use crate::kafka::error;
-use crate::kafka::owners::Owners;
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{BrokerError, Input, Output};
 use crate::runtime::clock::monotonic_ms;
@@ -23,16 +22,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the topic may take to read, in ms.
 const READ_TIMEOUT_MS: i64 = 30_000;
 const BATCH: usize = 1000;
-/// How long after the session members are waited for, in ms.
-const GRACE_MS: i64 = 3000;
 
 /// Reads and writes single records of `control`.
 pub struct Control {
     clients: Clients,
     observer: Observer,
-    group: Owners,
-    group_id: String,
-    session_ms: i64,
 }
 
 impl Control {
@@ -44,38 +38,7 @@ impl Control {
         let clients = Clients::new(config, 0, ConnectMode::Cluster);
         let observer = Observer::new(&clients)?;
         observer.reach(CONNECT_TIMEOUT)?;
-        Ok(Self {
-            clients,
-            observer,
-            group: Owners::new(config)?,
-            group_id: config.application_id.clone(),
-            session_ms: i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX),
-        })
-    }
-
-    /// Waits until the consumer group has no members: a static one that was stopped stays until
-    /// its session is over.
-    ///
-    /// # Errors
-    /// When an instance is still running after that.
-    pub fn wait_until_nobody_runs(&self) -> Result<(), BrokerError> {
-        let give_up_ms = monotonic_ms().saturating_add(self.session_ms).saturating_add(GRACE_MS);
-        loop {
-            let members = self.group.members()?;
-            if members.is_empty() {
-                return Ok(());
-            }
-            if monotonic_ms() > give_up_ms {
-                return Err(BrokerError::Fatal(format!(
-                    "nothing can be changed while the consumer group \"{}\" has members: {}; \
-                     hint: stop all instances",
-                    self.group_id,
-                    members.join(", ")
-                )));
-            }
-            tracing::info!("waiting until the consumer group has no members");
-            self.observer.pause(Duration::from_secs(1));
-        }
+        Ok(Self { clients, observer })
     }
 
     /// The present value of a key.
@@ -136,6 +99,11 @@ impl Control {
             }
         }
         let answer = consumer.committed_offsets(wanted, TIMEOUT).map_err(failed)?;
-        Ok(answer.elements().iter().any(|element| matches!(element.offset(), Offset::Offset(_))))
+        let mut begun = false;
+        for element in answer.elements() {
+            element.error().map_err(failed)?;
+            begun |= matches!(element.offset(), Offset::Offset(_));
+        }
+        Ok(begun)
     }
 }

@@ -59,7 +59,7 @@ impl Owners {
     ///
     /// # Errors
     /// `Retriable` when the coordinator does not answer.
-    pub(crate) fn members(&self) -> Result<Vec<String>, BrokerError> {
+    pub fn members(&self) -> Result<Vec<String>, BrokerError> {
         let mut members = Vec::new();
         self.each_member(|member| members.push(named(member)))?;
         Ok(members)

@@ -287,10 +287,15 @@ fn judge_size(config: &Config, name: &str, limit: i64, problems: &mut Vec<String
     if name == config.topics.dead_letters
         && i64::try_from(config.dead_letter_max_bytes).unwrap_or(i64::MAX) > room
     {
+        let lower = if room > 0 {
+            format!("set dead_letters.max_bytes to at most {room}, or ")
+        } else {
+            String::new()
+        };
         problems.push(format!(
             "topic \"{name}\" has max.message.bytes = {limit}, too little for a dead letter of {} \
-             bytes with its headers; hint: set dead_letters.max_bytes to at most {room}, or raise \
-             it, and message.max.bytes in kafka.properties",
+             bytes with its headers; hint: {lower}raise it, and message.max.bytes in \
+             kafka.properties",
             config.dead_letter_max_bytes
         ));
     }

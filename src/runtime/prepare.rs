@@ -68,12 +68,13 @@ impl<B: Broker, C: Clock> Worker<B, C> {
 
     /// Memory that was kept is good when the group's offsets are those of its last commit.
     fn verify(&mut self, partition: u32) -> Result<(), Trip> {
+        let lineage = self.lineage()?.number;
         let offsets = self.broker.committed(partition)?;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let told = offsets.metadata.as_deref().and_then(OffsetMetadata::parse);
         let counter = slot.task.commit_counter();
         let same = told.is_some_and(|told| {
-            told.commit_counter == counter && told.lineage == slot.task.lineage()
+            told.commit_counter == counter && [told.lineage, lineage] == [slot.task.lineage(); 2]
         }) && offsets.next_offsets == slot.task.committed_offsets().map(Some);
         let untouched = counter == 0 && offsets.next_offsets.iter().all(Option::is_none);
         if same || (untouched && slot.purge.is_empty()) {
@@ -128,10 +129,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
 
     /// Checks what was read and sets the task up.
     fn conclude(&mut self, partition: u32) -> Result<(), Trip> {
-        let lineage = self.lineage()?.number;
+        let lineage = self.lineage()?;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let SlotState::Restoring(restore) = &slot.state else { return Ok(()) };
-        if restore.needs_ids(lineage) {
+        if restore.needs_ids(lineage.number) {
             return self.open(partition, true);
         }
         // A member that stood still may have been expelled without knowing it yet: then another

@@ -3,7 +3,7 @@
 //! Never goes on with half a state: what disagrees is an error that says what to do.
 //! Next: `prepare.rs`, which drives it.
 
-use crate::codec::state::{StateKey, decode_progress, parse_key, unframe};
+use crate::codec::state::{Lineage, StateKey, decode_progress, parse_key, unframe};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::runtime::broker::{ChangelogRecord, CommittedOffsets};
 use crate::runtime::settings::WorkerError;
@@ -100,10 +100,10 @@ impl Restore {
         self,
         task: &mut PartitionTask,
         config: &TaskConfig,
-        lineage: u32,
+        begun: Lineage,
         forgetful: bool,
     ) -> Result<Restored, WorkerError> {
-        let partition = task.partition();
+        let (partition, lineage) = (task.partition(), begun.number);
         if let Some(progress) = &self.progress
             && progress.partitions != config.partitions
         {
@@ -113,6 +113,12 @@ impl Restore {
                  hint: create new topics under another topics.prefix and application_id with the \
                  new count and run the history through them, or set the old count back",
                 config.partitions, progress.partitions
+            )));
+        }
+        if begun.rules_revision > config.rules.identity.revision {
+            return Ok(Restored::Blocked(format!(
+                "its lineage was begun with rules revision {}, this instance has {}",
+                begun.rules_revision, config.rules.identity.revision
             )));
         }
         if let Some(commit_counter) = self.begins_anew(lineage) {
@@ -198,8 +204,14 @@ impl Restore {
             return anew.then_some(progress.commit_counter);
         }
         // The state topic was lost: of a lineage that began since then the offsets know nothing.
-        let told = self.offsets.metadata.as_deref().and_then(OffsetMetadata::parse)?;
-        (told.lineage < lineage).then_some(told.commit_counter)
+        // Offsets that somebody else has set tell of no lineage at all.
+        if self.offsets.next_offsets.iter().all(Option::is_none) {
+            return None;
+        }
+        let told = self.offsets.metadata.as_deref().and_then(OffsetMetadata::parse);
+        let (of, commit_counter) =
+            told.map_or((Lineage::FIRST.number, 0), |told| (told.lineage, told.commit_counter));
+        (of < lineage).then_some(commit_counter)
     }
 }
 

@@ -19,15 +19,23 @@ const GRACE_MS: i64 = 3000;
 const MEMBERS_EVERY: Duration = Duration::from_millis(500);
 
 /// Raises the lineage by one; the tasks find that theirs is older and begin anew. Whether with a
-/// baseline stands in the lineage, so that it holds for whoever runs them.
-pub(super) fn begin_lineage(config: &Config, baseline: bool) -> Result<(), ServiceError> {
+/// baseline stands in the lineage, so that it holds for whoever runs them. False when told to stop
+/// before it was raised.
+pub(super) fn begin_lineage(
+    config: &Config,
+    baseline: bool,
+    stop: &AtomicBool,
+) -> Result<bool, ServiceError> {
     let control = Control::new(config)?;
-    control.wait_until_nobody_runs()?;
+    if !wait_for_group(config, Owners::members, "--rebuild begins everything anew", stop)? {
+        return Ok(false);
+    }
     let number = lineage(&control)?.unwrap_or(Lineage::FIRST).number + 1;
-    let next = Lineage { number, began_at: wall_now(), baseline };
+    let rules_revision = config.rules.identity.revision;
+    let next = Lineage { number, began_at: wall_now(), baseline, rules_revision };
     control.write(LINEAGE_KEY, &encode_lineage(next))?;
     tracing::info!(lineage = number, baseline, "a new lineage begins");
-    Ok(())
+    Ok(true)
 }
 
 /// Makes the first lineage one that begins with a baseline, unless it has begun without.
@@ -94,21 +102,31 @@ pub(super) fn wait_for_topics(
 
 /// Waits until the group has no member but this process's own; false when told to stop.
 ///
-/// With others in the group a run that ends by itself would end with its own partitions alone. A
-/// static member that was stopped stays in the group until its session is over.
+/// With others in the group a run that ends by itself would end with its own partitions alone.
 pub(super) fn wait_until_alone(config: &Config, stop: &AtomicBool) -> Result<bool, ServiceError> {
+    wait_for_group(config, Owners::others, "--until-end has to process every partition", stop)
+}
+
+/// Waits until the group has none of these members; false when told to stop. A static member that
+/// was stopped stays in the group until its session is over.
+fn wait_for_group(
+    config: &Config,
+    members: impl Fn(&Owners) -> Result<Vec<String>, BrokerError>,
+    why: &str,
+    stop: &AtomicBool,
+) -> Result<bool, ServiceError> {
     let asking = Owners::new(config)?;
     let session_ms = i64::try_from(config.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX);
     let give_up_ms = monotonic_ms().saturating_add(session_ms).saturating_add(GRACE_MS);
     let mut told = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        match asking.others() {
+        match members(&asking) {
             Ok(others) if others.is_empty() => return Ok(true),
             Ok(others) if monotonic_ms() > give_up_ms => {
                 return Err(ServiceError::Refused(anyhow!(
-                    "--until-end has to process every partition, but the consumer group \"{}\" \
-                     has other members: {}; hint: stop all other instances, or run it under \
-                     another application_id with output topics of its own",
+                    "{why}, but the consumer group \"{}\" has other members: {}; hint: stop all \
+                     other instances, or run it under another application_id with output topics \
+                     of its own",
                     config.application_id,
                     others.join(", ")
                 )));

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::kafka::{ConnectMode, KafkaBroker};
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::broker::{Broker, BrokerError};
-use crate::runtime::clock::SystemClock;
+use crate::runtime::clock::{SystemClock, wall_now};
 use crate::runtime::pump::TopicDecoders;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::worker::{Shared, Worker};
@@ -86,10 +86,11 @@ fn run_worker(
     stop: &AtomicBool,
 ) -> Result<(), WorkerError> {
     let broker = loop {
+        let asked_at = wall_now();
         match KafkaBroker::connect(config, index, ConnectMode::Cluster) {
             Ok(broker) => break broker,
             Err(BrokerError::Retriable(reason)) if !stop.load(Ordering::Relaxed) => {
-                tracing::warn!(reason, "could not connect; trying again");
+                shared.status.cluster().failed(index, asked_at, wall_now(), &reason);
                 pause(stop, RETRY);
             }
             Err(BrokerError::Retriable(_)) if settings.until_end.is_none() => return Ok(()),
@@ -99,6 +100,7 @@ fn run_worker(
             Err(error) => return Err(WorkerError::Failed(error.to_string())),
         }
     };
+    broker.report_to(Arc::clone(&shared.status), index);
     let registry = config.registry.as_ref().map(Registry::new).transpose();
     let registry = registry.map_err(|error| WorkerError::Refused(error.to_string()))?;
     let (ends, partitions) = (settings.until_end.is_some(), settings.task.partitions);

@@ -258,13 +258,12 @@ impl PartitionTask {
             let Some(key) = self.store.next_due(clock)? else { break };
             let place = self.store.touch_key(key, &self.config.rules)?;
             self.prepare(place, now);
-            let first = self.changes.len();
             let context = context(&self.config, self.lineage, &self.position, now);
             let touched = self.store.at(place);
-            let before = touched.customer.deadline;
+            let (before, published) = (touched.customer.deadline, touched.customer.published);
             expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
             touched.changed = true;
-            touched.published |= self.changes.len() > first;
+            touched.published |= touched.customer.published != published && !context.silent;
             self.store.fired(place, before);
             self.touched = true;
             fired += 1;
@@ -306,14 +305,14 @@ impl PartitionTask {
         let first = self.changes.len();
         let context = context(&self.config, self.lineage, &self.position, now);
         let touched = self.store.at(place);
-        let before = touched.customer.deadline;
+        let (before, published) = (touched.customer.deadline, touched.customer.published);
         let origin = (record.topic, self.config.partition, record.offset);
         let customer = &mut touched.customer;
         let applied =
             apply(customer, event, record.at, origin, &context, &mut self.tally, &mut self.changes);
         let changed = applied || self.changes.len() > first || customer.deadline != before;
         touched.changed |= changed;
-        touched.published |= self.changes.len() > first;
+        touched.published |= customer.published != published && !context.silent;
         self.store.reschedule(place, before);
         Ok(())
     }

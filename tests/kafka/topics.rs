@@ -77,9 +77,10 @@ fn unfit_topics_are_told_all_at_once() {
     assert!(told.contains("topic \"unfit.purchases\" has cleanup.policy \"compact\""), "{told}");
     assert!(told.contains("topic \"unfit.state\" has cleanup.policy \"delete\""), "{told}");
     assert!(told.contains("topic \"unfit.dead-letters\" has 1 partitions"), "{told}");
-    assert!(told.contains("\"unfit.dead-letters\" has max.message.bytes 1000, a dead"), "{told}");
+    assert!(told.contains("max.message.bytes = 1000, less than the producer sends"), "{told}");
+    assert!(told.contains("1000, too little for a dead letter"), "{told}");
     assert!(told.contains("\"unfit.dead-letters\" has min.insync.replicas 2 and 1 rep"), "{told}");
-    assert_eq!(report.problems.len(), 7, "{told}");
+    assert_eq!(report.problems.len(), 8, "{told}");
     let warned = report.warnings.join("\n");
     assert!(warned.contains("topic \"unfit.relay\" keeps records for 1000 ms"), "{warned}");
     assert_eq!(report.tasks(), None);

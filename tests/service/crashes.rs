@@ -21,7 +21,7 @@ pub(crate) const SMALL_STEPS: [&str; 6] = [
     "kafka.properties.fetch.message.max.bytes=2000",
     "kafka.properties.queued.min.messages=10",
     // A moment to kill at is when a changelog has been read.
-    "log.filter=info,ebbflow::runtime::group=debug",
+    "log.filter=info,ebbflow::runtime::prepare=debug",
 ];
 
 const UNTIL_END: [&str; 3] = ["--until-end", "--advance-to", ADVANCE_TO];

@@ -187,7 +187,7 @@ impl Run {
                 }
             }
         }
-        let lineage = encode_lineage(Lineage { number: 2, began_at, baseline: false });
+        let lineage = encode_lineage(Lineage { number: 2, began_at, ..Lineage::FIRST });
         let record =
             Payload { key: Some(LINEAGE_KEY.to_vec()), value: Some(lineage), ..Payload::default() };
         cluster.log(Topic::Control, 0).append(record, None);
