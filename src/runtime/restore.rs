@@ -240,3 +240,45 @@ fn check_offsets(
         offsets.next_offsets, offsets.metadata, progress.next_offsets, progress.commit_counter
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_sources;
+
+    fn restored(metadata: Option<&str>, begun: Lineage) -> Result<Restored, WorkerError> {
+        let config = from_sources(None, [], &[]).expect("the defaults are valid").config;
+        let config = TaskConfig {
+            application_id: "test".into(),
+            partition: 0,
+            partitions: 1,
+            rules: config.rules,
+            profiles_on_touch: false,
+            run_id: "run".into(),
+            rebuilt_at: begun.began_at,
+        };
+        let offsets = CommittedOffsets {
+            next_offsets: [None, Some(7), None],
+            metadata: metadata.map(ToOwned::to_owned),
+        };
+        let mut task = PartitionTask::new(config.clone(), begun.number, Phase::Live);
+        Restore::new(offsets, 0, true).finish(&mut task, &config, begun, false)
+    }
+
+    #[test]
+    fn offsets_that_somebody_has_set_are_refused_and_a_rebuild_is_the_way_out() {
+        for metadata in [None, Some(""), Some("by hand")] {
+            let refused = restored(metadata, Lineage::FIRST).expect_err("a refusal");
+            assert!(refused.to_string().contains("--rebuild"), "{refused}");
+            let rebuilt = restored(metadata, Lineage { number: 2, ..Lineage::FIRST });
+            assert!(matches!(rebuilt, Ok(Restored::Rebuild(_))), "{rebuilt:?}");
+        }
+    }
+
+    #[test]
+    fn a_lineage_that_was_begun_with_newer_rules_is_not_run_with_older_ones() {
+        let begun = Lineage { number: 2, rules_revision: 9, ..Lineage::FIRST };
+        let Ok(Restored::Blocked(reason)) = restored(None, begun) else { panic!("it runs") };
+        assert!(reason.contains("revision 9, this instance has 1"), "{reason}");
+    }
+}

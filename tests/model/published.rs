@@ -6,6 +6,7 @@ use crate::predict::{Observed, Predicted};
 use crate::workload;
 use ebbflow::domain::change::{Change, Number};
 use ebbflow::domain::event::Event;
+use ebbflow::domain::lifecycle::Stage;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
@@ -71,8 +72,11 @@ fn holds(name: &str, op: &str, after: Number, threshold: Number) -> bool {
     }
 }
 
-fn check_consistency(changes: &[Change]) -> Result<(), TestCaseError> {
+fn check_consistency(changes: &[Change], rules: &Rules) -> Result<(), TestCaseError> {
     for change in changes {
+        let stage = change.dimensions.iter().find(|(name, _)| *name == "lifecycle");
+        let stage = Stage::ALL.iter().position(|known| stage.unwrap().1 == known.name());
+        prop_assert_eq!(change.owner_role.as_ref(), stage.map(|stage| &rules.roles[stage]));
         prop_assert!(change.dwell_ms >= 0);
         prop_assert!(change.entry >= 1);
         prop_assert!(!change.evidence.is_empty(), "no evidence: {change:?}");
@@ -113,7 +117,7 @@ fn check_published(
     }
     advance(&mut task, Timestamp(end));
     changes.extend(taken(&mut task));
-    check_consistency(&changes)?;
+    check_consistency(&changes, rules)?;
     let mut states = BTreeMap::new();
     task.pack(|id, packed, _| {
         states.insert(id.to_owned(), packed.to_vec());

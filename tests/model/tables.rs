@@ -6,11 +6,13 @@ use crate::fixture::{
 };
 use crate::order::{applied, computed, context};
 use ebbflow::domain::apply::{Tally, apply};
+use ebbflow::domain::change::CauseKind;
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, VisitKind};
 use ebbflow::domain::lifecycle::{Stage, direction};
 use ebbflow::domain::money::Money;
 use ebbflow::domain::order_book::{MAX_EVICTED, MAX_ORDERS, MAX_PARKED};
+use ebbflow::domain::progress::Phase;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use std::sync::Arc;
 
@@ -374,4 +376,53 @@ fn deadlines_fire_at_their_millisecond() {
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0].current.as_deref(), Some("promising"));
     assert_eq!(changes[0].dwell_ms, 30 * DAY_MS + 1);
+}
+
+#[test]
+fn a_dimension_that_is_written_later_begins_with_what_nobody_was_told() {
+    let mut unwritten = rules();
+    unwritten.output.lifecycle = false;
+    let mut task = task(&Arc::new(unwritten));
+    feed(&mut task, &event("e", "c", day(0), ordered("o", eur(100))), 0);
+    assert!(taken(&mut task).iter().all(|change| change.dimension == "rfm"));
+    let mut states = Vec::new();
+    task.pack(|id, packed, profile| {
+        assert_eq!(
+            profile.map(|profile| profile.dimensions[1].value.to_string()).as_deref(),
+            Some("purchase")
+        );
+        states.push((id.to_owned(), packed.to_vec()));
+    });
+    let mut task = crate::fixture::task(&Arc::new(rules()));
+    for (id, packed) in states {
+        task.restore_state(&id, Some(&packed)).expect("a state");
+    }
+    feed(&mut task, &event("e-2", "c", day(1), ordered("o-2", eur(100))), 1);
+    let changes = taken(&mut task);
+    let stage = changes.iter().find(|change| change.dimension == "lifecycle").expect("a change");
+    assert_eq!(stage.previous.as_deref(), Some("awareness"));
+    assert_eq!(stage.current.as_deref(), Some("retention"));
+}
+
+#[test]
+fn a_baseline_tells_what_was_published_and_what_falls_due_follows() {
+    let rules = Arc::new(rules());
+    let mut task = task(&rules);
+    task.begin_in(Phase::Silent([0, 1, 0]));
+    feed(&mut task, &event("e", "c", day(0), ordered("o", eur(100))), 0);
+    task.pack(|_, _, _| {});
+    task.commit();
+    assert!(task.work_on_baseline(1, None).expect("readable states"));
+    let due = Timestamp(T0 + 30 * DAY_MS + 1);
+    advance(&mut task, due);
+    let changes = taken(&mut task);
+    let told: Vec<_> = changes
+        .iter()
+        .filter(|change| change.dimension == "rfm")
+        .map(|change| (change.cause.kind, change.occurred_at, change.scores.map(|scores| scores.r)))
+        .collect();
+    let expected =
+        [(CauseKind::Baseline, due.plus_ms(-1), Some(5)), (CauseKind::Timer, due, Some(4))];
+    assert_eq!(told, expected);
+    assert_eq!(changes[0].next.as_ref().map(|next| next.at), Some(due));
 }
