@@ -74,8 +74,9 @@ fn holds(name: &str, op: &str, after: Number, threshold: Number) -> bool {
 
 fn check_consistency(changes: &[Change], rules: &Rules) -> Result<(), TestCaseError> {
     for change in changes {
-        let stage = change.dimensions.iter().find(|(name, _)| *name == "lifecycle");
-        let stage = Stage::ALL.iter().position(|known| stage.unwrap().1 == known.name());
+        let (_, stage) =
+            change.dimensions.iter().find(|(name, _)| *name == "lifecycle").expect("a stage");
+        let stage = Stage::ALL.iter().position(|known| *stage == known.name());
         prop_assert_eq!(change.owner_role.as_ref(), stage.map(|stage| &rules.roles[stage]));
         prop_assert!(change.dwell_ms >= 0);
         prop_assert!(change.entry >= 1);
