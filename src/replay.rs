@@ -19,7 +19,7 @@ use crate::runtime::broker::{Input, Record};
 use crate::runtime::pump::{Decode, Limits, pump};
 use crate::task::profile::profile;
 use crate::task::{PartitionTask, TaskConfig};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -84,12 +84,46 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether changes and profiles would go to the same writer, where nobody could part them.
-    #[must_use]
-    pub fn mixes_outputs(&self) -> bool {
+    /// Whether the inputs can be opened, and the outputs are others than the inputs and two.
+    ///
+    /// # Errors
+    /// With what is wrong; nothing was written.
+    pub fn check(&self) -> Result<()> {
+        let is_file = |path: &&PathBuf| path.as_path() != Path::new(DASH);
+        let mut inputs = Vec::new();
+        for path in self.files.iter().filter(is_file) {
+            let name = path.display();
+            // Opening it would tell more, and end whoever writes to it when it is a pipe.
+            path.metadata().with_context(|| format!("could not open \"{name}\""))?;
+            inputs.push(path.canonicalize().unwrap_or_else(|_| path.clone()));
+        }
+        let outputs = [("--changes", &self.changes), ("--customers", &self.customers)];
+        let mut taken = inputs;
+        for (flag, path) in outputs {
+            let Some(path) = path.as_ref().filter(is_file) else { continue };
+            if path.metadata().is_ok_and(|found| !found.is_file()) {
+                // Devices and pipes lose nothing.
+                continue;
+            }
+            let name = path.display();
+            let place = path.canonicalize().or_else(|_| std::path::absolute(path));
+            let place = place.unwrap_or_else(|_| path.clone());
+            if taken.contains(&place) {
+                bail!(
+                    "{flag} \"{name}\" is an input or the other output, and would be overwritten"
+                );
+            }
+            taken.push(place);
+        }
         let is_stdout = |path: &PathBuf| path == Path::new(DASH);
-        self.changes.as_ref().is_none_or(is_stdout)
+        if self.changes.as_ref().is_none_or(is_stdout)
             && self.customers.as_ref().is_some_and(is_stdout)
+        {
+            bail!(
+                "--customers - and the changes would both go to stdout; hint: give --changes FILE"
+            );
+        }
+        Ok(())
     }
 }
 

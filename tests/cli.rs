@@ -100,7 +100,7 @@ fn help_of_each_command_has_examples() {
       -h, --help                  Print help
 
     Examples:
-      ebbflow replay examples/story.jsonl --now 2026-12-31T00:00:00Z
+      ebbflow replay examples/story.jsonl --now 2026-12-31T00:00:00Z --advance-to 2026-12-31T00:00:00Z
       ebbflow replay --customers profiles.jsonl orders.jsonl interactions.jsonl
       zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl
     "##);
@@ -117,6 +117,7 @@ fn bad_usage_exits_with_2() {
         &["replay"],
         &["replay", "--partitions", "0", "-"],
         &["replay", "--now", "yesterday", "-"],
+        &["replay", "no-such-file.jsonl"],
         &["run", "--advance-to", "2026-01-01T00:00:00Z"],
     ] {
         assert_eq!(code(arguments), Some(2), "{arguments:?}");
@@ -170,7 +171,42 @@ fn properties_that_librdkafka_refuses_are_problems_of_the_configuration() {
         let errors = text(&output.stderr);
         assert!(errors.contains("kafka.properties (--set): librdkafka refuses it"), "{errors}");
         assert!(errors.contains("sasl.username"), "{errors}");
+        assert!(errors.contains("EBBFLOW__KAFKA__PROPERTIES__SASL_PASSWORD"), "{errors}");
     }
+}
+
+#[test]
+fn secrets_that_cannot_be_read_are_problems_of_the_configuration() {
+    let empty = TemporaryFile::new("token", "\n");
+    let token = format!("http.admin_token_file={}", empty.path());
+    let missing = "http.admin_token_file=no-such-token";
+    for (command, token) in [("check-config", missing), ("run", missing), ("run", token.as_str())] {
+        let output = ebbflow(&[command, "--set", token]);
+        assert_eq!(output.status.code(), Some(2), "{command} {token}");
+        let errors = text(&output.stderr);
+        assert!(errors.contains("http.admin_token_file = "), "{errors}");
+    }
+    let registry = "registry={url=\"http://registry:8081\",user=\"u\",password_file=\"none\"}";
+    let output = ebbflow(&["check-config", "--set", registry]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("registry.password_file = "));
+}
+
+#[test]
+fn replay_overwrites_no_input_and_neither_output_with_the_other() {
+    let file = TemporaryFile::new("input.jsonl", EVENTS);
+    let output = TemporaryFile::new("output.jsonl", "");
+    let (input, output) = (file.path(), output.path());
+    for arguments in [
+        &["replay", input, "--changes", input][..],
+        &["replay", input, "--customers", input],
+        &["replay", input, "--changes", output, "--customers", output],
+    ] {
+        assert_eq!(code(arguments), Some(2), "{arguments:?}");
+        assert_eq!(std::fs::read_to_string(input).expect("the input"), EVENTS);
+    }
+    let nowhere = ["replay", input, "--changes", "/dev/null", "--customers", "/dev/null"];
+    assert_eq!(code(&nowhere), Some(0));
 }
 
 #[test]
@@ -186,6 +222,7 @@ fn mistakes_exit_with_2_and_go_to_stderr() {
       clock = "sand" (bad.toml:1): expected "wall" or "event"
       workers = 0 (--set): expected a whole number from 1 to 64
       log.filter = "=" (--log): expected a filter such as "info" or "warn,ebbflow=debug"
+    (kafka.properties and the files of secrets were not tried yet)
     "##);
 }
 
@@ -222,6 +259,7 @@ fn replay_tells_of_unknown_kinds_and_of_times_as_text() {
     replayed 4 events of 1 customers: 2 changes, 1 dead letters
     warning: unknown kind "order_compelted" had no effect (count 1); did you mean "order_completed"?
     warning: unknown kind "tea_drunk" had no effect (count 2)
+    warning: 1 of 5 lines are dead letters
     "##);
 }
 

@@ -113,6 +113,29 @@ fn later_sources_win() {
 }
 
 #[test]
+fn a_variable_that_lacks_an_underscore_is_told() {
+    let warnings = |name: &str| {
+        try_load("", &[(name, "x")], &[]).expect("a valid configuration").warnings.join("\n")
+    };
+    for (name, meant) in [
+        ("EBBFLOW_INSTANCE_ID", "did you mean EBBFLOW__INSTANCE_ID?"),
+        ("EBBFLOW_KAFKA__LINGER", "did you mean EBBFLOW__KAFKA__LINGER?"),
+        ("EBBFLOW_KAFKA_BOTSTRAP_SERVERS", "did you mean EBBFLOW__KAFKA__BOOTSTRAP_SERVERS?"),
+        (
+            "EBBFLOW_KAFKA_PROPERTIES_SASL_PASSWORD",
+            "did you mean EBBFLOW__KAFKA__PROPERTIES__SASL_PASSWORD?",
+        ),
+        ("EBBFLOW_OTHER", "names of keys begin with EBBFLOW__"),
+    ] {
+        let told = warnings(name);
+        assert!(told.starts_with(name) && told.ends_with(meant), "{told}");
+    }
+    for name in ["EBBFLOW", "EBBFLOW_PORT", "EBBFLOW_SERVICE_HOST", "EBBFLOW_PORT_9464_TCP"] {
+        assert_eq!(warnings(name), "", "set by Kubernetes for a service of this name");
+    }
+}
+
+#[test]
 fn the_environment_needs_no_quotes_and_no_dots() {
     let config = config(
         "",

@@ -5,7 +5,7 @@
 
 use clap::Parser;
 use ebbflow::cli::Cli;
-use ebbflow::config::{ConfigError, load};
+use ebbflow::config::{Config, ConfigError, FileText, from_sources, load};
 use ebbflow::domain::refusal::Reason;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -180,6 +180,62 @@ fn every_configuration_that_is_shown_loads() {
         }
     }
     assert!(shown > 0, "the configurations of the README are found");
+}
+
+/// Lays the second over the first, table by table.
+fn lay_over(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => lay_over(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_backtest_reads_what_the_shop_reads_and_writes_elsewhere() {
+    let readme = text("README.md");
+    let table = |head: &str| -> toml::Table {
+        let block = blocks(&readme).into_iter().find(|(_, content)| content.starts_with(head));
+        let (_, content) = block.unwrap_or_else(|| panic!("no configuration {head:?}"));
+        content.parse().expect("TOML")
+    };
+    let config = |table: &toml::Table| -> Config {
+        let text = table.to_string();
+        let file = FileText { path: Path::new("shop.toml"), text: &text };
+        from_sources(Some(file), [], &[]).expect("a valid configuration").config
+    };
+    let mut table_of_both = table("# shop.toml");
+    let shop = config(&table_of_both);
+    lay_over(&mut table_of_both, table("# backtest.toml"));
+    let backtest = config(&table_of_both);
+
+    let reads = |config: &Config| {
+        let (topics, rules) = (&config.topics, &config.rules);
+        let names = [topics.purchases.clone(), topics.interactions.clone()];
+        format!("{names:?} {:?} {:?} {:?}", config.encoding, config.registry, rules.rates)
+    };
+    assert_eq!(reads(&backtest), reads(&shop));
+    let owns = |config: &Config| {
+        let (topics, http) = (&config.topics, &config.http);
+        [
+            config.application_id.clone(),
+            topics.segment_changes.clone(),
+            topics.customers.clone(),
+            topics.state.clone(),
+            topics.relay.clone(),
+            topics.control.clone(),
+            topics.dead_letters.clone(),
+            http.metrics_listen.to_string(),
+            http.admin_listen.to_string(),
+        ]
+    };
+    let (shops, backtests) = (owns(&shop), owns(&backtest));
+    for name in &backtests {
+        assert!(!shops.contains(name), "{name} is the shop's");
+    }
 }
 
 #[test]

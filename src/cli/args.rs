@@ -89,7 +89,7 @@ pub struct RunArgs {
 /// `ebbflow replay`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  ebbflow replay examples/story.jsonl --now 2026-12-31T00:00:00Z
+  ebbflow replay examples/story.jsonl --now 2026-12-31T00:00:00Z --advance-to 2026-12-31T00:00:00Z
   ebbflow replay --customers profiles.jsonl orders.jsonl interactions.jsonl
   zcat events.jsonl.gz | ebbflow replay --set rfm.map=classic-11 - > changes.jsonl")]
 pub struct ReplayArgs {

@@ -4,7 +4,7 @@
 
 use crate::cli::args::CheckConfigArgs;
 use crate::cli::{Failure, print, warn};
-use crate::config::Loaded;
+use crate::config::{ConfigError, Loaded, Problem};
 use crate::kafka;
 
 /// Checks a configuration and says what it is.
@@ -12,11 +12,16 @@ use crate::kafka;
 /// # Errors
 /// With all problems of the configuration, or when stdout cannot be written.
 pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Failure> {
-    let loaded = args.load(log)?;
+    let loaded = args.load(log).map_err(|error| match error {
+        ConfigError::Problems(_) => Failure::Usage(anyhow::anyhow!(
+            "{error}\n(kafka.properties and the files of secrets were not tried yet)"
+        )),
+        error @ ConfigError::Unreadable { .. } => error.into(),
+    })?;
     for warning in &loaded.warnings {
         warn(&format!("warning: {warning}"));
     }
-    check_properties(&loaded)?;
+    check_outside(&loaded)?;
     let name =
         args.path().map_or("the configuration".to_owned(), |path| path.display().to_string());
     let verdict = verdict(&name, &loaded);
@@ -34,8 +39,21 @@ pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Fai
 /// # Errors
 /// With everything that it refuses.
 pub(super) fn check_properties(loaded: &Loaded) -> Result<(), Failure> {
-    let refused = kafka::check_properties(&loaded.config);
-    if refused.is_empty() { Ok(()) } else { Err(loaded.refused_properties(&refused).into()) }
+    none(loaded.refused_properties(&kafka::check_properties(&loaded.config)))
+}
+
+/// Asks librdkafka about `kafka.properties`, and reads the files of secrets.
+///
+/// # Errors
+/// With everything that is refused or cannot be read.
+pub(super) fn check_outside(loaded: &Loaded) -> Result<(), Failure> {
+    let mut problems = loaded.refused_properties(&kafka::check_properties(&loaded.config));
+    problems.extend(loaded.unreadable_secrets());
+    none(problems)
+}
+
+fn none(problems: Vec<Problem>) -> Result<(), Failure> {
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError::Problems(problems).into()) }
 }
 
 fn verdict(name: &str, loaded: &Loaded) -> String {

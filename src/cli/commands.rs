@@ -3,7 +3,7 @@
 //! Loads the configuration, starts logging, prints what is asked for; no logic beside that.
 
 use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs};
-use crate::cli::check_config::check_properties;
+use crate::cli::check_config::{check_outside, check_properties};
 use crate::cli::topics_table::topics_table;
 use crate::cli::{Failure, print, warn};
 use crate::codec::kinds::did_you_mean;
@@ -24,7 +24,7 @@ use std::io;
 /// Why it could not start or go on.
 pub fn run(args: &RunArgs, log: Option<&str>) -> Result<(), Failure> {
     let loaded = args.config.load(log)?;
-    check_properties(&loaded)?;
+    check_outside(&loaded)?;
     let config = begin(loaded)?;
     let options = RunOptions {
         until_end: args.until_end.then_some(args.advance_to),
@@ -51,11 +51,7 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
         changes: args.changes.clone(),
         customers: args.customers.clone(),
     };
-    if request.mixes_outputs() {
-        return Err(Failure::Usage(anyhow::anyhow!(
-            "--customers - and the changes would both go to stdout; hint: give --changes FILE"
-        )));
-    }
+    request.check().map_err(Failure::Usage)?;
     let mut stdout = io::stdout().lock();
     let replayed = crate::replay::replay(&request, &config, &mut stdout, &mut |line| warn(&line));
     let replayed = match replayed {
@@ -72,6 +68,10 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
             "warning: unknown kind {kind:?} had no effect (count {count}){}",
             meant.unwrap_or_default()
         ));
+    }
+    if replayed.dead_letters > 0 {
+        let lines = replayed.events + replayed.dead_letters;
+        warn(&format!("warning: {} of {lines} lines are dead letters", replayed.dead_letters));
     }
     Ok(())
 }

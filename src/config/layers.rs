@@ -207,6 +207,38 @@ impl Layers {
     }
 }
 
+/// What to say of a variable whose name begins as ours do but for an underscore.
+pub(crate) fn without_effect(name: &str, keys: &[String]) -> Option<String> {
+    let rest = name.strip_prefix("EBBFLOW_").filter(|_| !name.starts_with(VARIABLE_PREFIX))?;
+    // Kubernetes sets these for a service that is called as the program is.
+    if rest == "PORT" || ["PORT_", "SERVICE_"].iter().any(|begin| rest.starts_with(begin)) {
+        return None;
+    }
+    let flat = |key: &str| key.replace("__", "_").replace('.', "_").to_ascii_uppercase();
+    let variable =
+        |key: &str| format!("{VARIABLE_PREFIX}{}", key.replace('.', "__").to_uppercase());
+    let rest = flat(rest);
+    let meant = keys.iter().find_map(|key| match key.strip_suffix(".*") {
+        Some(table) => rest
+            .strip_prefix(&format!("{}_", flat(table)))
+            .filter(|_| key.starts_with("kafka."))
+            .map(|below| format!("{}__{below}", variable(table))),
+        None => (flat(key) == rest).then(|| variable(key)),
+    });
+    let near = || {
+        let plain = keys.iter().filter(|key| !key.ends_with('*'));
+        let distances = plain.map(|key| (strsim::damerau_levenshtein(&flat(key), &rest), key));
+        let nearest = distances.filter(|(distance, _)| *distance <= (rest.len() / 4).min(4)).min();
+        nearest.map(|(_, key)| variable(key))
+    };
+    Some(match meant.or_else(near) {
+        Some(meant) => format!("{name} in the environment has no effect; did you mean {meant}?"),
+        None => format!(
+            "{name} in the environment has no effect: names of keys begin with {VARIABLE_PREFIX}"
+        ),
+    })
+}
+
 fn is_property(path: &[String]) -> bool {
     path.len() > PROPERTIES.len() && path.iter().zip(PROPERTIES).all(|(part, name)| part == name)
 }

@@ -2,7 +2,7 @@
 //!
 //! Next: `layers.rs`, how the sources are laid over each other; `validate.rs`, what is checked.
 
-use crate::config::layers::Layers;
+use crate::config::layers::{Layers, without_effect};
 use crate::config::problem::{ConfigError, Problem, Source};
 use crate::config::reader::Reader;
 use crate::config::{Config, validate};
@@ -20,8 +20,8 @@ pub struct Loaded {
     /// Every key that can be set; `table.*` where the keys below a table are the user's.
     pub keys: Vec<String>,
     effective: String,
-    /// Where each key of `kafka.properties` was written.
-    properties: BTreeMap<String, Source>,
+    /// Where each key was written.
+    sources: BTreeMap<String, Source>,
 }
 
 impl Loaded {
@@ -35,22 +35,68 @@ impl Loaded {
     /// What librdkafka says about keys of `kafka.properties`, as problems of the configuration;
     /// without a key it is about several together.
     #[must_use]
-    pub fn refused_properties(&self, refused: &[(Option<String>, String)]) -> ConfigError {
+    pub fn refused_properties(&self, refused: &[(Option<String>, String)]) -> Vec<Problem> {
         let problem = |(property, message): &(Option<String>, String)| {
             let (key, source) = match property {
-                Some(name) => (format!("kafka.properties.{name}"), self.properties.get(name)),
-                None => ("kafka.properties".to_owned(), self.properties.values().next()),
+                Some(name) => {
+                    let key = format!("{PROPERTIES}{name}");
+                    let source = self.sources.get(&key);
+                    (key, source)
+                }
+                None => {
+                    let mut all = self.sources.iter();
+                    let first = all.find(|(key, _)| key.starts_with(PROPERTIES));
+                    ("kafka.properties".to_owned(), first.map(|(_, source)| source))
+                }
             };
             Problem {
                 key,
                 // The name may be a misspelled one of a secret.
                 value: None,
                 source: source.cloned().unwrap_or(Source::Default),
-                message: message.clone(),
+                message: with_hint(message),
             }
         };
-        ConfigError::Problems(refused.iter().map(problem).collect())
+        refused.iter().map(problem).collect()
     }
+
+    /// The files of secrets that cannot be read, or hold no token.
+    #[must_use]
+    pub fn unreadable_secrets(&self) -> Vec<Problem> {
+        let registry = self.config.registry.as_ref();
+        let password = registry.and_then(|registry| registry.password_file.as_deref());
+        let token = self.config.http.admin_token_file.as_deref();
+        let problem = |(key, path): (&str, Option<&Path>)| {
+            let message = match std::fs::read_to_string(path?) {
+                Ok(text) if text.trim().is_empty() && key == TOKEN => {
+                    "the file is empty".to_owned()
+                }
+                Ok(_) => return None,
+                Err(error) => format!("cannot read the file: {error}"),
+            };
+            Some(Problem {
+                key: key.to_owned(),
+                value: path.map(|path| format!("\"{}\"", path.display())),
+                source: self.sources.get(key).cloned().unwrap_or(Source::Default),
+                message,
+            })
+        };
+        let files = [("registry.password_file", password), (TOKEN, token)];
+        files.into_iter().filter_map(problem).collect()
+    }
+}
+
+/// What the keys of librdkafka begin with.
+const PROPERTIES: &str = "kafka.properties.";
+
+/// Whose file must hold something: an empty password may be meant, an empty token is none.
+const TOKEN: &str = "http.admin_token_file";
+
+/// What librdkafka misses may be a secret, which belongs in the environment.
+fn with_hint(message: &str) -> String {
+    let of_password = message.contains("sasl.password");
+    let hint = "; hint: give the password as EBBFLOW__KAFKA__PROPERTIES__SASL_PASSWORD";
+    format!("{message}{}", if of_password { hint } else { "" })
 }
 
 /// What a user wrote in a file.
@@ -104,8 +150,8 @@ pub fn from_sources(
     }
     let mut variables: Vec<_> = environment.into_iter().collect();
     variables.sort();
-    for (name, value) in variables {
-        layers.add_variable(&name, &value);
+    for (name, value) in &variables {
+        layers.add_variable(name, value);
     }
     for setting in settings {
         layers.add_setting(setting.flag, &setting.text);
@@ -115,19 +161,14 @@ pub fn from_sources(
     let mut reader = Reader::new(&mut layers, folder);
     let config = validate::read(&mut reader, &mut warnings);
     let (problems, keys) = reader.finish();
+    let names = variables.iter().filter_map(|(name, _)| name.to_str());
+    warnings.extend(names.filter_map(|name| without_effect(name, &keys)));
     match config {
         Some(config) if problems.is_empty() => {
             let effective = layers.print();
-            let below = |path: Vec<String>| match &path[..] {
-                [kafka, table, key] if kafka == "kafka" && table == "properties" => {
-                    Some(key.clone())
-                }
-                _ => None,
-            };
-            let properties = layers.entries.into_iter();
-            let properties =
-                properties.filter_map(|(path, entry)| Some((below(path)?, entry.source))).collect();
-            Ok(Loaded { config, warnings, keys, effective, properties })
+            let sources = layers.entries.into_iter();
+            let sources = sources.map(|(path, entry)| (path.join("."), entry.source)).collect();
+            Ok(Loaded { config, warnings, keys, effective, sources })
         }
         _ => Err(ConfigError::Problems(problems)),
     }

@@ -91,7 +91,7 @@ pub fn run(
     broker.create_topics(config)?;
     let servers = broker.bootstrap_servers();
     let feed = Feed::new(config.topics.partitions)?;
-    let text = report::banner(&servers, config.topics.partitions, feed.len(), &feed.counts);
+    let text = report::banner(&servers, config.topics.partitions, feed.len(), &feed.counts, serve);
     out.write_all(text.as_bytes())?;
     out.flush()?;
     let cluster = Cluster::start(config)?;

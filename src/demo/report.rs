@@ -32,7 +32,20 @@ pub(super) struct Figures {
 }
 
 /// What the demo is about to do.
-pub(super) fn banner(servers: &str, partitions: u32, events: u64, counts: &Counts) -> String {
+pub(super) fn banner(
+    servers: &str,
+    partitions: u32,
+    events: u64,
+    counts: &Counts,
+    serve: bool,
+) -> String {
+    let try_it = if serve {
+        format!(
+            "; while this runs, try\n           kcat -b {servers} -C -t segment-changes -o end -c 3"
+        )
+    } else {
+        String::new()
+    };
     format!(
         "\
 ebbflow demo: a year of a real shop through Kafka, and then silence
@@ -40,8 +53,7 @@ ebbflow demo: a year of a real shop through Kafka, and then silence
   Orders   UCI Online Retail (Daqing Chen, 2015, CC BY 4.0): {orders} orders
            and {cancellations} cancellations, December 2010 to December 2011
   Around   {interactions} made-up visits, messages and answers, source \"synthetic\"
-  Broker   embedded, {partitions} partitions, at {servers}; while this runs, try
-           kcat -b {servers} -C -t segment-changes -o end -c 3
+  Broker   embedded, {partitions} partitions, at {servers}{try_it}
   Path     {events} events -> purchases, interactions -> worker
            -> segment-changes -> read back and checked here
 ",
@@ -193,7 +205,7 @@ pub(super) fn serving(addresses: &Addresses<'_>) -> String {
     echo '{customer_id}|{{"event_id":"mine-1","kind":"order_completed",
     "customer_id":"{customer_id}","occurred_at":"{at}",
     "order_id":"mine-1","amount_minor":4200,"currency":"{CURRENCY}"}}' | tr -d '\n' |
-    kcat -b {servers} -P -t purchases -K '|' -X partitioner=murmur2
+    kcat -b {servers} -P -t purchases -K '|' -X partitioner=murmur2_random
 
   And look around:
     curl -s http://{admin}/customers/{customer_id}
@@ -294,7 +306,7 @@ mod tests {
             an_order_at: Timestamp(0),
         };
         let names = ["potential_loyalist", "none"];
-        let text = banner("127.0.0.1:65535", 16, 100_000, &counts)
+        let text = banner("127.0.0.1:65535", 16, 100_000, &counts, true)
             + &table("RFM segment", &names, &moments, |census| &census.rfm)
             + &prospects(&census)
             + &figures(&numbers, &journal)

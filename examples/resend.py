@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Send dead letters again whose cause is repaired: `resend.py host:port dead-letters reason`."""
+import collections
+import json
+import sys
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+servers, topic, reason = sys.argv[1:]
+consumer = Consumer({"bootstrap.servers": servers, "group.id": "resend", "enable.auto.commit": False,
+                     "isolation.level": "read_committed", "enable.partition.eof": True})
+counts = collections.Counter(sent=0)
+producer = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random",
+                     "queue.buffering.max.messages": 0,  # no limit
+                     "on_delivery": lambda error, _: counts.update(["failed" if error else "sent"])})
+parts = [TopicPartition(topic, part) for part in consumer.list_topics(topic).topics[topic].partitions]
+# Noted before the first is sent: what is refused again lies behind, and is not read.
+ends = {part.partition: consumer.get_watermark_offsets(part)[1] for part in parts}
+consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in ends])
+while ends:
+    message = consumer.poll()
+    if message.error() and message.error().code() != KafkaError._PARTITION_EOF:
+        sys.exit(f"{message.error()}; {dict(counts)}")
+    headers = dict(message.headers() or [])
+    if message.error() or message.offset() >= ends.get(message.partition(), 0):
+        ends.pop(message.partition(), None)
+    elif headers.get("reason") == reason.encode() and not headers.get("truncated"):
+        try:
+            key = json.loads(message.value())["customer_id"].encode()
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            key = message.key()  # Avro, or JSON without a customer
+        producer.produce(headers["source_topic"].decode(), message.value(), key)
+producer.flush()
+print(*(f"{what}: {count}" for what, count in counts.items()))
+sys.exit(bool(counts["failed"]))
