@@ -104,7 +104,6 @@ struct WrittenProgress {
     control_offset: i64,
     cursor: Option<u64>,
     phase: WrittenPhase,
-    baselined: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,7 +137,6 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
             Phase::Baseline => WrittenPhase::Baseline,
             Phase::Purging => WrittenPhase::Purging,
         },
-        baselined: progress.baselined,
     };
     let mut value = vec![VERSION];
     // Numbers, strings and arrays always have a JSON form.
@@ -175,7 +173,6 @@ pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
             WrittenPhase::Baseline => Phase::Baseline,
             WrittenPhase::Purging => Phase::Purging,
         },
-        baselined: written.baselined,
     })
 }
 
@@ -260,7 +257,6 @@ mod tests {
             control_offset: 11,
             cursor: Some(u64::MAX),
             phase: Phase::Silent([4, 5, 6]),
-            baselined: true,
         };
         assert_eq!(decode_progress(&encode_progress(&progress)), Ok(progress));
     }

@@ -34,8 +34,6 @@ pub struct Progress {
     pub cursor: Option<u64>,
     /// What the task does with changes.
     pub phase: Phase,
-    /// Whether the changes of a baseline were all written.
-    pub baselined: bool,
 }
 
 impl Progress {

@@ -60,7 +60,6 @@ struct Position {
     inputs: [InputState; 3],
     clock: Option<Timestamp>,
     phase: Phase,
-    baselined: bool,
 }
 
 /// One partition of all co-partitioned inputs.
@@ -107,7 +106,6 @@ impl PartitionTask {
         }
         self.position.clock = Some(progress.clock);
         self.position.phase = progress.phase;
-        self.position.baselined = progress.baselined;
         self.committed = self.position;
         self.commit_counter = progress.commit_counter;
         self.lineage = progress.lineage;
@@ -158,12 +156,6 @@ impl PartitionTask {
     #[must_use]
     pub fn committed_offsets(&self) -> [i64; 3] {
         self.committed.inputs.map(|input| input.next_offset)
-    }
-
-    /// Whether the changes of a baseline were all written.
-    #[must_use]
-    pub const fn is_baselined(&self) -> bool {
-        self.position.baselined
     }
 
     /// The clock; [`Timestamp::MIN`] before any event.
@@ -370,7 +362,6 @@ impl PartitionTask {
                 }
                 if keys.len() == 0 {
                     self.position.phase = Phase::Live;
-                    self.position.baselined = true;
                 } else {
                     self.baseline_keys = Some(keys);
                 }
@@ -429,7 +420,6 @@ impl PartitionTask {
             control_offset: self.control_offset,
             cursor: None,
             phase: self.position.phase,
-            baselined: self.position.baselined,
         }
     }
 
