@@ -102,7 +102,10 @@ impl Clients {
         // Zero-padded: the range assignor orders members by their id as text.
         let member = format!("{}-{}-{worker:03}", config.application_id, config.instance_id);
         let mut common = ClientConfig::new();
-        common.set_log_level(RDKafkaLogLevel::Warning);
+        // What librdkafka is asked to tell by its property `debug` comes at that level.
+        let told = config.kafka.properties.contains_key("debug");
+        let level = if told { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning };
+        common.set_log_level(level);
         for (key, value) in DEFAULTS {
             common.set(key, value);
         }

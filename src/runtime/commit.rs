@@ -24,8 +24,7 @@ use std::time::Duration;
 /// Producers that may be given up within a minute; one more ends the process.
 const MAX_RENEWALS: usize = 3;
 const RENEWALS_WITHIN_MS: i64 = 60_000;
-/// How long deliveries are looked for without a pause, in ms; then with one.
-const SPIN_MS: i64 = 20;
+/// Between two looks for deliveries: whoever spins takes the processor from a broker beside it.
 const DRAIN_WAIT: Duration = Duration::from_millis(1);
 /// Deletions of an earlier lineage in one round.
 const PURGE_RECORDS: usize = 5000;
@@ -291,13 +290,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Waits until everything that was sent is delivered. What cannot be is told by the broker, at
     /// the latest when the transaction has timed out.
     fn drain(&mut self) -> Result<(), Trip> {
-        let began_ms = self.now_ms;
         while !self.broker.drained()? {
+            self.broker.wait(DRAIN_WAIT);
             self.read_clocks();
-            if self.now_ms - began_ms > SPIN_MS {
-                self.reporter.beat(self.now_ms);
-                self.broker.wait(DRAIN_WAIT);
-            }
+            self.reporter.beat(self.now_ms);
         }
         Ok(())
     }
