@@ -66,7 +66,7 @@ pub fn publish(
 ) -> u64 {
     let rules = context.rules;
     let mut suppressed = 0;
-    let next = next_changes(customer, &after.measured.facts, rules, after.measured.at);
+    let next = next_changes(customer, after, rules);
     customer.evaluated_at = customer.evaluated_at.max(after.measured.at);
     customer.rules_revision = rules.identity.revision;
     customer.deadline = next
@@ -122,7 +122,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
     let clock = context.clock.min(customer.deadline.plus_ms(-1));
     let at = customer.evaluated_at.max(clock);
     let present = raw(customer, rules, at);
-    let next = next_changes(customer, &present.measured.facts, rules, at);
+    let next = next_changes(customer, &present, rules);
     let first = changes.len();
     for dimension in Dimension::ALL {
         let published = customer.published[dimension.index()];

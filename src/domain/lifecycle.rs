@@ -144,7 +144,8 @@ fn within(sign_at: Timestamp, lasts_ms: i64, at: Timestamp) -> bool {
     sign_at != Timestamp::MIN && at.since(sign_at) <= lasts_ms
 }
 
-/// The next instant after `after` at which time alone changes the raw stage, and that stage.
+/// The next instant after `after`, when the raw stage is `present`, at which time alone changes
+/// it, and what it is then.
 #[must_use]
 pub fn next_change(
     book: &OrderBook,
@@ -152,8 +153,8 @@ pub fn next_change(
     signals: Option<&Signals>,
     rules: &Rules,
     after: Timestamp,
+    present: Stage,
 ) -> Option<(Timestamp, Stage)> {
-    let (present, _) = raw(book, facts, signals, rules, after);
     let mut at = after;
     loop {
         at = next_boundary(book, facts, signals, rules, at)?;

@@ -4,7 +4,7 @@
 
 use crate::domain::change::Scores;
 use crate::domain::customer::Customer;
-use crate::domain::dimension::{self, Dimension};
+use crate::domain::dimension::{self, Dimension, stage};
 use crate::domain::lifecycle::{self, Decider};
 use crate::domain::order_facts::OrderFacts;
 use crate::domain::rfm::{self, Measures};
@@ -54,20 +54,23 @@ pub fn raw(customer: &Customer, rules: &Rules, at: Timestamp) -> Raw {
     Raw { measured, scores, decider, values: [rfm, stage as u8] }
 }
 
-/// For each dimension the next instant after `at` at which time alone changes its raw value, and
-/// that value.
+/// For each dimension the next instant after `present` at which time alone changes its raw value,
+/// and that value.
 #[must_use]
 pub fn next_changes(
     customer: &Customer,
-    facts: &OrderFacts,
+    present: &Raw,
     rules: &Rules,
-    at: Timestamp,
 ) -> [Option<(Timestamp, u8)>; dimension::COUNT] {
-    let stage =
-        lifecycle::next_change(&customer.book, facts, customer.signals.as_deref(), rules, at);
+    let Measured { at, facts, .. } = &present.measured;
     let mut next = [None; dimension::COUNT];
-    next[Dimension::Rfm.index()] =
-        rfm::next_change(&customer.book, facts, &rules.rates, &rules.rfm, at);
-    next[Dimension::Lifecycle.index()] = stage.map(|(at, stage)| (at, stage as u8));
+    next[Dimension::Rfm.index()] = present.scores.and_then(|scores| {
+        rfm::next_change(&customer.book, facts, &rules.rates, &rules.rfm, *at, scores)
+    });
+    let stage = stage(present.values[Dimension::Lifecycle.index()]);
+    let signals = customer.signals.as_deref();
+    next[Dimension::Lifecycle.index()] =
+        lifecycle::next_change(&customer.book, facts, signals, rules, *at, stage)
+            .map(|(at, stage)| (at, stage as u8));
     next
 }

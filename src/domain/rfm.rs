@@ -145,7 +145,8 @@ pub fn value(scores: &Scores, rules: &RfmRules) -> u8 {
     1 + rules.map.look_up(scores.r, scores.f, scores.m)
 }
 
-/// The next instant after `after` at which time alone changes the raw value, and that value.
+/// The next instant after `after`, when the scores are `scores`, at which time alone changes the
+/// raw value, and that value.
 #[must_use]
 pub fn next_change(
     book: &OrderBook,
@@ -153,9 +154,9 @@ pub fn next_change(
     rates: &ExchangeRates,
     rules: &RfmRules,
     after: Timestamp,
+    mut scores: Scores,
 ) -> Option<(Timestamp, u8)> {
     let mut window = window(book, facts, rates, rules, after)?;
-    let mut scores = scores(&window.measures(after), rules);
     let present = value(&scores, rules);
     let mut edge = window.next_edge(after);
     loop {

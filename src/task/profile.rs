@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 #[expect(clippy::cast_precision_loss, reason = "whole days; far below 2^52")]
 pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
     let present = raw(customer, rules, at);
-    let next = next_changes(customer, &present.measured.facts, rules, at);
+    let next = next_changes(customer, &present, rules);
     let recency = present.measured.rfm.map(|measures| in_days(measures.recency_ms));
     Profile {
         customer_id: customer.id.clone(),
