@@ -13,7 +13,10 @@ counts = collections.Counter(sent=0)
 producer = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random",
                      "queue.buffering.max.messages": 0,  # no limit
                      "on_delivery": lambda error, _: counts.update(["failed" if error else "sent"])})
-parts = [TopicPartition(topic, part) for part in consumer.list_topics(topic).topics[topic].partitions]
+described = consumer.list_topics(topic, timeout=60).topics[topic]
+if described.error:
+    sys.exit(f"{topic}: {described.error.str()}")
+parts = [TopicPartition(topic, part) for part in described.partitions]
 # Noted before the first is sent: what is refused again lies behind, and is not read.
 ends = {part.partition: consumer.get_watermark_offsets(part)[1] for part in parts}
 consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in ends])

@@ -176,6 +176,47 @@ fn properties_that_librdkafka_refuses_are_problems_of_the_configuration() {
 }
 
 #[test]
+fn certificates_that_cannot_be_read_are_problems_of_the_configuration() {
+    let folder = std::env::temp_dir();
+    let file = TemporaryFile::new(
+        "certificates.toml",
+        &format!(
+            "[kafka.properties]\n\"ssl.ca.location\" = \"no-such-ca.pem\"\n\
+             \"ssl.certificate.location\" = \"no-such-certificate.pem\"\n\
+             \"ssl.key.location\" = \"{}\"\n",
+            folder.display()
+        ),
+    );
+    // With TLS librdkafka would name one of them without its file; without it, none.
+    let [without, with] = ["plaintext", "ssl"].map(|protocol| {
+        let protocol = format!("kafka.properties.security.protocol={protocol}");
+        let output = ebbflow(&["check-config", file.path(), "--set", &protocol]);
+        assert_eq!(output.status.code(), Some(2));
+        let errors = text(&output.stderr).replace(file.path(), "shop.toml");
+        errors.replace(&folder.display().to_string(), "a-folder")
+    });
+    assert_eq!(with, without);
+    assert_snapshot!(with, @r##"
+    ebbflow: 3 problems in the configuration:
+      kafka.properties.ssl.ca.location (shop.toml:2): cannot read "no-such-ca.pem": No such file or directory (os error 2)
+      kafka.properties.ssl.certificate.location (shop.toml:3): cannot read "no-such-certificate.pem": No such file or directory (os error 2)
+      kafka.properties.ssl.key.location (shop.toml:4): cannot read "a-folder": Is a directory (os error 21)
+    "##);
+    let certificates = TemporaryFile::new("no-certificates.pem", "nothing\n");
+    let set = |value: &str| {
+        let ca = format!("kafka.properties.ssl.ca.location={value}");
+        let tls = "kafka.properties.security.protocol=ssl";
+        ebbflow(&["check-config", "--set", &ca, "--set", tls])
+    };
+    let refused = set(certificates.path());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("librdkafka refuses it: ssl.ca.location failed"));
+    for fine in ["probe", &folder.display().to_string()] {
+        assert_eq!(set(fine).status.code(), Some(0), "{fine}");
+    }
+}
+
+#[test]
 fn secrets_that_cannot_be_read_are_problems_of_the_configuration() {
     let empty = TemporaryFile::new("token", "\n");
     let token = format!("http.admin_token_file={}", empty.path());

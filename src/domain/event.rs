@@ -335,6 +335,19 @@ impl Event<'_> {
         }
     }
 
+    /// Whether it places an order: a term of a subscription is one too.
+    #[must_use]
+    pub const fn is_order(&self) -> bool {
+        matches!(
+            self.body,
+            Body::Purchase(
+                Purchase::OrderCompleted { .. }
+                    | Purchase::SubscriptionStarted(_)
+                    | Purchase::SubscriptionRenewed(_)
+            )
+        )
+    }
+
     /// The kind as records name it; an unknown interaction is `unknown` (metrics need a bound).
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -21,8 +21,11 @@ pub struct Progress {
     pub rules_revision: u32,
     /// Hash of the rules.
     pub rules_hash: String,
+    /// Highest effective time of an order taken in: amounts are converted at the rate of their
+    /// order, so that no later rate has decided. [`Timestamp::MIN`] before any order.
+    pub latest_order_at: Timestamp,
     /// The rates that have decided, as [`crate::domain::money::ExchangeRates::history`] names them
-    /// at [`Self::latest_event_at`].
+    /// at [`Self::latest_order_at`].
     pub rates: String,
     /// Names of the `rfm` values, so that another map can tell what was published.
     pub rfm_values: Vec<String>,
@@ -34,14 +37,6 @@ pub struct Progress {
     pub cursor: Option<u64>,
     /// What the task does with changes.
     pub phase: Phase,
-}
-
-impl Progress {
-    /// Highest effective time of any event consumed.
-    #[must_use]
-    pub fn latest_event_at(&self) -> Timestamp {
-        self.highest.into_iter().max().unwrap_or(Timestamp::MIN)
-    }
 }
 
 /// What a task does with changes.

@@ -1,4 +1,5 @@
-//! Whether librdkafka takes `kafka.properties`: clients are made with them and thrown away.
+//! Whether librdkafka takes `kafka.properties`: clients are made with them and thrown away, and
+//! the files that they name are read.
 //!
 //! Never connects: these clients have no brokers. Next: `client.rs`.
 
@@ -8,8 +9,23 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::BaseProducer;
+use std::path::Path;
+use std::{fs, io};
 
-/// What librdkafka refuses: the property, or none when it is about several together, and why.
+const CA: &str = "ssl.ca.location";
+
+/// Properties that name a file. librdkafka opens them for TLS only, and does not say which file it
+/// could not read, nor why.
+const FILES: [&str; 5] = [
+    CA,
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
+
+/// What is refused: the property, or none when it is about several together, and why. Librdkafka
+/// is asked, and the files of TLS are read.
 #[must_use]
 pub fn check_properties(config: &Config) -> Vec<(Option<String>, String)> {
     let mut refused = Vec::new();
@@ -17,6 +33,8 @@ pub fn check_properties(config: &Config) -> Vec<(Option<String>, String)> {
         let alone = ClientConfig::new().set(key, value).create_native_config().map(drop);
         if let Err(error) = alone {
             refused.push((Some(key.clone()), sentence(&error)));
+        } else if let Err(error) = read_file(key, value) {
+            refused.push((Some(key.clone()), format!("cannot read \"{value}\": {error}")));
         }
     }
     if !refused.is_empty() {
@@ -35,6 +53,18 @@ pub fn check_properties(config: &Config) -> Vec<(Option<String>, String)> {
     sentences.dedup();
     refused.extend(sentences.into_iter().map(|sentence| (None, sentence)));
     refused
+}
+
+/// Reads what the property names, if it names a file; authorities may also be a folder of files,
+/// or `probe`, the places where they usually are.
+fn read_file(key: &str, value: &str) -> io::Result<()> {
+    if !FILES.contains(&key) || value.is_empty() || (key == CA && value == "probe") {
+        return Ok(());
+    }
+    if key == CA && Path::new(value).is_dir() {
+        return fs::read_dir(value).map(drop);
+    }
+    fs::read(value).map(drop)
 }
 
 fn sentence(error: &KafkaError) -> String {

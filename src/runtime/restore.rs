@@ -170,13 +170,12 @@ impl Restore {
                 }
             )));
         }
-        if !config.rules.rates.agrees_with(&progress.rates, progress.latest_event_at()) {
+        if !config.rules.rates.agrees_with(&progress.rates, progress.latest_order_at) {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: its state was computed with other rates ({}) up to {}; \
                  hint: set them back, a rate may be added for a later day only; or raise \
                  rules.revision and rebuild",
-                progress.rates,
-                progress.latest_event_at()
+                progress.rates, progress.latest_order_at
             )));
         }
         task.restore_progress(&progress);

@@ -59,6 +59,7 @@ pub struct EventRecord<'a> {
 struct Position {
     inputs: [InputState; 3],
     clock: Option<Timestamp>,
+    latest_order_at: Option<Timestamp>,
     phase: Phase,
 }
 
@@ -105,6 +106,7 @@ impl PartitionTask {
             input.highest = progress.highest[index];
         }
         self.position.clock = Some(progress.clock);
+        self.position.latest_order_at = Some(progress.latest_order_at);
         self.position.phase = progress.phase;
         self.committed = self.position;
         self.commit_counter = progress.commit_counter;
@@ -302,6 +304,10 @@ impl PartitionTask {
         let customer = &mut touched.customer;
         let applied =
             apply(customer, event, record.at, origin, &context, &mut self.tally, &mut self.changes);
+        if applied && event.is_order() {
+            let latest = &mut self.position.latest_order_at;
+            *latest = (*latest).max(Some(record.at));
+        }
         let changed = applied || self.changes.len() > first || customer.deadline != before;
         touched.changed |= changed;
         touched.published |= customer.published != published && !context.silent;
@@ -405,7 +411,7 @@ impl PartitionTask {
     #[must_use]
     pub fn progress(&self) -> Progress {
         let rules = &self.config.rules;
-        let latest = self.position.inputs.iter().map(|input| input.highest).max();
+        let latest_order_at = self.position.latest_order_at.unwrap_or(Timestamp::MIN);
         Progress {
             next_offsets: self.position.inputs.map(|input| input.next_offset),
             highest: self.position.inputs.map(|input| input.highest),
@@ -414,7 +420,8 @@ impl PartitionTask {
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),
-            rates: rules.rates.history(latest.unwrap_or(Timestamp::MIN)),
+            latest_order_at,
+            rates: rules.rates.history(latest_order_at),
             rfm_values: rules.rfm.map.values().iter().map(|value| value.name.to_string()).collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,

@@ -1,14 +1,18 @@
 //! Rolled back is as if it never happened; restored is as if it never stopped.
 
-use crate::fixture::{advance, config, feed, klaviyo_rules, rules, taken, task};
+use crate::fixture::{
+    advance, config, day, eur, event, feed, klaviyo_rules, ordered, refunded, rules, taken, task,
+    visited,
+};
 use crate::workload;
 use ebbflow::domain::change::Change;
-use ebbflow::domain::event::Event;
+use ebbflow::domain::event::{Event, VisitKind};
+use ebbflow::domain::id::partition_of;
 use ebbflow::domain::pack::peek;
-use ebbflow::domain::progress::Progress;
+use ebbflow::domain::progress::{Phase, Progress};
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
-use ebbflow::task::PartitionTask;
+use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -71,6 +75,54 @@ fn end_of(events: &[Event<'_>]) -> Timestamp {
 
 fn chosen(other_map: bool) -> Arc<Rules> {
     Arc::new(if other_map { klaviyo_rules() } else { rules() })
+}
+
+#[test]
+fn only_orders_that_were_taken_in_fix_rates() {
+    let rules = Arc::new(rules());
+    let config = TaskConfig {
+        application_id: "test".into(),
+        partition: partition_of("c-1", 2),
+        partitions: 2,
+        rules: Arc::clone(&rules),
+        profiles_on_touch: false,
+        run_id: "run".into(),
+        rebuilt_at: Timestamp::MIN,
+    };
+    let mut task = PartitionTask::new(config, 1, Phase::Live);
+    let elsewhere = (2..).map(|n| format!("c-{n}"));
+    let elsewhere = elsewhere.into_iter().find(|id| partition_of(id, 2) != task.partition());
+    let elsewhere = elsewhere.expect("a customer of the other partition");
+    let anonymous = |event: Event<'static>| Event {
+        customer_id: None,
+        anonymous_id: event.customer_id,
+        ..event
+    };
+    let visitor = (1..).map(|n| format!("v-{n}"));
+    let visitor =
+        visitor.into_iter().find(|id| partition_of(&format!("anon:{id}"), 2) == task.partition());
+    let mut take = |event: Event<'_>| {
+        let at = event.occurred_at;
+        let record =
+            EventRecord { input: 1, topic: &"purchases".into(), offset: 0, event: &event, at };
+        let refused = task.handle_event(&record, None).is_err();
+        (refused, task.progress().rates)
+    };
+    // A rate begins at day 30.
+    let [earlier, later] = [0, 30].map(|days| rules.rates.history(day(days)));
+    assert_ne!(earlier, later);
+    let order = |id, days| event(id, "c-1", day(days), ordered("o-1", eur(100)));
+    assert_eq!(take(order("e-1", 29)), (false, earlier.clone()));
+    let order_of = |id: &str, customer: &str| event(id, customer, day(40), ordered(id, eur(100)));
+    assert_eq!(take(order_of("e-2", &elsewhere)), (true, earlier.clone()), "misrouted");
+    let visitor = visitor.expect("a visitor of this partition");
+    assert_eq!(take(anonymous(order_of("e-3", &visitor))), (false, earlier.clone()), "nobody's");
+    assert_eq!(take(order("e-1", 40)), (false, earlier.clone()), "lost the fold");
+    let visit = event("e-4", "c-1", day(40), visited(VisitKind::PageViewed));
+    assert_eq!(take(visit), (false, earlier.clone()), "no money");
+    let refund = event("e-5", "c-1", day(40), refunded("o-1", "r-1", Some(eur(1))));
+    assert_eq!(take(refund), (false, earlier), "converted at its order's rate");
+    assert_eq!(take(event("e-6", "c-1", day(30), ordered("o-2", eur(1)))), (false, later));
 }
 
 proptest! {

@@ -18,14 +18,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A record as it is sent: topic, key, value, partition if not the key's own.
-struct Sent {
-    topic: &'static str,
-    key: &'static str,
-    value: Option<Vec<u8>>,
-    misplaced: bool,
+pub(crate) struct Sent {
+    pub(crate) topic: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) misplaced: bool,
 }
 
-fn sent(topic: &'static str, key: &'static str, value: impl Into<Vec<u8>>) -> Sent {
+pub(crate) fn sent(topic: &'static str, key: &'static str, value: impl Into<Vec<u8>>) -> Sent {
     Sent { topic, key, value: Some(value.into()), misplaced: false }
 }
 
@@ -33,7 +33,7 @@ fn partition(sent: &Sent) -> u32 {
     (partition_of(sent.key, PARTITIONS) + u32::from(sent.misplaced)) % PARTITIONS
 }
 
-fn produce(application: &Application, records: &[Sent]) {
+pub(crate) fn produce(application: &Application, records: &[Sent]) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", application.bootstrap())
         .set("message.max.bytes", "2000000")
@@ -53,7 +53,7 @@ fn produce(application: &Application, records: &[Sent]) {
     assert_eq!(producer.in_flight_count(), 0);
 }
 
-fn order(id: &str, customer: &str, at: &str, changes: &Value) -> Vec<u8> {
+pub(crate) fn order(id: &str, customer: &str, at: &str, changes: &Value) -> Vec<u8> {
     let mut order = json!({"event_id": id, "kind": "order_completed", "customer_id": customer,
         "occurred_at": at, "order_id": id, "amount_minor": 5990, "currency": "EUR"});
     let fields = order.as_object_mut().expect("an object");
@@ -66,7 +66,7 @@ fn order(id: &str, customer: &str, at: &str, changes: &Value) -> Vec<u8> {
     order.to_string().into_bytes()
 }
 
-const AT: &str = "2026-03-01T09:30:00Z";
+pub(crate) const AT: &str = "2026-03-01T09:30:00Z";
 
 /// What is refused, and the stable code of the reason.
 fn refused() -> Vec<(&'static str, Sent)> {

@@ -13,6 +13,7 @@ mod records;
 
 mod admin;
 mod crashes;
+mod examples;
 mod instances;
 mod letters;
 mod lineages;

@@ -139,7 +139,7 @@ impl Application {
     }
 }
 
-/// A running `ebbflow run`.
+/// A running `ebbflow run`, or an example that reads what it wrote.
 pub(crate) struct Program {
     child: Child,
     log: PathBuf,
@@ -147,13 +147,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    fn start(mut command: Command, name: &str) -> Self {
+    /// Starts a process; what it prints goes to its log.
+    pub(crate) fn start(mut command: Command, name: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let log = folder.join(format!("ebbflow-{name}-{}-{count}.log", std::process::id()));
         let file = File::create(&log).expect("make the log");
-        let child = command.stderr(file).stdout(Stdio::null()).spawn().expect("start the binary");
+        let printed = file.try_clone().expect("the log is open");
+        let child = command.stderr(file).stdout(printed).spawn().expect("start the process");
         Self { child, log, ended: false }
     }
 
