@@ -78,6 +78,9 @@ pub fn apply(
             let clock = context.clock.max(evaluated_at);
             match book.apply(purchase, stamp, clock, rates, &mut tally.book) {
                 Booked::Duplicate => return false,
+                // What a subscription's record did hangs on its effective time, and a record that
+                // is sent again may have another: its order's default id is of another day.
+                Booked::Changed if event.is_of_subscription() => customer.remember_event(id_hash),
                 Booked::Changed => {}
                 Booked::ChangedUnknown => customer.remember_event(id_hash),
             }

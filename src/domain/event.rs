@@ -348,6 +348,21 @@ impl Event<'_> {
         )
     }
 
+    /// Whether it is about a subscription.
+    #[must_use]
+    pub const fn is_of_subscription(&self) -> bool {
+        matches!(
+            self.body,
+            Body::Purchase(
+                Purchase::SubscriptionStarted(_)
+                    | Purchase::SubscriptionRenewed(_)
+                    | Purchase::SubscriptionChanged(_)
+                    | Purchase::SubscriptionCancelled { .. }
+                    | Purchase::SubscriptionEnded { .. }
+            )
+        )
+    }
+
     /// The kind as records name it; an unknown interaction is `unknown` (metrics need a bound).
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -126,18 +126,15 @@ fn lifecycle(before: &Measured, after: &Raw, customer: &Customer, rules: &Rules)
         }
         // Free and refunded orders do not count, but are no silence either.
         Decider::LastOrder => vec![silence("<=")],
-        Decider::Subscription => vec![Evidence {
-            name: "running_subscriptions",
-            op: ">=",
-            threshold: Number::Integer(1),
-            before: Number::None,
-            after: Number::Integer(running(customer, rules, after.measured.at)),
-        }],
+        Decider::Subscription => vec![subscriptions(">=", before, &after.measured)],
         Decider::Consideration => signals
             .map(|signals| signals.consideration_at())
             .map(|sign_at| age("days_since_consideration", sign_at, limits.consideration_ms, "<="))
             .into_iter()
             .collect(),
+        Decider::Silence if before.subscriptions > after.measured.subscriptions => {
+            vec![subscriptions("<", before, &after.measured)]
+        }
         Decider::Silence => vec![silence(">")],
         Decider::Nothing => signals
             .map(|signals| signals.consideration_at())
@@ -162,13 +159,14 @@ fn orders(op: &'static str, threshold: i64, before: &Measured, after: &Measured)
     }
 }
 
-fn running(customer: &Customer, rules: &Rules, at: Timestamp) -> i64 {
-    let grace_ms = rules.gap.subscription_grace_ms;
-    let running =
-        customer.book.subscriptions().iter().filter(|subscription| {
-            subscription.runs_until(grace_ms).is_some_and(|until| at <= until)
-        });
-    i64::try_from(running.count()).unwrap_or(i64::MAX)
+fn subscriptions(op: &'static str, before: &Measured, after: &Measured) -> Evidence {
+    Evidence {
+        name: "running_subscriptions",
+        op,
+        threshold: Number::Integer(1),
+        before: Number::Integer(i64::from(before.subscriptions)),
+        after: Number::Integer(i64::from(after.subscriptions)),
+    }
 }
 
 fn days_since(sign_at: Timestamp, at: Timestamp) -> Number {

@@ -88,7 +88,7 @@ impl ExchangeRates {
     /// Names the rates that decide about events up to `at`, for [`Self::agrees_with`].
     #[must_use]
     pub fn history(&self, at: Timestamp) -> String {
-        self.history.until(at.day())
+        self.history.until(at)
     }
 
     /// Whether events up to `at` are converted as by the table with this [`Self::history`]: later
@@ -100,7 +100,7 @@ impl ExchangeRates {
             .rates
             .iter()
             .filter(|(currency, _)| codes.split(',').any(|code| code == currency.code()));
-        RateHistory::new(known).until(at.day()) == history
+        RateHistory::new(known).until(at) == history
     }
 
     /// The currency that everything is converted to.

@@ -172,6 +172,14 @@ pub fn live_until(
     running.max(recent).filter(|until| at <= *until)
 }
 
+/// How many subscriptions run at `at`.
+#[must_use]
+pub fn running(book: &OrderBook, gap: &GapRules, at: Timestamp) -> u32 {
+    let untils =
+        book.subscriptions().iter().filter_map(|it| it.runs_until(gap.subscription_grace_ms));
+    u32::try_from(untils.filter(|until| at <= *until).count()).unwrap_or(u32::MAX)
+}
+
 /// Until when a subscription that runs at `at` runs.
 #[must_use]
 pub fn running_until(book: &OrderBook, gap: &GapRules, at: Timestamp) -> Option<Timestamp> {

@@ -4,7 +4,7 @@
 //! what was published. Never converts. Next: `money.rs`; `runtime/restore.rs`, which compares.
 
 use crate::domain::money::{Currency, DatedRate};
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Timestamp};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
@@ -46,11 +46,13 @@ impl RateHistory {
         Self { codes: codes.join(","), firsts, days }
     }
 
-    /// The currencies and the hash of what decided up to a day; empty without rates.
-    pub(super) fn until(&self, day: Day) -> String {
-        if self.codes.is_empty() {
-            return String::new();
+    /// The currencies and the hash of what decided up to `at`; no hash before any order, empty
+    /// without rates.
+    pub(super) fn until(&self, at: Timestamp) -> String {
+        if self.codes.is_empty() || at == Timestamp::MIN {
+            return self.codes.clone();
         }
+        let day = at.day();
         let begun = self.days.partition_point(|(from, _)| *from <= day);
         let hash = begun.checked_sub(1).map_or(self.firsts, |last| self.days[last].1);
         format!("{} {hash:016x}", self.codes)
@@ -69,7 +71,7 @@ fn link(hash: u64, currency: Currency, rate: DatedRate) -> u64 {
 #[cfg(test)]
 mod tests {
     use crate::domain::money::{Currency, DatedRate, ExchangeRates};
-    use crate::domain::time::Day;
+    use crate::domain::time::{Day, Timestamp};
 
     /// Currency, day, rate.
     fn rates(entries: &[(&str, i64, i64)]) -> ExchangeRates {
@@ -127,6 +129,15 @@ mod tests {
         ] {
             assert!(!other.agrees_with(&written, at), "{other:?}");
         }
+    }
+
+    #[test]
+    fn before_any_order_only_the_currencies_are_fixed() {
+        let never = Timestamp::MIN;
+        let written = rates(&TABLE).history(never);
+        assert_eq!(written, "GBP,USD");
+        assert!(rates(&[("USD", 10, 1), TABLE[2], ("CHF", 1, 5)]).agrees_with(&written, never));
+        assert!(!rates(&TABLE[..2]).agrees_with(&written, never));
     }
 
     #[test]

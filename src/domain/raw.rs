@@ -6,7 +6,7 @@ use crate::domain::change::Scores;
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{self, Dimension, stage};
 use crate::domain::lifecycle::{self, Decider};
-use crate::domain::order_facts::OrderFacts;
+use crate::domain::order_facts::{OrderFacts, running};
 use crate::domain::rfm::{self, Measures};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -20,6 +20,8 @@ pub struct Measured {
     pub facts: OrderFacts,
     /// What R, F and M measure; `None` without a counting order.
     pub rfm: Option<Measures>,
+    /// Subscriptions that run.
+    pub subscriptions: u32,
 }
 
 /// The raw values of all dimensions at an instant, and the numbers behind them.
@@ -40,7 +42,8 @@ pub struct Raw {
 pub fn measure(customer: &Customer, rules: &Rules, at: Timestamp) -> Measured {
     let facts = OrderFacts::of(&customer.book, &rules.rates);
     let rfm = rfm::measures(&customer.book, &facts, &rules.rates, &rules.rfm, at);
-    Measured { at, facts, rfm }
+    let subscriptions = running(&customer.book, &rules.gap, at);
+    Measured { at, facts, rfm, subscriptions }
 }
 
 /// Computes the raw values of a customer at an instant.

@@ -49,6 +49,8 @@ impl Subscription {
     pub fn set_price(&mut self, price: Price) -> Folded {
         match self.prices.binary_search_by_key(&price.stamp, |present| present.stamp) {
             Ok(_) => Folded::Lost,
+            // It would be the first to be forgotten.
+            Err(0) if self.prices.len() >= MAX_PRICES => Folded::Lost,
             Err(place) => {
                 self.prices.insert(place, price);
                 if self.prices.len() > MAX_PRICES {

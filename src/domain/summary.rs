@@ -7,6 +7,8 @@ use crate::domain::raw::Measured;
 use crate::domain::time::DAY_MS;
 use std::fmt::{self, Write};
 
+const NO_SUBSCRIPTION: &str = "no subscription runs any more";
+
 /// The sentence, such as `no order for 180 days, usual gap 61: now at risk`.
 #[must_use]
 pub fn summary(change: &Change, after: &Measured) -> String {
@@ -34,15 +36,17 @@ pub fn summary(change: &Change, after: &Measured) -> String {
 fn silence(change: &Change, after: &Measured, text: &mut String) {
     let sign = change.evidence.first();
     // R counts from the last order that counts, the lifecycle from the last one not cancelled.
-    let last_at = match sign.map(|sign| (sign.name, sign.threshold)) {
-        Some(("days_since_consideration", days)) => {
-            return say(text, format_args!("no sign of interest for {} days", Whole(days)));
+    let last_at = match sign.map(|sign| (sign.name, sign.op)) {
+        Some(("days_since_consideration", _)) => {
+            let days = Whole(sign.map_or(Number::None, |sign| sign.threshold));
+            return say(text, format_args!("no sign of interest for {days} days"));
         }
         Some(("frequency" | "monetary_minor", _)) => {
             return text.push_str("orders have left the window");
         }
+        Some(("running_subscriptions", "<")) => return text.push_str(NO_SUBSCRIPTION),
         Some(("recency_days", _)) => after.facts.last_counting_at,
-        Some(("days_since_order", _)) | None => after.facts.last_activity_at,
+        Some(("days_since_order", ">")) | None => after.facts.last_activity_at,
         Some(_) => {
             let previous = change.previous.as_deref().unwrap_or("it");
             return say(text, format_args!("no new sign of {previous}"));
@@ -77,6 +81,7 @@ fn occasion(change: &Change, text: &mut String) {
         "days_since_referral" => text.push_str("won somebody for us"),
         "days_since_praise" => text.push_str("praised us in public"),
         "days_since_consideration" => text.push_str("shows interest"),
+        "running_subscriptions" if sign.op == "<" => text.push_str(NO_SUBSCRIPTION),
         "running_subscriptions" => text.push_str("a subscription runs"),
         _ => text.push_str("after an event"),
     }

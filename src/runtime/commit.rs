@@ -429,8 +429,9 @@ struct Out<'a, B> {
 impl<B: Broker> Out<'_, B> {
     fn send(&mut self, record: &OutRecord<'_>) -> Result<(), BrokerError> {
         while self.broker.send(record)? == Sent::QueueFull {
-            // Serving the delivery reports makes room.
+            // Serving the delivery reports makes room, sooner or later.
             self.broker.drained()?;
+            self.broker.wait(DRAIN_WAIT);
         }
         *self.bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         Ok(())

@@ -37,14 +37,14 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             }
             let step = match &slot.state {
                 SlotState::Running | SlotState::Kept | SlotState::Blocked(_) => continue,
-                SlotState::Verifying => self.verify(partition),
-                SlotState::Starting => self.open(partition, false),
-                SlotState::Restoring(_) if asks => self.conclude(partition),
+                SlotState::Verifying => self.verify(partition).map(|()| true),
+                SlotState::Starting => self.open(partition, false).map(|()| true),
+                SlotState::Restoring(_) if asks => self.conclude(partition).map(|()| true),
                 SlotState::Restoring(_) => self.restore(partition),
-                SlotState::Seeking => self.seek(partition),
+                SlotState::Seeking => self.seek(partition).map(|()| true),
             };
             match step {
-                Ok(()) => busy = true,
+                Ok(moved) => busy |= moved,
                 Err(Trip::Broker(BrokerError::Retriable(reason))) => {
                     tracing::debug!(partition, reason, "preparing a task waits");
                     if asks {
@@ -106,15 +106,16 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         Ok(())
     }
 
-    fn restore(&mut self, partition: u32) -> Result<(), Trip> {
+    /// True unless the changelog has nothing at hand: when it has, it wakes the worker.
+    fn restore(&mut self, partition: u32) -> Result<bool, Trip> {
         let mut records = Vec::new();
         let done = self.broker.read_changelog(partition, RESTORE_RECORDS, &mut records)?;
         let now_ms = self.now_ms;
-        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
-        let SlotState::Restoring(restore) = &mut slot.state else { return Ok(()) };
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(false) };
+        let SlotState::Restoring(restore) = &mut slot.state else { return Ok(false) };
         restore.apply(&mut slot.task, &records)?;
         if !done {
-            return Ok(());
+            return Ok(!records.is_empty());
         }
         restore.complete = true;
         #[expect(clippy::cast_precision_loss, reason = "a duration in seconds for a counter")]
@@ -124,7 +125,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         if let Some(restoring) = &mut self.restoring {
             restoring.records += restore.records;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Checks what was read and sets the task up.

@@ -178,7 +178,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.fetch_schema(input, id);
         }
         // 3. Restoring, a slice at a time.
-        let restoring = self.prepare_tasks()?;
+        let preparing = self.prepare_tasks()?;
         // 4. Records and timers, task by task.
         let mut busy = false;
         let partitions: Vec<u32> = self.slots.keys().copied().collect();
@@ -191,7 +191,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.begin()?;
         }
         // 6. Commit.
-        if self.commit_is_due(busy || restoring, done) {
+        let commits = self.commit_is_due(busy, done);
+        if commits {
             self.commit()?;
         }
         // 7. What is told.
@@ -199,7 +200,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         if done && !self.transaction.is_open() {
             return Ok(Round::Done);
         }
-        if busy || restoring {
+        // What arrived during a commit may have woken nobody but its wait.
+        if busy || preparing || commits {
             return Ok(Round::Busy);
         }
         Ok(Round::Idle(self.idle_time()))

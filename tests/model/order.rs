@@ -1,6 +1,6 @@
 //! Arrival order does not matter: facts and raw values are a function of the set of events.
 
-use crate::fixture::{T0, config, klaviyo_rules, rules};
+use crate::fixture::{T0, config, day, eur, event, klaviyo_rules, renewed, rules, term};
 use crate::reference::{NaiveFacts, Reference};
 use crate::workload;
 use ebbflow::domain::apply::{Tally, apply};
@@ -54,6 +54,24 @@ pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String;
     let values = Dimension::ALL
         .map(|dimension| dimension.value_name(raw.values[dimension.index()], rules).to_string());
     (values, facts)
+}
+
+/// A renewal dated ahead of its record is held at that record's time, and so falls on another day
+/// when the record is sent again.
+#[test]
+fn a_term_that_is_sent_again_counts_once_whatever_its_effective_time() {
+    let rules = rules();
+    let context = context(&rules, T0);
+    let renewal = event("e-1", "c-0", day(2), renewed(term("s-1", None, Some(eur(100)), Some(30))));
+    let mut customer = Customer::new("c-0", day(0), 1);
+    let (mut tally, mut changes) = (Tally::default(), Vec::new());
+    let mut take = |at| {
+        apply(&mut customer, &renewal, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes)
+    };
+    assert!(take(day(1).plus_ms(-60_000)));
+    assert!(!take(day(1).plus_ms(60_000)));
+    assert_eq!(tally.duplicates, 1);
+    assert_eq!(customer.book.orders.len(), 1);
 }
 
 fn after_all(events: &[Event<'_>]) -> i64 {

@@ -111,6 +111,8 @@ fn only_orders_that_were_taken_in_fix_rates() {
     // A rate begins at day 30.
     let [earlier, later] = [0, 30].map(|days| rules.rates.history(day(days)));
     assert_ne!(earlier, later);
+    let visit = |id| event(id, "c-1", day(40), visited(VisitKind::PageViewed));
+    assert_eq!(take(visit("e-0")), (false, rules.rates.history(Timestamp::MIN)), "no money yet");
     let order = |id, days| event(id, "c-1", day(days), ordered("o-1", eur(100)));
     assert_eq!(take(order("e-1", 29)), (false, earlier.clone()));
     let order_of = |id: &str, customer: &str| event(id, customer, day(40), ordered(id, eur(100)));
@@ -118,8 +120,7 @@ fn only_orders_that_were_taken_in_fix_rates() {
     let visitor = visitor.expect("a visitor of this partition");
     assert_eq!(take(anonymous(order_of("e-3", &visitor))), (false, earlier.clone()), "nobody's");
     assert_eq!(take(order("e-1", 40)), (false, earlier.clone()), "lost the fold");
-    let visit = event("e-4", "c-1", day(40), visited(VisitKind::PageViewed));
-    assert_eq!(take(visit), (false, earlier.clone()), "no money");
+    assert_eq!(take(visit("e-4")), (false, earlier.clone()), "no money");
     let refund = event("e-5", "c-1", day(40), refunded("o-1", "r-1", Some(eur(1))));
     assert_eq!(take(refund), (false, earlier), "converted at its order's rate");
     assert_eq!(take(event("e-6", "c-1", day(30), ordered("o-2", eur(1)))), (false, later));
