@@ -92,6 +92,11 @@ fn whatever_breaks_nothing_is_lost_and_nothing_doubled() {
     }
     let mut done = [(0, Duration::ZERO); KINDS.len()];
     for fault in faults {
+        let all_happened = done.iter().all(|(times, _)| *times > 0);
+        if scene.load.is_over() && all_happened {
+            // A slow machine does not get to the end of the plan.
+            break;
+        }
         println!("{:>6.1} s  {fault}", began.elapsed().as_secs_f64());
         let stall = scene.suffer(fault);
         let (times, longest) = &mut done[fault.kind()];
