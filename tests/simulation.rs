@@ -13,6 +13,8 @@ mod simulation {
     mod faults;
     mod group;
     mod log;
+    #[cfg(feature = "mutations")]
+    mod mutations;
     mod oracle;
     mod outcome;
     mod producer;

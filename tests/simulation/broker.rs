@@ -10,6 +10,7 @@ use crate::simulation::log::Payload;
 use crate::simulation::producer::Producing;
 use crate::simulation::stage::{CRASH, EPOCH, SESSION_MS, Stage};
 use ebbflow::domain::time::Timestamp;
+use ebbflow::mutation::Mutation;
 use ebbflow::runtime::broker::{
     Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
     OutRecord, Record, Sent, TaskOffsets, Watermarks,
@@ -322,7 +323,11 @@ impl Broker for SimBroker {
             let compaction = this.stage.strikes(Fault::Compaction);
             let mut cluster = this.stage.cluster.borrow_mut();
             let log = cluster.log(Topic::State, partition);
-            let (position, end) = (log.low(), log.end());
+            let end = match Mutation::ChangelogToStableEnd.is_on() {
+                true => log.stable_end(),
+                false => log.end(),
+            };
+            let position = log.low();
             let clean = if compaction { log.stable_end() * 3 / 4 } else { 0 };
             let compacted = log.overwritten(clean).into_iter().collect();
             this.changelogs.insert(partition, Changelog { position, end, compacted });

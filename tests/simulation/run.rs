@@ -23,8 +23,8 @@ use ebbflow::task::TaskConfig;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Virtual time that a run may take before it counts as stuck.
-const PATIENCE_MS: i64 = 3_600_000;
+/// Virtual time that a run may take before it counts as stuck; a deliberate bug gets less.
+const PATIENCE_MS: i64 = if cfg!(feature = "mutations") { 150_000 } else { 3_600_000 };
 /// Virtual time after which preloaded runs are left in peace.
 const FAULTS_MS: i64 = 60_000;
 /// Timers are detected at most so late in a drained cluster.
