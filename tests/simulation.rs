@@ -20,8 +20,11 @@ mod simulation {
     mod producer;
     mod random;
     mod reference;
+    mod replay;
     mod rules;
     pub(crate) mod run;
+    mod schedule;
+    mod search;
     mod stage;
     mod tests;
     mod unanswered;
@@ -53,6 +56,7 @@ fn seeds() -> Vec<u64> {
 fn play(mode: Mode) {
     let mut counts = Counts::new();
     let (mut timed_out, mut expelled, mut changes, mut purges_aborted) = (0, 0, 0, 0);
+    let (mut cases, mut given_up) = (0, 0);
     let (seeds, mut failed) = (seeds(), Vec::new());
     for seed in &seeds {
         if failed.len() > 20 {
@@ -78,10 +82,13 @@ fn play(mode: Mode) {
         expelled += report.expelled;
         changes += report.changes;
         purges_aborted += report.purges_aborted;
+        cases += report.effort.cases;
+        given_up += report.effort.given_up;
     }
     println!(
         "{mode:?}: {} seeds, {changes} changes, {timed_out} transactions timed out, \
-         {expelled} members expelled, {purges_aborted} deletions rolled back, {counts:?}",
+         {expelled} members expelled, {purges_aborted} deletions rolled back, {cases} replayed of which \
+         {given_up} given up, {counts:?}",
         seeds.len()
     );
     assert!(

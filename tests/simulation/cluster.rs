@@ -52,6 +52,8 @@ struct Producer {
     /// `None` while it is open.
     decision: Option<bool>,
     began_ms: i64,
+    /// The latest transaction that was begun.
+    transaction: u64,
 }
 
 /// The cluster.
@@ -128,6 +130,7 @@ impl Cluster {
             places: BTreeSet::new(),
             decision: None,
             began_ms: 0,
+            transaction: 0,
         });
         self.fence(transactional);
         self.producers[&transactional].epoch
@@ -168,10 +171,10 @@ impl Cluster {
             // CONCURRENT_TRANSACTIONS: the client waits for the markers of the last one.
             self.write_markers(transactional, usize::MAX);
         }
-        let now_ms = self.now_ms;
+        let (now_ms, fresh_id) = (self.now_ms, self.fresh_id());
         let producer = self.producers.get_mut(&transactional).ok_or(Refused::Fenced)?;
         if producer.places.is_empty() {
-            producer.began_ms = now_ms;
+            (producer.began_ms, producer.transaction) = (now_ms, fresh_id);
         }
         producer.places.insert(place);
         Ok(producer)
@@ -183,7 +186,9 @@ impl Cluster {
         (topic, partition): (Topic, u32),
         mut payload: Payload,
     ) -> Result<(), Refused> {
-        let id = self.writer(transactional, epoch, Place::Log(topic, partition))?.id;
+        let writer = self.writer(transactional, epoch, Place::Log(topic, partition))?;
+        let id = writer.id;
+        payload.transaction = writer.transaction;
         payload.at = ebbflow::domain::time::Timestamp(self.now_ms);
         self.log(topic, partition).append(payload, Some(id));
         Ok(())
@@ -196,8 +201,13 @@ impl Cluster {
         member: (usize, u64, u32),
         offsets: &[TaskOffsets],
     ) -> Result<(), Refused> {
-        let id = self.writer(transactional, epoch, Place::Offsets)?.id;
-        if self.group.add(member, id, offsets) { Ok(()) } else { Err(Refused::StaleMember) }
+        let writer = self.writer(transactional, epoch, Place::Offsets)?;
+        let (id, transaction) = (writer.id, writer.transaction);
+        if self.group.add(member, (id, transaction), offsets) {
+            Ok(())
+        } else {
+            Err(Refused::StaleMember)
+        }
     }
 
     /// `EndTxn`: decided at once; the markers may come later.

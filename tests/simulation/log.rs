@@ -13,6 +13,8 @@ pub(crate) struct Payload {
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) at: Timestamp,
+    /// The transaction of an instance that it is part of; zero for everything else.
+    pub(crate) transaction: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

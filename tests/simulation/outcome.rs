@@ -3,6 +3,7 @@
 //! Plain data, so that the oracle can be shown damaged copies. Next: `oracle.rs`.
 
 use crate::simulation::cluster::{Cluster, Topic};
+use crate::simulation::group::Committed;
 use crate::simulation::log::Payload;
 use ebbflow::codec::state::PROGRESS_KEY;
 use ebbflow::runtime::broker::CommittedOffsets;
@@ -20,6 +21,8 @@ pub(crate) struct Partition {
     pub(crate) states: Vec<Payload>,
     pub(crate) dead_letters: Vec<Payload>,
     pub(crate) offsets: CommittedOffsets,
+    /// Offsets that were committed for this partition, in order.
+    pub(crate) commits: Vec<Committed>,
 }
 
 impl Partition {
@@ -31,12 +34,13 @@ impl Partition {
             profiles: rest(&self.profiles, &earlier.profiles),
             states: rest(&self.states, &earlier.states),
             dead_letters: rest(&self.dead_letters, &earlier.dead_letters),
+            commits: self.commits[earlier.commits.len()..].to_vec(),
             ..self.clone()
         }
     }
 
     /// Transactions committed for this partition.
-    pub(crate) fn commits(&self) -> u64 {
+    pub(crate) fn transactions(&self) -> u64 {
         let progress = |it: &&Payload| it.key.as_deref() == Some(PROGRESS_KEY);
         self.states.iter().filter(progress).count() as u64
     }
@@ -66,6 +70,13 @@ pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> 
                 states,
                 dead_letters,
                 offsets: cluster.group.committed(partition).unwrap(),
+                commits: cluster
+                    .group
+                    .commits
+                    .iter()
+                    .filter(|it| it.offsets.partition == partition)
+                    .cloned()
+                    .collect(),
             }
         })
         .collect()

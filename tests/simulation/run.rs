@@ -11,7 +11,9 @@ use crate::simulation::oracle::{
 use crate::simulation::outcome::{Partition, outcome};
 use crate::simulation::random::Random;
 use crate::simulation::reference::TOPICS;
+use crate::simulation::replay::{Effort, check_replayed};
 use crate::simulation::rules;
+use crate::simulation::schedule::check_schedule;
 use crate::simulation::stage::{EPOCH, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
@@ -50,6 +52,8 @@ pub(crate) struct Report {
     pub(crate) partitions: Vec<Partition>,
     pub(crate) config: TaskConfig,
     pub(crate) advance_to: Option<Timestamp>,
+    /// Wall mode: how much was replayed.
+    pub(crate) effort: Effort,
 }
 
 pub(crate) struct Run {
@@ -76,7 +80,7 @@ pub(crate) fn run(mode: Mode, seed: u64) -> Result<Report, String> {
         Mode::Event => run.play_preloaded()?,
         Mode::Wall => run.play_arriving()?,
     }
-    let mut partitions = run.left()?;
+    let (mut partitions, effort) = run.left()?;
     if mode == Mode::Event && seed != 0 && run.random.chance(400) {
         partitions = run.rebuild(&partitions)?;
     }
@@ -92,6 +96,7 @@ pub(crate) fn run(mode: Mode, seed: u64) -> Result<Report, String> {
         partitions,
         config: run.config.clone(),
         advance_to: run.advance_to,
+        effort,
     })
 }
 
@@ -159,18 +164,23 @@ impl Run {
     }
 
     /// What the first lineage has left, checked.
-    pub(crate) fn left(&self) -> Result<Vec<Partition>, String> {
+    pub(crate) fn left(&self) -> Result<(Vec<Partition>, Effort), String> {
         let mut cluster = self.stage.cluster.borrow_mut();
         while !cluster.is_quiet() {
             cluster.pass(1);
         }
         let partitions = outcome(&mut cluster, self.partitions);
         check_invariants(&partitions, &self.config, &vec![0; partitions.len()])?;
+        check_schedule(&partitions)?;
+        let mut effort = Effort::default();
         match self.mode {
             Mode::Event => check_equal(&partitions, &self.config, 1, self.advance_to)?,
-            Mode::Wall => check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?,
+            Mode::Wall => {
+                effort = check_replayed(&partitions, &self.config, self.stage.skew_ms())?;
+                check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
+            }
         }
-        Ok(partitions)
+        Ok((partitions, effort))
     }
 
     /// Everything again in a second lineage, from what the inputs have not forgotten; gives what
@@ -204,8 +214,9 @@ impl Run {
         let second: Vec<Partition> =
             whole.iter().zip(first).map(|(whole, first)| whole.after(first)).collect();
         check_forgotten(&whole, &second)?;
-        let commits: Vec<u64> = first.iter().map(Partition::commits).collect();
+        let commits: Vec<u64> = first.iter().map(Partition::transactions).collect();
         check_invariants(&second, &config, &commits)?;
+        check_schedule(&second)?;
         check_equal(&second, &config, 2, self.advance_to)?;
         Ok(second)
     }

@@ -75,6 +75,8 @@ pub(crate) struct Stage {
     /// When the latest round began.
     round_began_ms: Cell<i64>,
     failure: RefCell<Option<String>>,
+    /// How far the clock of a host was off at most.
+    skew_ms: Cell<i64>,
     metrics: Arc<Metrics>,
     log: bool,
     itself: Weak<Self>,
@@ -105,6 +107,7 @@ impl Stage {
             depth: Cell::new(0),
             round_began_ms: Cell::new(0),
             failure: RefCell::new(None),
+            skew_ms: Cell::new(0),
             metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
             log: std::env::var_os("SIM_LOG").is_some(),
             itself: itself.clone(),
@@ -147,6 +150,10 @@ impl Stage {
         if self.now_ms() - self.round_began_ms.get() > ROUND_MS {
             self.fail("a round does not end".to_owned());
         }
+    }
+
+    pub(crate) fn skew_ms(&self) -> i64 {
+        self.skew_ms.get()
     }
 
     pub(crate) fn failure(&self) -> Option<String> {
@@ -302,6 +309,7 @@ impl Stage {
             true => self.random.borrow_mut().between(-3_000, 3_000),
             false => 0,
         };
+        self.skew_ms.set(self.skew_ms.get().max(skew_ms.abs()));
         let clock = SimClock { stage: stage.clone(), skew_ms };
         let broker = SimBroker::new(stage, instance, skew_ms);
         let unavailable = |_| SchemaAnswer::Unavailable("there is no registry".to_owned());

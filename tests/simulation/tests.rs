@@ -10,7 +10,9 @@ use crate::simulation::oracle::{
 };
 use crate::simulation::outcome::Partition;
 use crate::simulation::random::Random;
+use crate::simulation::replay::check_replayed;
 use crate::simulation::run::{Mode, run};
+use crate::simulation::schedule::check_schedule;
 use ebbflow::codec::state::PROGRESS_KEY;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::runtime::broker::TaskOffsets;
@@ -221,4 +223,56 @@ fn the_oracle_notices_damage() {
     check_forgotten(whole, &nothing).expect_err("what was left went unnoticed");
     check_nothing_due(whole, Timestamp::MIN).unwrap();
     check_nothing_due(whole, Timestamp::MAX).expect_err("deadlines are always before the end");
+}
+
+/// Replaces a part of the last change's text.
+fn reword(records: &mut Partition, part: &str, by: &str) -> bool {
+    let change = records.changes.iter_mut().rev().find(|change| {
+        String::from_utf8_lossy(change.value.as_deref().unwrap_or_default()).contains(part)
+    });
+    let Some(value) = change.and_then(|change| change.value.as_mut()) else { return false };
+    let text = String::from_utf8(value.clone()).unwrap();
+    *value = text.replacen(part, by, 1).into_bytes();
+    true
+}
+
+#[test]
+fn the_replay_notices_damage() {
+    let report = run(Mode::Wall, 0).unwrap();
+    let whole = &report.partitions;
+    let holds = |outcome: &[Partition]| check_replayed(outcome, &report.config, 0).map(|_| ());
+    holds(whole).unwrap();
+    check_schedule(whole).unwrap();
+    notices(whole, holds, |it| it.changes.pop().is_some());
+    notices(whole, holds, |it| reword(it, "\"entry\":1", "\"entry\":2"));
+    notices(whole, holds, |it| reword(it, "\"detected_at\":\"2026", "\"detected_at\":\"2025"));
+    notices(whole, holds, |it| reword(it, "\"detected_at\":\"2026", "\"detected_at\":\"2027"));
+    notices(whole, holds, |it| it.changes.last_mut().and_then(|it| it.headers.pop()).is_some());
+    notices(whole, holds, |it| it.profiles.pop().is_some());
+    notices(whole, holds, |it| {
+        let customer = it.states.iter().rposition(|it| it.key.as_deref() != Some(PROGRESS_KEY));
+        customer.map(|place| it.states.remove(place)).is_some()
+    });
+    // An event that was lost, or that another transaction is said to have taken in.
+    notices(whole, holds, |it| it.inputs[1].pop().is_some());
+    notices(whole, check_schedule, |it| {
+        let twice = it.commits.last().cloned();
+        it.commits.extend(twice);
+        !it.commits.is_empty()
+    });
+    notices(whole, check_schedule, |it| {
+        let last = it.commits.last_mut();
+        last.map(|commit| commit.owned = false).is_some()
+    });
+    notices(whole, check_schedule, |it| {
+        let two = it.commits.len() > 1;
+        if two {
+            it.commits[0].instance += 1;
+            it.commits[1].generation = it.commits[0].generation;
+        }
+        two
+    });
+    notices(whole, check_schedule, |it| {
+        it.changes.last_mut().map(|change| change.transaction += 1).is_some()
+    });
 }
