@@ -33,10 +33,20 @@ struct TransactionContext {
     diagnostics: Diagnostics,
     /// The first record of the transaction that was not delivered.
     undelivered: Mutex<Option<(String, RDKafkaErrorCode)>>,
+    /// The last line about a partition that the coordinator has refused; no call names it.
+    refused: Mutex<Option<String>>,
 }
 
 impl ClientContext for TransactionContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        // Of the others that were asked for with it, it says that they were not attempted.
+        if facility == "ADDPARTS"
+            && !line.contains("not attempted")
+            && let Some(place) = line.find("Failed to add")
+        {
+            let reason = Some(line[place..].to_owned());
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        }
         diagnostics::log(level, facility, line);
     }
 
@@ -113,6 +123,7 @@ impl Transactional {
                 let context = TransactionContext {
                     diagnostics: self.diagnostics.clone(),
                     undelivered: Mutex::new(None),
+                    refused: Mutex::new(None),
                 };
                 create(&self.config, context)?
             }
@@ -216,6 +227,11 @@ impl Transactional {
         let Some((topic, code)) = undelivered else {
             return Ok(());
         };
+        if is_purged(code)
+            && let Some(fatal) = refused(producer)
+        {
+            return Err(fatal);
+        }
         let error = error::delivery(&topic, code);
         match producer.client().fatal_error() {
             Some((_, reason)) if !matches!(error, BrokerError::Fatal(_)) => {
@@ -316,6 +332,16 @@ impl Transactional {
             }
         }
     }
+}
+
+/// Why records were purged, where it never heals: the delivery reports do not tell, nor does the
+/// error callback.
+fn refused(producer: &BaseProducer<TransactionContext>) -> Option<BrokerError> {
+    // Nothing can begin while a transaction is open: the answer is what that one suffers from.
+    let error = producer.begin_transaction().err()?;
+    let refused = producer.context().refused.lock().unwrap_or_else(PoisonError::into_inner);
+    let reason = refused.clone().unwrap_or_else(|| error.to_string());
+    error::never_heals("write in a transaction", error.rdkafka_error_code()?, &reason)
 }
 
 /// Serves what is queued: error callbacks, log lines, delivery reports.

@@ -21,5 +21,7 @@ mod outages;
 mod outputs;
 mod program;
 mod refusals;
+mod secure_broker;
+mod security;
 mod serving;
 mod workload;
