@@ -7,6 +7,7 @@ use crate::kafka::client::{Clients, Names, create};
 use crate::kafka::diagnostics::{self, Diagnostics};
 use crate::kafka::ends::number;
 use crate::kafka::error;
+use crate::kafka::mark::Mark;
 use crate::runtime::broker::{BrokerError, Ended, Input, OutRecord, Sent, TaskOffsets};
 use crate::runtime::clock::monotonic_ms;
 use rdkafka::config::RDKafkaLogLevel;
@@ -84,6 +85,7 @@ fn is_purged(code: RDKafkaErrorCode) -> bool {
 pub(crate) struct Transactional {
     config: ClientConfig,
     names: Arc<Names>,
+    mark: Mark,
     diagnostics: Diagnostics,
     producer: Option<BaseProducer<TransactionContext>>,
     /// The producer was made and its initialisation timed out: it is asked again.
@@ -99,6 +101,7 @@ impl Transactional {
         Self {
             config: clients.producer(),
             names: Arc::clone(&clients.names),
+            mark: clients.mark.clone(),
             diagnostics: clients.diagnostics.clone(),
             producer: None,
             initialising: false,
@@ -269,13 +272,14 @@ impl Transactional {
         let failed = |error: KafkaError| error::transaction(doing, &error, &self.diagnostics);
         let mut list = TopicPartitionList::with_capacity(offsets.len() * 3);
         for task in offsets {
+            let metadata = self.mark.add(&task.metadata);
             for input in Input::ALL {
                 let mut element =
                     list.add_partition(self.names.input(input), number(task.partition));
                 element
                     .set_offset(Offset::Offset(task.next_offsets[input.index()]))
                     .map_err(failed)?;
-                element.set_metadata(&task.metadata);
+                element.set_metadata(&metadata);
             }
         }
         self.producer()?.send_offsets_to_transaction(&list, group, CALL_TIMEOUT).map_err(failed)

@@ -24,4 +24,5 @@ mod refusals;
 mod secure_broker;
 mod security;
 mod serving;
+mod strangers;
 mod workload;
