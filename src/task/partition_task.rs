@@ -421,6 +421,7 @@ impl PartitionTask {
             highest: self.position.inputs.map(|input| input.highest),
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
+            customers: self.store.len_after_commit(),
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),

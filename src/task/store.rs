@@ -112,6 +112,14 @@ impl Store {
         self.committed.len()
     }
 
+    /// Customers when the open transaction is committed.
+    #[must_use]
+    pub fn len_after_commit(&self) -> u64 {
+        let touched = self.touched[..self.in_use].iter();
+        let new = touched.filter(|it| it.changed && it.committed_deadline.is_none()).count();
+        (self.committed.len() + new) as u64
+    }
+
     /// Whether there is no committed customer.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -76,6 +76,11 @@ impl Application {
         other
     }
 
+    /// The same on another listener of the broker.
+    pub(crate) fn at(&self, bootstrap: &str) -> Self {
+        Self { bootstrap: bootstrap.to_owned(), ..self.clone() }
+    }
+
     /// The consumer group.
     pub(crate) fn name(&self) -> &str {
         &self.name
