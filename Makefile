@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench simulate up down \
+.PHONY: help demo test bench simulate fire soak up down \
         deps check-format check-lints check-tests check-mutations check-alerts check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
@@ -16,6 +16,10 @@ DEMO_MINUTES      := 12
 
 # Seeds of `make simulate`.
 SEEDS ?= 2000
+
+# How long `make fire` and `make soak` take.
+FIRE_MINUTES ?= 10
+SOAK_MINUTES ?= 30
 
 # $(call stage,name,minutes,command): runs the command without input, ends it and all that it
 # started when the time is over, and tells how long it took.
@@ -40,6 +44,8 @@ help:
 	@echo "make test      install or name what is needed; format, lints, all tests, alerts, demo"
 	@echo "make bench     benchmarks"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
+	@echo "make fire      three brokers and three instances, all of them hit; FIRE_MINUTES=$(FIRE_MINUTES)"
+	@echo "make soak      memory, descriptors, commits over time; SOAK_MINUTES=$(SOAK_MINUTES)"
 	@echo "make up, down  Kafka, registry, ebbflow, Prometheus in containers; down removes the data"
 
 demo:
@@ -59,6 +65,12 @@ bench:
 
 simulate:
 	SIM_SEEDS=$(SEEDS) cargo test --release --locked --test simulation -- --nocapture
+
+fire:
+	FIRE_MINUTES=$(FIRE_MINUTES) cargo test --release --locked --test fire -- --nocapture
+
+soak:
+	SOAK_MINUTES=$(SOAK_MINUTES) cargo test --release --locked --test soak -- --nocapture
 
 up:
 	docker compose up --build --detach --wait

@@ -106,9 +106,7 @@ fn broker_that_goes_away_later_is_shown_told_once_and_waited_for() {
 fn wrong_password_is_named_and_the_right_one_works() {
     let application = Application::new("password", &[]);
     let with = |password: &str| {
-        Application::without_topics(application.name(), &shared().sasl_bootstrap(), &[]).with(&[
-            &format!("application_id={}", application.name()),
-            &format!("topics.prefix={}.", application.name()),
+        application.at(&shared().sasl_bootstrap()).with(&[
             "kafka.properties.security.protocol=SASL_PLAINTEXT",
             "kafka.properties.sasl.mechanisms=SCRAM-SHA-512",
             &format!("kafka.properties.sasl.username={USER}"),
