@@ -148,12 +148,12 @@ fn check_clock(
     if progress.clock > written_at {
         return Err(format!("the clock {} was written at {written_at}", progress.clock));
     }
-    for input in 0..3 {
+    for (input, events) in events.iter().enumerate() {
         let next = progress.next_offsets[input];
         let Some((offset, waiting)) = records.inputs[input].iter().find(|it| it.0 >= next) else {
             continue;
         };
-        let head = events[input].iter().find(|event| event.offset == *offset).map(|it| it.at);
+        let head = events.iter().find(|event| event.offset == *offset).map(|it| it.at);
         let limit = progress.highest[input]
             .max(waiting.at.plus_ms(skew_ms))
             .max(head.unwrap_or(Timestamp::MIN));
