@@ -150,6 +150,17 @@ impl Group {
         }
     }
 
+    pub(crate) fn keep_all_alive(&mut self, now_ms: i64) {
+        for member in self.members.values_mut() {
+            member.heard_from_ms = now_ms;
+        }
+    }
+
+    /// The group's retention has passed.
+    pub(crate) fn forget_offsets(&mut self) {
+        self.offsets.clear();
+    }
+
     /// Expels members that were not heard of for a session; returns how many.
     pub(crate) fn expire(&mut self, now_ms: i64) -> usize {
         let before = self.members.len();

@@ -17,7 +17,7 @@ fn kind(text: &str) -> String {
 }
 
 fn play(mode: Mode, seed: u64) -> Result<(), String> {
-    let played = catch_unwind(|| run(mode, seed).map(drop));
+    let played = catch_unwind(|| run(mode, seed, &None).map(drop));
     played.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

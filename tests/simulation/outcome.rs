@@ -14,6 +14,8 @@ pub(crate) type Input = (i64, Payload);
 /// One partition.
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
+    /// Whether the inputs are Avro, else JSON.
+    pub(crate) avro: bool,
     pub(crate) inputs: [Vec<Input>; 3],
     pub(crate) lows: [i64; 3],
     pub(crate) changes: Vec<Payload>,
@@ -47,7 +49,7 @@ impl Partition {
 }
 
 /// All partitions of a cluster in which no transaction is open.
-pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> {
+pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32, avro: bool) -> Vec<Partition> {
     (0..partitions)
         .map(|partition| {
             let mut read = |topic| -> Vec<Payload> {
@@ -63,6 +65,7 @@ pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> 
                 records.map(|(offset, payload)| (offset, payload.clone())).collect()
             });
             Partition {
+                avro,
                 inputs,
                 lows: Topic::INPUTS.map(|topic| cluster.log(topic, partition).low()),
                 changes,

@@ -8,19 +8,21 @@ use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::Cluster;
 use crate::simulation::faults::{Fault, Plan};
 use crate::simulation::random::Random;
+use crate::simulation::registry;
 use crate::simulation::rules;
-use ebbflow::codec::decoder::{Decoder, Format, RecordType};
+use ebbflow::codec::decoder::Decoder;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::metrics::Metrics;
 use ebbflow::runtime::clock::Clock;
 use ebbflow::runtime::pump::TopicDecoders;
-use ebbflow::runtime::settings::{Round, SchemaAnswer, Settings, WorkerError};
+use ebbflow::runtime::settings::{Round, Settings, WorkerError};
 use ebbflow::runtime::status::Status;
 use ebbflow::runtime::stores::Stores;
 use ebbflow::runtime::worker::{Shared, Worker};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Wall time at virtual time zero: 2026-01-01.
 pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
@@ -28,6 +30,10 @@ pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 pub(crate) const SESSION_MS: i64 = 6_000;
 /// The time-out of transactions.
 pub(crate) const TRANSACTION_MS: i64 = 10_000;
+/// How far the clocks of hosts differ.
+const SKEW_MS: i64 = 3_000;
+/// How far the clock of a host jumps at most.
+const JUMP_MS: i64 = 5 * 3_600_000;
 /// How long a round may take, with every stall and every patience.
 const ROUND_MS: i64 = 300_000;
 /// What a crashed process says; no other error of a worker is expected but the next.
@@ -40,12 +46,12 @@ type SimWorker = Worker<SimBroker, SimClock>;
 /// The clocks of one host.
 pub(crate) struct SimClock {
     stage: Rc<Stage>,
-    skew_ms: i64,
+    skew_ms: Rc<Cell<i64>>,
 }
 
 impl Clock for SimClock {
     fn wall(&self) -> Timestamp {
-        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms)
+        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms.get())
     }
 
     fn monotonic_ms(&self) -> i64 {
@@ -71,12 +77,20 @@ pub(crate) struct Stage {
     random: RefCell<Random>,
     processes: RefCell<Vec<Process>>,
     settings: Settings,
+    /// Whether the inputs are Avro that names its schema by the registry's id.
+    pub(crate) avro: bool,
     depth: Cell<usize>,
     /// When the latest round began.
     round_began_ms: Cell<i64>,
     failure: RefCell<Option<String>>,
-    /// How far the clock of a host was off at most.
+    /// How far the clock of each host is off.
+    skews_ms: Vec<Rc<Cell<i64>>>,
+    /// How far any was off at most.
     skew_ms: Cell<i64>,
+    /// Instances that are still to be deployed, the next one last.
+    deploy: RefCell<Vec<usize>>,
+    registry_back_ms: Cell<i64>,
+    registry_up: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     log: bool,
     itself: Weak<Self>,
@@ -88,6 +102,7 @@ impl Stage {
         plan: Plan,
         mut random: Random,
         settings: Settings,
+        avro: bool,
         instances: usize,
     ) -> Rc<Self> {
         let mut plan = plan;
@@ -104,10 +119,15 @@ impl Stage {
             random: RefCell::new(random),
             processes: RefCell::new(processes),
             settings,
+            avro,
             depth: Cell::new(0),
             round_began_ms: Cell::new(0),
             failure: RefCell::new(None),
+            skews_ms: (0..instances).map(|_| Rc::default()).collect(),
             skew_ms: Cell::new(0),
+            deploy: RefCell::default(),
+            registry_back_ms: Cell::new(0),
+            registry_up: Arc::new(AtomicBool::new(true)),
             metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
             log: std::env::var_os("SIM_LOG").is_some(),
             itself: itself.clone(),
@@ -132,6 +152,10 @@ impl Stage {
 
     pub(crate) fn below(&self, limit: usize) -> usize {
         self.random.borrow_mut().below(limit)
+    }
+
+    pub(crate) fn pick<'a, T>(&self, among: &'a [T]) -> &'a T {
+        self.random.borrow_mut().pick(among)
     }
 
     pub(crate) fn tell(&self, text: impl FnOnce() -> String) {
@@ -194,10 +218,8 @@ impl Stage {
         if ready.is_empty() {
             return false;
         }
-        let instance = *self.random.borrow_mut().pick(&ready);
-        if self.strikes(Fault::Rebalance) {
-            self.cluster.borrow_mut().group.rebalance();
-        }
+        let instance = *self.pick(&ready);
+        self.trouble(instance);
         let process =
             std::mem::replace(&mut self.processes.borrow_mut()[instance], Process::Acting);
         let next = match process {
@@ -209,9 +231,56 @@ impl Stage {
         true
     }
 
+    /// What may go wrong around an instance before it acts.
+    fn trouble(&self, instance: usize) {
+        if self.strikes(Fault::Rebalance) {
+            self.cluster.borrow_mut().group.rebalance();
+        }
+        if self.strikes(Fault::BrokerDown) {
+            let ms = 500 + i64::try_from(self.below(30_000)).unwrap();
+            self.cluster.borrow_mut().go_down(ms);
+        }
+        if self.strikes(Fault::RegistryDown) {
+            let ms = 500 + i64::try_from(self.below(30_000)).unwrap();
+            self.registry_back_ms.set(self.now_ms() + ms);
+        }
+        self.registry_up.store(self.now_ms() >= self.registry_back_ms.get(), Ordering::Relaxed);
+        if self.deploy.borrow().is_empty() && self.strikes(Fault::RollingDeploy) {
+            self.deploy.borrow_mut().extend(0..self.skews_ms.len());
+        }
+        if self.strikes(Fault::ClockJump) {
+            let ms = *self.pick(&[0, -JUMP_MS, JUMP_MS, -90_000, 90_000, JUMP_MS / 2]);
+            self.set_skew(instance, ms);
+        }
+        if !self.plan.borrow().active && self.skews_ms[instance].get().abs() > SKEW_MS {
+            self.set_skew(instance, 0);
+        }
+    }
+
+    fn set_skew(&self, instance: usize, ms: i64) {
+        self.tell(|| format!("the clock of {instance} is off by {ms}"));
+        self.skews_ms[instance].set(ms);
+        self.skew_ms.set(self.skew_ms.get().max(ms.abs()));
+    }
+
+    /// Whether it is this instance's turn in a deployment: the others are up again.
+    fn is_to_deploy(&self, instance: usize) -> bool {
+        let processes = self.processes.borrow();
+        let mut deploy = self.deploy.borrow_mut();
+        while deploy.last().is_some_and(|next| matches!(processes[*next], Process::Done)) {
+            deploy.pop();
+        }
+        let down = processes.iter().any(|process| matches!(process, Process::Down(_)));
+        let turn = deploy.last() == Some(&instance) && !down;
+        if turn {
+            deploy.pop();
+        }
+        turn
+    }
+
     fn round(&self, instance: usize, mut worker: Box<SimWorker>) -> Process {
         self.round_began_ms.set(self.now_ms());
-        if self.strikes(Fault::Stop) {
+        if self.is_to_deploy(instance) || self.strikes(Fault::Stop) {
             self.tell(|| format!("{instance} stops"));
             return self.end(worker.stop());
         }
@@ -295,9 +364,9 @@ impl Stage {
     fn start(&self, instance: usize) -> SimWorker {
         self.tell(|| format!("{instance} starts"));
         let stage = self.itself.upgrade().unwrap();
-        let json = |kind| Decoder::new(kind, Format::Json);
+        let format = registry::format(self.avro);
         let decoders = TopicDecoders {
-            decoders: [json(RecordType::Interactions), json(RecordType::Purchases)],
+            decoders: registry::TYPES.map(|kind| Decoder::new(kind, format)),
             rules: self.settings.task.rules.clone(),
         };
         let shared = Shared {
@@ -305,15 +374,16 @@ impl Stage {
             metrics: self.metrics.clone(),
             stores: Arc::new(Stores::default()),
         };
-        let skew_ms = match self.strikes(Fault::ClockSkew) {
-            true => self.random.borrow_mut().between(-3_000, 3_000),
-            false => 0,
-        };
-        self.skew_ms.set(self.skew_ms.get().max(skew_ms.abs()));
-        let clock = SimClock { stage: stage.clone(), skew_ms };
+        if self.strikes(Fault::ClockSkew) {
+            let ms = self.random.borrow_mut().between(-SKEW_MS, SKEW_MS);
+            self.set_skew(instance, ms);
+        }
+        let skew_ms = self.skews_ms[instance].clone();
+        let clock = SimClock { stage: stage.clone(), skew_ms: skew_ms.clone() };
         let broker = SimBroker::new(stage, instance, skew_ms);
-        let unavailable = |_| SchemaAnswer::Unavailable("there is no registry".to_owned());
+        let registry_up = self.registry_up.clone();
+        let ask = move |id| registry::answer(id, registry_up.load(Ordering::Relaxed));
         let settings = self.settings.clone();
-        Worker::new(broker, clock, settings, decoders, Box::new(unavailable), shared, 0)
+        Worker::new(broker, clock, settings, decoders, Box::new(ask), shared, 0)
     }
 }

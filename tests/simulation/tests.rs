@@ -172,7 +172,7 @@ fn notices(
 
 #[test]
 fn the_oracle_notices_damage() {
-    let report = run(Mode::Event, 0).unwrap();
+    let report = run(Mode::Event, 0, &None).unwrap();
     let whole = &report.partitions;
     let before = vec![0; whole.len()];
     let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config, &before);
@@ -238,7 +238,7 @@ fn reword(records: &mut Partition, part: &str, by: &str) -> bool {
 
 #[test]
 fn the_replay_notices_damage() {
-    let report = run(Mode::Wall, 0).unwrap();
+    let report = run(Mode::Wall, 0, &None).unwrap();
     let whole = &report.partitions;
     let holds = |outcome: &[Partition]| check_replayed(outcome, &report.config, 0).map(|_| ());
     holds(whole).unwrap();
