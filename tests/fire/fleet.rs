@@ -18,11 +18,12 @@ pub(crate) const PROXIED: usize = SIZE - 1;
 /// How often counters are read: so much of a killed process may be missed.
 const READ_EVERY: Duration = Duration::from_millis(200);
 
-/// Settings that may differ between instances for a while, as in a rolling change.
+/// Settings that differ between instances and change in turn: transactions that are short, and
+/// others that are open nearly all the time, to be hit in the middle.
 const CONFIGS: [&[&str]; 3] = [
-    &["commit.interval=20ms"],
-    &["commit.interval=100ms", "commit.max_records=200"],
-    &["commit.interval=50ms", "commit.idle_gap=20ms", "kafka.linger=5ms"],
+    &["commit.interval=20ms", "commit.idle_gap=2ms"],
+    &["commit.interval=300ms", "commit.idle_gap=300ms", "commit.max_records=200"],
+    &["commit.interval=50ms", "commit.idle_gap=50ms", "kafka.linger=5ms"],
 ];
 
 /// What all processes together have counted, as last seen.
@@ -95,7 +96,7 @@ impl Fleet {
                 PROXIED => application.at(proxied_bootstrap),
                 _ => application.clone(),
             };
-            Slot { program: None, application: application.with(&[&id]), config: 0, process: 0 }
+            Slot { program: None, application: application.with(&[&id]), config: index, process: 0 }
         });
         let slots = slots.collect();
         let processes = Arc::<Mutex<Vec<Process>>>::default();
@@ -198,9 +199,11 @@ impl Fleet {
     }
 
     fn note_end(&mut self, index: usize, status: ExitStatus, log: &str) {
+        assert_ne!(status.code(), Some(2), "instance {index:02} refuses to run: {log}");
         if !status.success() {
             let errors = log.lines().rev().find(|line| line.contains("ERROR"));
             let why = errors.or_else(|| log.lines().next_back()).unwrap_or_default();
+            println!("--- the end of what instance {index:02} logged\n{}---", tail(log));
             self.gave_up.push(format!("instance {index:02}: {status}: {why}"));
         }
     }
@@ -228,6 +231,12 @@ impl Drop for Fleet {
             drop(reader.join());
         }
     }
+}
+
+/// The last lines.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(25)..].iter().flat_map(|line| [*line, "\n"]).collect()
 }
 
 fn read_counters(processes: &Mutex<Vec<Process>>) {

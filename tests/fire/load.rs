@@ -37,6 +37,7 @@ pub(crate) struct Load {
 struct Progress {
     committed: AtomicUsize,
     aborted: AtomicUsize,
+    longest_ms: AtomicUsize,
 }
 
 impl Load {
@@ -73,10 +74,20 @@ impl Load {
         self.progress.committed.load(Ordering::Relaxed)
     }
 
-    /// Waits for the end; says how many transactions were aborted on the way.
-    pub(crate) fn finish(self) -> usize {
-        self.thread.join().expect("the load is written");
+    /// Transactions aborted so far.
+    pub(crate) fn aborted(&self) -> usize {
         self.progress.aborted.load(Ordering::Relaxed)
+    }
+
+    /// The longest time between two batches committed so far: nobody can go on meanwhile.
+    pub(crate) fn longest_gap(&self) -> Duration {
+        let ms = self.progress.longest_ms.load(Ordering::Relaxed);
+        Duration::from_millis(u64::try_from(ms).expect("short"))
+    }
+
+    /// Waits for the end.
+    pub(crate) fn finish(self) {
+        self.thread.join().expect("the load is written");
     }
 }
 
@@ -92,6 +103,7 @@ struct Writer {
 impl Writer {
     fn run(&mut self) {
         let began = Instant::now();
+        let mut last = began;
         for batch in 0..self.batches() {
             if batch + OPEN < self.batches() {
                 self.write(batch + OPEN);
@@ -100,6 +112,9 @@ impl Writer {
             thread::sleep(due.saturating_sub(began.elapsed()));
             let producer = &self.producers[batch % self.producers.len()];
             patiently("commit", || producer.commit_transaction(Duration::from_secs(5)));
+            let gap = usize::try_from(last.elapsed().as_millis()).expect("short");
+            last = Instant::now();
+            self.progress.longest_ms.fetch_max(gap, Ordering::Relaxed);
             self.progress.committed.fetch_add(self.lines(batch).len(), Ordering::Relaxed);
         }
     }

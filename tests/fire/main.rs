@@ -1,10 +1,12 @@
 //! Real fire: three real brokers, real processes, a load that goes on, and everything that breaks.
 //!
-//! `make fire` does it for ten minutes, `cargo test` for about one: `FIRE_MINUTES` and
+//! `make fire` does it for ten minutes, `cargo test --test fire` for about one: `FIRE_MINUTES` and
 //! `FIRE_SEED` say otherwise. What was written must be what `ebbflow replay` says of the same
 //! events: per customer in order, nothing lost, nothing doubled, `seq` without a gap.
 //! A broker is never the only one: see `cluster.rs`, which names the fault of a single broker.
 //! Next: `load.rs`, `witness.rs`, `fleet.rs`, `plan.rs`, `oracle.rs`, `report.rs`.
+
+#![allow(clippy::print_stdout, reason = "plan and report are for people")]
 
 #[path = "../kafka/broker.rs"]
 #[allow(dead_code, reason = "its other users have one broker")]
@@ -100,8 +102,9 @@ fn whatever_breaks_nothing_is_lost_and_nothing_doubled() {
     }
     println!("{:>6.1} s  the load is over", began.elapsed().as_secs_f64());
     let Scene { cluster, mut fleet, witness, load, .. } = scene;
-    let records = load.committed();
-    let aborted_inputs = load.finish();
+    let (records, aborted_inputs) = (load.committed(), load.aborted());
+    let load_gap = load.longest_gap();
+    load.finish();
     // And from three to one, which does what is left.
     fleet.stop(&[0, 1, 2]);
     let longest = witness.stalls_since(began).first().map_or(Duration::ZERO, |stall| stall.time);
@@ -116,6 +119,7 @@ fn whatever_breaks_nothing_is_lost_and_nothing_doubled() {
         time,
         faults: done,
         longest,
+        load_gap,
         records,
         aborted_inputs,
         counts: fleet.counts(),

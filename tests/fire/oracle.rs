@@ -154,3 +154,35 @@ fn compare_dead_letters(application: &Application, workload: &Workload, verdict:
         verdict.note(|| format!("{found} dead letters, {distinct} distinct, {wanted} wanted"));
     }
 }
+
+/// Changes of one customer: `seq` and new value of each.
+#[cfg(test)]
+fn changes(all: &[(u64, &str)]) -> Changes {
+    let change = |(seq, current): &(u64, &str)| {
+        let value = serde_json::json!({
+            "seq": seq, "customer_id": "c-1", "dimension": "rfm", "previous": null,
+            "current": current, "occurred_at": 0, "cause": {"kind": "event", "event_id": "e-1"},
+            "rule": {"id": "rf-10"},
+        });
+        change(&value).1
+    };
+    Changes::from([("c-1".to_owned(), all.iter().map(change).collect())])
+}
+
+#[test]
+fn what_is_lost_too_much_or_out_of_order_is_found() {
+    let expected = changes(&[(1, "a"), (2, "b"), (3, "c")]);
+    let verdict = |found: &[(u64, &str)]| {
+        let mut verdict = Verdict { changes: 3, ..Verdict::default() };
+        compare_changes(&changes(found), &expected, &mut verdict);
+        (verdict.lost, verdict.surplus, verdict.gaps, verdict.is_clean())
+    };
+    assert_eq!(verdict(&[(1, "a"), (2, "b"), (3, "c")]), (0, 0, 0, true));
+    assert_eq!(verdict(&[(1, "a"), (2, "b")]), (1, 0, 0, false));
+    assert_eq!(verdict(&[(1, "a"), (3, "c")]), (1, 0, 1, false));
+    assert_eq!(verdict(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]), (0, 1, 0, false));
+    assert_eq!(verdict(&[(1, "a"), (2, "b"), (2, "b"), (3, "c")]), (0, 1, 1, false));
+    assert_eq!(verdict(&[(1, "a"), (2, "x"), (3, "c")]), (1, 1, 0, false));
+    assert_eq!(verdict(&[(2, "b"), (1, "a"), (3, "c")]), (0, 1, 1, false));
+    assert_eq!(verdict(&[]), (3, 0, 0, false));
+}

@@ -173,8 +173,15 @@ impl Scene {
                     self.fleet.start(instance);
                 }
                 self.hold(away / 2);
+                let began = Instant::now();
                 self.cluster.run(broker);
+                let (ready, load) = (began.elapsed(), self.load.longest_gap());
                 self.cluster.await_in_sync();
+                println!(
+                    "          broker ready after {ready:.1?}, in sync after {:.1?}; \
+                     the load stood still for up to {load:.1?}",
+                    began.elapsed()
+                );
             }
             Fault::Delay { time, by } => {
                 self.proxies.iter().for_each(|proxy| proxy.delay(by));

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) faults: [(usize, Duration); KINDS.len()],
     /// The longest stall of all, at a fault or between two.
     pub(crate) longest: Duration,
+    /// The longest time in which the load committed nothing.
+    pub(crate) load_gap: Duration,
     pub(crate) records: usize,
     pub(crate) aborted_inputs: usize,
     pub(crate) counts: Counts,
@@ -57,7 +59,12 @@ impl fmt::Display for Report {
         for why in &self.gave_up {
             writeln!(f, "                    {why}")?;
         }
-        writeln!(f, "longest stall       {:.1} s", self.longest.as_secs_f64())?;
+        writeln!(
+            f,
+            "longest stall       {:.1} s; the load itself stood still for up to {:.1} s",
+            self.longest.as_secs_f64(),
+            self.load_gap.as_secs_f64()
+        )?;
         writeln!(f, "changes             {} of {} customers", verdict.changes, verdict.customers)?;
         writeln!(
             f,

@@ -132,11 +132,17 @@ fn two_instances_stay_as_they_are() {
     if next_end.is_some() {
         victim.fault_ends();
     }
-    let records = load.committed();
+    let (records, aborted) = (load.committed(), load.aborted());
+    let longest_gap = load.longest_gap();
     load.finish();
     let verdicts = samples.map(|samples| Verdict::of(&samples, time / 6));
     println!("=== soak for {:.1} min, {records} records", began.elapsed().as_secs_f64() / 60.0);
-    println!("{} faults of the third instance", victim.faults);
+    println!(
+        "{} faults of the third instance, {aborted} transactions of records aborted; the load \
+         stood still for up to {:.1} s",
+        victim.faults,
+        longest_gap.as_secs_f64()
+    );
     for (number, verdict) in verdicts.iter().enumerate() {
         println!("instance {number:02}: {verdict}");
     }
