@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
 DEPS_MINUTES      := 5
 FORMAT_MINUTES    := 1
-LINTS_MINUTES     := 8
+LINTS_MINUTES     := 12
 TESTS_MINUTES     := 30
 MUTATIONS_MINUTES := 8
 ALERTS_MINUTES    := 1
