@@ -9,7 +9,7 @@ use crate::simulation::faults::Fault;
 use crate::simulation::group::News;
 use crate::simulation::log::Payload;
 use crate::simulation::producer::Producing;
-use crate::simulation::stage::{CRASH, EPOCH, SESSION_MS, Stage, TRANSACTION_MS};
+use crate::simulation::stage::{CRASH, EPOCH, REPLACED, SESSION_MS, Stage, TRANSACTION_MS};
 use ebbflow::domain::time::Timestamp;
 use ebbflow::runtime::broker::{
     Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
@@ -118,10 +118,12 @@ impl SimBroker {
         }
         if self.stage.strikes(Fault::LongStall) {
             let ms = SESSION_MS + i64::try_from(self.stage.below(10_000)).unwrap();
+            self.stage.start_twin(self.instance);
             self.stage.stand_still(ms);
         }
         if self.stage.strikes(Fault::ZombieStall) {
             let ms = TRANSACTION_MS + SESSION_MS + i64::try_from(self.stage.below(20_000)).unwrap();
+            self.stage.start_twin(self.instance);
             self.stage.stand_still(ms);
         }
         if self.stage.strikes(Fault::CrashBefore) {
@@ -203,7 +205,7 @@ impl Broker for SimBroker {
             Ok(match cluster.group.poll(this.instance, this.member, now_ms) {
                 News::Nothing => None,
                 News::Replaced => {
-                    return Err(BrokerError::Fatal("another process has this id".to_owned()));
+                    return Err(BrokerError::Fatal(REPLACED.to_owned()));
                 }
                 News::Unknown if this.assigned.is_some() => {
                     this.question = Question::Lost;

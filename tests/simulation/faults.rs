@@ -19,7 +19,9 @@ pub(crate) enum Fault {
     LongStall,
     /// The same, much longer than the transaction's time-out.
     ZombieStall,
-    /// The same between the group's offsets and the changelog of a task.
+    /// While a process stands still so long, another one of its name is started.
+    Twin,
+    /// A stall between the group's offsets and the changelog of a task.
     StallInRestore,
     /// The same between a revocation and the commit that answers it.
     StallInRevoke,
@@ -94,12 +96,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 41] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
         Self::LongStall,
         Self::ZombieStall,
+        Self::Twin,
         Self::StallInRestore,
         Self::StallInRevoke,
         Self::LateNews,
@@ -155,7 +158,7 @@ impl Fault {
             Self::OffsetsUnanswered | Self::AbortFenced | Self::SlowEnd => 50,
             Self::QueueFull | Self::Unanswered => 80,
             Self::AbortUnanswered | Self::AbortAnswerLost | Self::InitUnanswered => 200,
-            Self::StallInRevoke => 100,
+            Self::StallInRevoke | Self::Twin => 100,
             Self::LateNews => 400,
             Self::SlowFetch | Self::SlowChangelog => 600,
             Self::Compaction | Self::TombstonesGone | Self::SlowMarkers | Self::ClockSkew => 1000,

@@ -17,7 +17,7 @@ type Waiting = VecDeque<((Topic, u32), Payload)>;
 /// Where the producer stands.
 #[derive(Debug)]
 pub(crate) enum Producing {
-    /// There is none, or it has to be renewed.
+    /// There is none.
     None,
     Idle {
         epoch: u32,
@@ -199,8 +199,8 @@ impl SimBroker {
             cluster.delay_end(ms.unwrap(), (self.instance, epoch), commit);
         }
         let renew_producer = slow || delayed || self.stage.strikes(Fault::SlowEnd);
-        // A producer that has to be renewed refuses to begin.
-        self.producing = if renew_producer { Producing::None } else { Producing::Idle { epoch } };
+        // Nothing keeps a producer that has to be renewed from beginning again.
+        self.producing = Producing::Idle { epoch };
         Ended { renew_producer }
     }
 

@@ -38,6 +38,8 @@ const JUMP_MS: i64 = 5 * 3_600_000;
 const ROUND_MS: i64 = 300_000;
 /// What a crashed process says; no other error of a worker is expected but the next.
 pub(crate) const CRASH: &str = "simulated crash";
+/// What a process says when another one has its name.
+pub(crate) const REPLACED: &str = "another process has this id";
 /// What a process says that was fenced too often.
 const GIVEN_UP: &str = "the fourth producer within a minute was fenced";
 
@@ -75,6 +77,7 @@ pub(crate) struct Stage {
     pub(crate) cluster: RefCell<Cluster>,
     pub(crate) plan: RefCell<Plan>,
     random: RefCell<Random>,
+    /// By instance; behind them twins, again by instance.
     processes: RefCell<Vec<Process>>,
     settings: Settings,
     /// Whether the inputs are Avro that names its schema by the registry's id.
@@ -218,17 +221,51 @@ impl Stage {
         if ready.is_empty() {
             return false;
         }
-        let instance = *self.pick(&ready);
+        let place = *self.pick(&ready);
+        let instance = place % self.skews_ms.len();
         self.trouble(instance);
-        let process =
-            std::mem::replace(&mut self.processes.borrow_mut()[instance], Process::Acting);
-        let next = match process {
+        let process = std::mem::replace(&mut self.processes.borrow_mut()[place], Process::Acting);
+        let mut next = match process {
             Process::Down(_) => Process::Up(Box::new(self.start(instance)), 0),
             Process::Up(worker, _) => self.round(instance, worker),
             other => other,
         };
-        self.processes.borrow_mut()[instance] = next;
+        if matches!(next, Process::Down(_)) && self.others(place).next().is_some() {
+            // One of two is enough.
+            next = Process::Done;
+        }
+        self.processes.borrow_mut()[place] = next;
         true
+    }
+
+    /// The places of living processes of the same name.
+    fn others(&self, place: usize) -> impl Iterator<Item = usize> {
+        let (processes, count) = (self.processes.borrow(), self.skews_ms.len());
+        let alive = |it: &usize| !matches!(processes[*it], Process::Done);
+        let same = (place % count..processes.len()).step_by(count);
+        same.filter(|it| *it != place).filter(alive).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Another process of this name is started beside one that stands still.
+    pub(crate) fn start_twin(&self, instance: usize) {
+        let lonely = self.others(instance).next().is_none();
+        if !lonely || !self.strikes(Fault::Twin) {
+            return;
+        }
+        let start = Process::Down(self.now_ms() + i64::try_from(self.below(3_000)).unwrap());
+        let (mut processes, count) = (self.processes.borrow_mut(), self.skews_ms.len());
+        let free = (instance..processes.len())
+            .step_by(count)
+            .find(|place| matches!(processes[*place], Process::Done));
+        if let Some(place) = free {
+            processes[place] = start;
+            return;
+        }
+        for place in 0..count {
+            processes.push(if place == instance { Process::Down(0) } else { Process::Done });
+        }
+        let place = processes.len() - count + instance;
+        processes[place] = start;
     }
 
     /// What may go wrong around an instance before it acts.
@@ -306,7 +343,7 @@ impl Stage {
         if let Err(error) = result {
             let text = error.to_string();
             self.tell(|| text.clone());
-            if text != CRASH && !text.starts_with(GIVEN_UP) {
+            if text != CRASH && text != REPLACED && !text.starts_with(GIVEN_UP) {
                 self.fail(format!("a worker ended: {text}"));
             }
         }
@@ -337,7 +374,7 @@ impl Stage {
 
     /// A long time passes in which heartbeats go on.
     pub(crate) fn skip(&self, ms: i64) {
-        let up: Vec<usize> = (0..self.processes.borrow().len()).collect();
+        let up: Vec<usize> = (0..self.skews_ms.len()).collect();
         let mut cluster = self.cluster.borrow_mut();
         cluster.now_ms += ms;
         let now_ms = cluster.now_ms;
@@ -352,7 +389,10 @@ impl Stage {
     /// Every process starts again, and what can go wrong goes wrong again.
     pub(crate) fn start_again(&self) {
         let now_ms = self.now_ms();
-        self.processes.borrow_mut().fill_with(|| Process::Down(now_ms));
+        let mut processes = self.processes.borrow_mut();
+        processes.truncate(self.skews_ms.len());
+        processes.fill_with(|| Process::Down(now_ms));
+        drop(processes);
         self.plan.borrow_mut().active = true;
     }
 

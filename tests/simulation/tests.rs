@@ -159,6 +159,56 @@ fn slow_markers_show_a_decided_transaction_bit_by_bit() {
     assert!(cluster.group.committed(0).is_some());
 }
 
+#[test]
+fn a_delayed_end_hits_the_next_transaction_of_its_epoch_and_no_other() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.end(a, false).unwrap();
+    cluster.delay_end(5, a, false);
+    cluster.produce(a, PLACE, payload("hit")).unwrap();
+    cluster.pass(10);
+    cluster.produce(a, PLACE, payload("torn off")).unwrap();
+    cluster.end(a, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["torn off"]);
+    assert_eq!((cluster.strays_landed, cluster.strays_hit), (1, 1));
+    cluster.delay_end(5, a, false);
+    let renewed = (0, cluster.init(0));
+    cluster.produce(renewed, PLACE, payload("whole")).unwrap();
+    cluster.pass(10);
+    cluster.end(renewed, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["torn off", "whole"]);
+    assert_eq!((cluster.strays_landed, cluster.strays_hit), (2, 1));
+}
+
+#[test]
+fn an_outage_stops_the_coordinators_clocks_for_members_but_not_for_transactions() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    member(&mut cluster, 0, 7);
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.go_down(20_000);
+    cluster.pass(19_000);
+    assert!(cluster.is_down() && cluster.timed_out == 0);
+    cluster.pass(1_000);
+    assert_eq!(cluster.timed_out, 1);
+    assert_eq!(cluster.group.poll(0, 7, 20_000), News::Nothing);
+}
+
+#[test]
+fn compaction_leaves_the_last_value_of_a_key_and_removes_deletions_later() {
+    let mut cluster = cluster();
+    let log = cluster.log(PLACE.0, PLACE.1);
+    for (key, value) in [("a", Some("1")), ("b", Some("1")), ("a", Some("2")), ("b", None)] {
+        let value = value.map(|value| value.as_bytes().to_vec());
+        let key = Some(key.as_bytes().to_vec());
+        log.append(Payload { key, value, ..Payload::default() }, None);
+    }
+    assert_eq!(log.cleaned(4, false), [0, 1]);
+    assert_eq!(log.cleaned(4, true), [0, 1, 3]);
+    assert!(log.cleaned(2, true).is_empty());
+}
+
 /// Damages a copy and expects the oracle to notice.
 fn notices(
     outcome: &[Partition],
