@@ -1,13 +1,12 @@
 //! A load that goes on through everything, and yet has one right answer.
 //!
-//! The answer of `ebbflow replay` depends on the logs alone, that of a service also on which
-//! input's end it has reached. So no end is ever in sight: batches are written in transactions of
-//! several producers, and each is committed when many more are written behind it. A reader of
-//! committed records is always in front of records that it knows of and has to wait for.
+//! How a task merges its inputs depends on which ends it has reached, and so on the moment. Here
+//! each task has records in one input only: purchases in the first partitions, interactions in the
+//! others. What comes out is then a function of the logs, which `ebbflow replay` computes.
 //! Next: `witness.rs`, which sees what comes of it.
 
-use crate::program::Application;
-use crate::workload::{Formats, Workload};
+use crate::program::{Application, PARTITIONS};
+use crate::workload::{Formats, Line, Workload};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
@@ -17,15 +16,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often a batch is written and another one committed.
+/// How often a batch is written, in a transaction of its own.
 const BATCH_EVERY: Duration = Duration::from_millis(250);
-/// So many batches lie open behind the last committed one: 8 s, far more than an instance needs
-/// to learn of new ends.
-const OPEN: usize = 32;
 /// Every so many batches are written, aborted, and written again.
 const ABORTED_EVERY: usize = 10;
 /// Longer than any outage: the load is not under test.
 const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Keeps about half of the events: those of one input for each partition.
+pub(crate) fn one_input_each(workload: Workload) -> Workload {
+    let of_purchases = |line: &Line| line.partition() < PARTITIONS / 2;
+    let kept = |line: &Line| (line.topic == "purchases") == of_purchases(line);
+    Workload { lines: workload.lines.into_iter().filter(kept).collect() }
+}
 
 /// A load under way, on a thread of its own.
 pub(crate) struct Load {
@@ -41,8 +44,7 @@ struct Progress {
 }
 
 impl Load {
-    /// Writes the workload in its order at so many records a second; returns when the first
-    /// batches are there, none of them committed.
+    /// Writes the workload in its order at so many records a second.
     pub(crate) fn start(
         application: &Application,
         workload: &Arc<Workload>,
@@ -50,17 +52,14 @@ impl Load {
     ) -> Self {
         let per_batch =
             per_second * usize::try_from(BATCH_EVERY.as_millis()).expect("short") / 1000;
-        let mut writer = Writer {
+        let progress = Arc::<Progress>::default();
+        let writer = Writer {
             application: application.clone(),
             workload: Arc::clone(workload),
             per_batch,
-            producers: producers(application),
-            progress: Arc::default(),
+            producer: producer(application),
+            progress: Arc::clone(&progress),
         };
-        for batch in 0..OPEN.min(writer.batches()) {
-            writer.write(batch);
-        }
-        let progress = Arc::clone(&writer.progress);
         Self { thread: thread::spawn(move || writer.run()), progress }
     }
 
@@ -95,32 +94,30 @@ struct Writer {
     application: Application,
     workload: Arc<Workload>,
     per_batch: usize,
-    /// One more than lie open.
-    producers: Vec<BaseProducer>,
+    producer: BaseProducer,
     progress: Arc<Progress>,
 }
 
 impl Writer {
-    fn run(&mut self) {
+    fn run(&self) {
         let began = Instant::now();
         let mut last = began;
-        for batch in 0..self.batches() {
-            if batch + OPEN < self.batches() {
-                self.write(batch + OPEN);
-            }
+        for batch in 0..self.workload.lines.len().div_ceil(self.per_batch) {
             let due = BATCH_EVERY * u32::try_from(batch).expect("few batches");
             thread::sleep(due.saturating_sub(began.elapsed()));
-            let producer = &self.producers[batch % self.producers.len()];
-            patiently("commit", || producer.commit_transaction(Duration::from_secs(5)));
+            let lines = self.lines(batch);
+            if batch % ABORTED_EVERY == ABORTED_EVERY - 1 {
+                self.send(lines.clone());
+                patiently("abort", || self.producer.abort_transaction(Duration::from_secs(5)));
+                self.progress.aborted.fetch_add(1, Ordering::Relaxed);
+            }
+            self.send(lines.clone());
+            patiently("commit", || self.producer.commit_transaction(Duration::from_secs(5)));
             let gap = usize::try_from(last.elapsed().as_millis()).expect("short");
             last = Instant::now();
             self.progress.longest_ms.fetch_max(gap, Ordering::Relaxed);
-            self.progress.committed.fetch_add(self.lines(batch).len(), Ordering::Relaxed);
+            self.progress.committed.fetch_add(lines.len(), Ordering::Relaxed);
         }
-    }
-
-    fn batches(&self) -> usize {
-        self.workload.lines.len().div_ceil(self.per_batch)
     }
 
     fn lines(&self, batch: usize) -> Range<usize> {
@@ -128,39 +125,19 @@ impl Writer {
         batch * self.per_batch..end.min(self.workload.lines.len())
     }
 
-    /// Leaves the batch in an open transaction.
-    fn write(&self, batch: usize) {
-        let producer = &self.producers[batch % self.producers.len()];
-        if batch % ABORTED_EVERY == ABORTED_EVERY - 1 {
-            self.send(producer, batch);
-            patiently("abort", || producer.abort_transaction(Duration::from_secs(5)));
-            self.progress.aborted.fetch_add(1, Ordering::Relaxed);
-        }
-        self.send(producer, batch);
-    }
-
-    fn send(&self, producer: &BaseProducer, batch: usize) {
-        producer.begin_transaction().expect("begin");
-        self.workload.send(&self.application, producer, self.lines(batch), Formats::JSON);
-        patiently("flush", || producer.flush(Duration::from_secs(5)));
+    /// Leaves them in an open transaction.
+    fn send(&self, lines: Range<usize>) {
+        self.producer.begin_transaction().expect("begin");
+        self.workload.send(&self.application, &self.producer, lines, Formats::JSON);
+        patiently("flush", || self.producer.flush(Duration::from_secs(5)));
     }
 }
 
-/// Made at the same time, since each waits for its coordinator.
-fn producers(application: &Application) -> Vec<BaseProducer> {
-    thread::scope(|scope| {
-        let numbers = 0..=OPEN;
-        let making: Vec<_> =
-            numbers.map(|number| scope.spawn(move || producer(application, number))).collect();
-        making.into_iter().map(|thread| thread.join().expect("a producer")).collect()
-    })
-}
-
-fn producer(application: &Application, number: usize) -> BaseProducer {
+fn producer(application: &Application) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", application.bootstrap())
         .set("log_level", "0")
-        .set("transactional.id", format!("{}-load-{number}", application.name()))
+        .set("transactional.id", format!("{}-load", application.name()))
         .set("transaction.timeout.ms", "900000")
         .set("linger.ms", "5")
         .set("reconnect.backoff.max.ms", "500")

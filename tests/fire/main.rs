@@ -35,7 +35,7 @@ mod workload;
 
 use crate::cluster::{Cluster, addresses};
 use crate::fleet::Fleet;
-use crate::load::Load;
+use crate::load::{Load, one_input_each};
 use crate::outputs::replay_with;
 use crate::plan::{KINDS, SESSION, Scene, TRANSACTION, plan};
 use crate::program::Application;
@@ -77,11 +77,12 @@ fn whatever_breaks_nothing_is_lost_and_nothing_doubled() {
     let application = Application::without_topics("fire", &cluster.bootstrap(), &settings());
     application.create_topics();
     let seconds = usize::try_from(time.as_secs()).expect("few");
-    let workload = Arc::new(Workload::new(seed, seconds * PER_SECOND));
+    let workload = Arc::new(one_input_each(Workload::new(seed, 2 * seconds * PER_SECOND)));
     let load = Load::start(&application, &workload, PER_SECOND);
     let fleet = Fleet::new(&application, &addresses(ports));
     let witness = Witness::start(&application, "customers");
-    let mut scene = Scene { cluster, proxies, fleet, witness, load };
+    let group = application.name().to_owned();
+    let mut scene = Scene { cluster, group, proxies, fleet, witness, load };
 
     // From one instance to three.
     let began = Instant::now();

@@ -29,8 +29,9 @@ pub(crate) enum Fault {
     Suspend { instance: usize, time: Duration },
     /// The same, after the transaction has timed out too.
     SuspendLong { instance: usize, time: Duration },
-    /// `kill -9` of a broker; meanwhile perhaps also of an instance.
-    KillBroker { broker: usize, away: Duration, instance: Option<usize> },
+    /// `kill -9` of a broker, or of the one that coordinates the group; meanwhile perhaps also of
+    /// an instance.
+    KillBroker { broker: Option<usize>, away: Duration, instance: Option<usize> },
     /// Everything that passes to and from one instance waits.
     Delay { time: Duration, by: Duration },
     /// The connections of one instance break, several times.
@@ -80,11 +81,16 @@ impl fmt::Display for Fault {
             Self::Suspend { instance, time } | Self::SuspendLong { instance, time } => {
                 write!(f, " ({instance:02} for {time:?})")
             }
-            Self::KillBroker { broker, away, instance: None } => {
-                write!(f, " ({}, away {away:?})", broker + 1)
-            }
-            Self::KillBroker { broker, away, instance: Some(instance) } => {
-                write!(f, " ({}, away {away:?}, meanwhile of {instance:02})", broker + 1)
+            Self::KillBroker { broker, away, instance } => {
+                match broker {
+                    Some(broker) => write!(f, " ({}", broker + 1)?,
+                    None => f.write_str(" (the group's coordinator")?,
+                }
+                write!(f, ", away {away:?}")?;
+                match instance {
+                    Some(instance) => write!(f, ", meanwhile of {instance:02})"),
+                    None => f.write_str(")"),
+                }
             }
             Self::Delay { time, by } => write!(f, " ({by:?} for {time:?})"),
             Self::Cut { times, every } => write!(f, " ({times} times, every {every:?})"),
@@ -112,7 +118,7 @@ pub(crate) fn plan(seed: u64, rounds: usize) -> Vec<Fault> {
             Fault::Suspend { instance: instance(2), time: ms(session + 500, session + 2000) },
             Fault::SuspendLong { instance: instance(0), time: ms(both + 500, both + 2500) },
             Fault::KillBroker {
-                broker: round % cluster::SIZE,
+                broker: (round % 2 == 1).then_some(round / 2 % cluster::SIZE),
                 away: ms(500, 6000),
                 instance: (round % 2 == 1).then(|| instance(1)),
             },
@@ -134,6 +140,8 @@ pub(crate) fn plan(seed: u64, rounds: usize) -> Vec<Fault> {
 /// All that can be broken.
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
+    /// The consumer group of the instances.
+    pub(crate) group: String,
     pub(crate) proxies: [Proxy; cluster::SIZE],
     pub(crate) fleet: Fleet,
     pub(crate) witness: Witness,
@@ -166,6 +174,7 @@ impl Scene {
             Fault::KillBroker { broker, away, instance } => {
                 // Two at once would be more than the replicas promise to survive.
                 self.cluster.await_in_sync();
+                let broker = broker.unwrap_or_else(|| self.cluster.coordinator(&self.group));
                 self.cluster.kill(broker);
                 self.hold(away / 2);
                 if let Some(instance) = instance {

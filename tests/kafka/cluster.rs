@@ -83,6 +83,20 @@ impl Cluster {
         self.nodes[index].await_ready();
     }
 
+    /// The broker that coordinates a consumer group: it leads the group's partition.
+    pub(crate) fn coordinator(&self, group: &str) -> usize {
+        const TOPIC: &str = "__consumer_offsets";
+        // `String.hashCode` of Java.
+        let add = |hash: i32, byte: u8| hash.wrapping_mul(31).wrapping_add(i32::from(byte));
+        let hash = group.bytes().fold(0, add) & i32::MAX;
+        let metadata = self.observer.fetch_metadata(Some(TOPIC), IN_SYNC_TIMEOUT);
+        let metadata = metadata.expect("metadata");
+        let partitions = metadata.topics()[0].partitions();
+        let wanted = hash % i32::try_from(partitions.len()).expect("few partitions");
+        let found = partitions.iter().find(|partition| partition.id() == wanted);
+        usize::try_from(found.expect("the partition").leader() - 1).expect("it has a leader")
+    }
+
     /// Waits until every partition of every topic has all its replicas in sync: another broker
     /// can then go without stopping anything.
     pub(crate) fn await_in_sync(&self) {

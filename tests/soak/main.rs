@@ -35,7 +35,7 @@ mod verdict;
 mod workload;
 
 use crate::cluster::{Cluster, addresses};
-use crate::load::Load;
+use crate::load::{Load, one_input_each};
 use crate::outputs::replay_with;
 use crate::program::{Application, Program};
 use crate::proxy::Proxy;
@@ -54,11 +54,13 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// A fault of the third instance begins so often, and lasts for a tenth of this.
 const FAULT_EVERY: Duration = Duration::from_secs(20);
 
-const SETTINGS: [&str; 3] = [
+const SETTINGS: [&str; 4] = [
     // A killed instance is back before its partitions go to the others, whose memory is watched.
     "kafka.session_timeout=30s",
     "kafka.max_poll_interval=2m",
     "output.detail=compact",
+    // So that the last profile is complete.
+    "profiles.on=touch",
 ];
 
 /// The third instance, and what is done to it in turn.
@@ -102,7 +104,7 @@ fn two_instances_stay_as_they_are() {
     let application = Application::without_topics("soak", &cluster.bootstrap(), &SETTINGS);
     application.create_topics();
     let seconds = usize::try_from(time.as_secs()).expect("few");
-    let workload = Arc::new(Workload::of(1, seconds * PER_SECOND, CUSTOMERS));
+    let workload = Arc::new(one_input_each(Workload::of(1, 2 * seconds * PER_SECOND, CUSTOMERS)));
     let load = Load::start(&application, &workload, PER_SECOND);
 
     let mut watched =

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_steady_process_that_warms_up_passes() {
-        let none = problems(|second| (100 - 50 / (second + 1), 20 + second % 3, 9, 2));
+        let none = problems(|second| (1000 - 100 / (second + 1), 20 + second % 3, 9, 2));
         assert_eq!(none, Vec::<String>::new());
     }
 
