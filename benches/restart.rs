@@ -249,7 +249,8 @@ fn order(producer: &BaseProducer, topic: &str, number: u64) {
     let customer = format!("c-{number}");
     let text = format!(
         "{{\"event_id\":\"e-{number}\",\"kind\":\"order_completed\",\"customer_id\":\"{customer}\",\
-         \"occurred_at\":{},\"order_id\":\"o-{number}\",\"amount_minor\":5990,\"currency\":\"EUR\"}}",
+         \"occurred_at\":{},\"order_id\":\"o-{number}\",\"amount_minor\":5990,\
+         \"currency\":\"EUR\"}}",
         FIRST_MS + 1000 * number
     );
     let partition = i32::try_from(partition_of(&customer, PARTITIONS)).expect("few partitions");
