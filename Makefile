@@ -3,15 +3,16 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench simulate fire soak up down \
-        deps check-format check-lints check-tests check-alerts check-demo
+        deps check-format check-lints check-tests check-mutations check-alerts check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
-DEPS_MINUTES   := 5
-FORMAT_MINUTES := 1
-LINTS_MINUTES  := 8
-TESTS_MINUTES  := 30
-ALERTS_MINUTES := 1
-DEMO_MINUTES   := 12
+DEPS_MINUTES      := 5
+FORMAT_MINUTES    := 1
+LINTS_MINUTES     := 12
+TESTS_MINUTES     := 30
+MUTATIONS_MINUTES := 8
+ALERTS_MINUTES    := 1
+DEMO_MINUTES      := 12
 
 # Seeds of `make simulate`.
 SEEDS ?= 2000
@@ -55,6 +56,7 @@ test:
 	@$(MAKE) --no-print-directory check-format
 	@$(MAKE) --no-print-directory check-lints
 	@$(MAKE) --no-print-directory check-tests
+	@$(MAKE) --no-print-directory check-mutations
 	@$(MAKE) --no-print-directory check-alerts
 	@$(MAKE) --no-print-directory check-demo
 
@@ -83,10 +85,13 @@ check-format:
 	$(call stage,format,$(FORMAT_MINUTES),cargo fmt --check)
 
 check-lints:
-	$(call stage,lints,$(LINTS_MINUTES),cargo clippy --all-targets --locked -- -D warnings)
+	$(call stage,lints,$(LINTS_MINUTES),cargo clippy --all-targets --all-features --locked -- -D warnings)
 
 check-tests:
 	$(call stage,tests,$(TESTS_MINUTES),cargo test --locked --no-fail-fast)
+
+check-mutations:
+	$(call stage,mutations,$(MUTATIONS_MINUTES),cargo test --locked --features mutations --test simulation -- mutations --nocapture)
 
 check-alerts:
 	$(call stage,alerts,$(ALERTS_MINUTES),promtool check config config/prometheus.yml)

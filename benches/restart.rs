@@ -247,11 +247,11 @@ impl Drop for Load {
 fn order(producer: &BaseProducer, topic: &str, number: u64) {
     const FIRST_MS: u64 = 1_704_067_200_000;
     let customer = format!("c-{number}");
-    let occurred_at = FIRST_MS + 1000 * number;
     let text = format!(
-        "{{\"event_id\":\"e-{number}\",\"kind\":\"order_completed\",\
-         \"customer_id\":\"{customer}\",\"occurred_at\":{occurred_at},\
-         \"order_id\":\"o-{number}\",\"amount_minor\":5990,\"currency\":\"EUR\"}}"
+        "{{\"event_id\":\"e-{number}\",\"kind\":\"order_completed\",\"customer_id\":\"{customer}\",\
+         \"occurred_at\":{},\"order_id\":\"o-{number}\",\"amount_minor\":5990,\
+         \"currency\":\"EUR\"}}",
+        FIRST_MS + 1000 * number
     );
     let partition = i32::try_from(partition_of(&customer, PARTITIONS)).expect("few partitions");
     let record = BaseRecord::to(topic).partition(partition).key(&customer).payload(&text);

@@ -17,7 +17,7 @@ use crate::kafka::Owners;
 use crate::metrics::Metrics;
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::{monotonic_ms, wall_now};
-use crate::runtime::status::Status;
+use crate::runtime::status::{Status, Trouble};
 use crate::runtime::stores::Stores;
 use crate::runtime::worker::Shared;
 use crate::service::serving::Serving;
@@ -120,14 +120,29 @@ fn stopped(options: RunOptions) -> Result<(), ServiceError> {
     Err(ServiceError::Failed(anyhow!(workers::STOPPED_BEFORE_THE_END)))
 }
 
-/// Asks now and then who has which partition, for those who ask the wrong instance.
+/// Asks now and then who is in the group: who has which partition, for those who ask the wrong
+/// instance, and who should not be there.
 fn watch_owners(config: &Config, parts: &Parts) -> Result<(), ServiceError> {
     let asking = Owners::new(config)?;
     let (owners, stop) = (Arc::clone(&parts.owners), Arc::clone(&parts.stop));
+    let status = Arc::clone(&parts.status);
+    let group = config.application_id.clone();
     let watch = move || {
+        let mut told = None;
         while !stop.load(Ordering::Relaxed) {
             match asking.ask() {
-                Ok(told) => *owners.write().unwrap_or_else(PoisonError::into_inner) = told,
+                Ok(members) => {
+                    *owners.write().unwrap_or_else(PoisonError::into_inner) = members.owners;
+                    let trouble = strangers(&group, &members.strangers);
+                    if trouble != told {
+                        match &trouble {
+                            Some(trouble) => tracing::warn!("{trouble}"),
+                            None => tracing::info!("the consumer group has no strangers any more"),
+                        }
+                        status.set_trouble(Trouble::Group, trouble.clone());
+                        told = trouble;
+                    }
+                }
                 Err(error) => tracing::debug!(%error, "the owners of partitions are not known"),
             }
             pause(&stop, OWNERS_EVERY);
@@ -138,6 +153,17 @@ fn watch_owners(config: &Config, parts: &Parts) -> Result<(), ServiceError> {
         .spawn(watch)
         .context("could not start a thread")?;
     Ok(())
+}
+
+/// What is said of members that do not belong into the group.
+fn strangers(group: &str, strangers: &[String]) -> Option<String> {
+    (!strangers.is_empty()).then(|| {
+        format!(
+            "the consumer group \"{group}\" has members that do not belong there: {}; hint: two \
+             deployments or programs use it by mistake, give each its own application_id",
+            strangers.join("; ")
+        )
+    })
 }
 
 /// What the workers and the HTTP servers share.

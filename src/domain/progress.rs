@@ -15,6 +15,8 @@ pub struct Progress {
     pub clock: Timestamp,
     /// Transactions committed for this task.
     pub commit_counter: u64,
+    /// Customers with a state: fewer of them in the changelog are half a state.
+    pub customers: u64,
     /// Partitions of every input; frozen.
     pub partitions: u32,
     /// Revision of the rules.

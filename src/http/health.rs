@@ -18,7 +18,8 @@ pub(super) async fn livez(State(sources): State<Sources>) -> Response {
     probe(sources.status.alive(clock::monotonic_ms(), sources.stalled_after))
 }
 
-/// 200 while the cluster answers, every worker has joined and every assigned task is restored.
+/// 200 while the cluster answers, nobody else is in the group, every worker has joined and every
+/// assigned task is restored.
 pub(super) async fn readyz(State(sources): State<Sources>) -> Response {
     probe(sources.status.ready())
 }

@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::kafka::diagnostics::{Diagnostics, PlainContext};
+use crate::kafka::mark::Mark;
 use crate::runtime::broker::{BrokerError, Input, Output};
 use rdkafka::ClientConfig;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -88,6 +89,7 @@ impl Names {
 pub(crate) struct Clients {
     pub(crate) names: Arc<Names>,
     pub(crate) diagnostics: Diagnostics,
+    pub(crate) mark: Mark,
     common: ClientConfig,
     group_id: String,
     member: String,
@@ -119,6 +121,7 @@ impl Clients {
         Self {
             names: Arc::new(Names::new(config)),
             diagnostics: Diagnostics::default(),
+            mark: Mark::new(&config.application_id, &member, &config.topics.state),
             common,
             group_id: config.application_id.clone(),
             member,

@@ -106,23 +106,20 @@ fn is_transport(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-impl LastError {
-    /// What to check, where it is known.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self.code {
-            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
-                Some("check kafka.properties: sasl.mechanisms, sasl.username, sasl.password")
-            }
-            RDKafkaErrorCode::SSL => {
-                Some("check kafka.properties: security.protocol, ssl.ca.location")
-            }
-            RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::Resolve => Some(
-                "check kafka.bootstrap_servers, and security.protocol where the listener wants TLS",
-            ),
-            _ => None,
+/// What to check, where it is known.
+pub(crate) fn hint(code: RDKafkaErrorCode) -> Option<&'static str> {
+    match code {
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
+            Some("check kafka.properties: sasl.mechanisms, sasl.username, sasl.password")
         }
+        RDKafkaErrorCode::SSL => Some("check kafka.properties: security.protocol, ssl.ca.location"),
+        RDKafkaErrorCode::AllBrokersDown
+        | RDKafkaErrorCode::BrokerTransportFailure
+        | RDKafkaErrorCode::Resolve => Some(
+            "check kafka.bootstrap_servers, and in kafka.properties that security.protocol is \
+             what the listener wants (PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL)",
+        ),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Never retries and never logs: it only names the class and writes the sentence.
 //! Next: `runtime/broker.rs`, `BrokerError`.
 
-use crate::kafka::diagnostics::Diagnostics;
+use crate::kafka::diagnostics::{Diagnostics, hint};
 use crate::runtime::broker::BrokerError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -72,7 +72,7 @@ pub(crate) fn wrong_credentials(doing: &str, told: &Diagnostics) -> Option<Broke
         BrokerError::Fatal(format!(
             "could not {doing}: {}; hint: {}",
             last.reason,
-            last.hint().unwrap_or_default()
+            hint(last.code).unwrap_or_default()
         ))
     })
 }
@@ -93,7 +93,7 @@ pub(crate) fn never_heals(doing: &str, code: Code, reason: &str) -> Option<Broke
              again"
         }
         Code::TransactionalIdAuthorizationFailed => {
-            "grant Write on TransactionalId, prefixed by the application_id"
+            "grant Write on the transactional ids that begin with the application_id and \"-\""
         }
         Code::GroupAuthorizationFailed => "grant Read on the Group named by the application_id",
         Code::TopicAuthorizationFailed => {
@@ -154,11 +154,13 @@ fn is_transient(code: Code) -> bool {
 /// "could not commit: ...", with the last error that librdkafka told and what to check.
 pub(crate) fn sentence(doing: &str, error: &KafkaError, told: &Diagnostics) -> String {
     let mut text = format!("could not {doing}: {}", lowered(&error.to_string()));
-    if let Some(last) = told.last() {
+    let last = told.last();
+    if let Some(last) = &last {
         text.push_str(&format!("; last told by the client: {}", last.reason));
-        if let Some(hint) = last.hint() {
-            text.push_str(&format!("; hint: {hint}"));
-        }
+    }
+    let code = last.map(|last| last.code).or_else(|| error.rdkafka_error_code());
+    if let Some(hint) = code.and_then(hint) {
+        text.push_str(&format!("; hint: {hint}"));
     }
     text
 }

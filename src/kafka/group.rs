@@ -13,6 +13,7 @@ use crate::kafka::client::{Clients, Names, create};
 use crate::kafka::diagnostics::{self, Diagnostics};
 use crate::kafka::ends::{Ends, number};
 use crate::kafka::error;
+use crate::kafka::mark::Mark;
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{BrokerError, CommittedOffsets, GroupEvent, Input};
 use crate::runtime::clock::monotonic_ms;
@@ -113,6 +114,7 @@ pub(crate) struct Group {
     /// When callbacks were served last, in monotonic ms.
     served_ms: i64,
     names: Arc<Names>,
+    mark: Mark,
     waker: Arc<Waker>,
 }
 
@@ -140,6 +142,7 @@ impl Group {
             metadata: None,
             served_ms: monotonic_ms(),
             names: Arc::clone(&clients.names),
+            mark: clients.mark.clone(),
             waker: Arc::clone(waker),
         })
     }
@@ -428,7 +431,8 @@ impl Group {
                 next_offsets[index] = Some(next_offset);
             }
         }
-        let metadata = (0..answer.count()).find_map(|index| offset_metadata(&answer, index));
+        let marked = (0..answer.count()).find_map(|index| offset_metadata(&answer, index));
+        let metadata = marked.map(|marked| self.mark.take_off(task, &marked)).transpose()?;
         Ok(CommittedOffsets { next_offsets, metadata })
     }
 

@@ -1,8 +1,8 @@
 //! Who is in the group and has which partition, as the group's coordinator tells it.
 //!
-//! For people who ask the wrong instance, and for what must not be done beside other members;
-//! nothing is processed or committed by it. Source: Kafka protocol,
-//! "ConsumerProtocolAssignment". Next: `service.rs`, which asks now and then.
+//! For people who ask the wrong instance, for what must not be done beside other members, and to
+//! notice members that do not belong there; nothing is processed or committed by it. Source: Kafka
+//! protocol, "ConsumerProtocolAssignment". Next: `service.rs`, which asks now and then.
 
 use crate::config::Config;
 use crate::kafka::client::{Clients, ConnectMode, create};
@@ -15,11 +15,21 @@ use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The members of the group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// The client id by partition of the inputs.
+    pub owners: BTreeMap<u32, String>,
+    /// Members of another program, or of another deployment with other inputs, and why.
+    pub strangers: Vec<String>,
+}
+
 /// Asks for the members of the group and their partitions.
 pub struct Owners {
     consumer: BaseConsumer<PlainContext>,
     group_id: String,
-    topic: String,
+    /// The inputs, `purchases` first.
+    topics: [String; 3],
     /// The client id of this process's first worker.
     own: String,
 }
@@ -36,23 +46,33 @@ impl Owners {
             own: settings.get("client.id").unwrap_or_default().to_owned(),
             consumer: create(&settings, clients.plain_context())?,
             group_id: config.application_id.clone(),
-            topic: config.topics.purchases.clone(),
+            topics: [&config.topics.purchases, &config.topics.interactions, &config.topics.relay]
+                .map(Clone::clone),
         })
     }
 
-    /// The client id of each partition's owner.
+    /// The client id of each partition's owner, and who has no business in the group.
     ///
     /// # Errors
     /// `Retriable` when the coordinator does not answer.
-    pub fn ask(&self) -> Result<BTreeMap<u32, String>, BrokerError> {
-        let mut owners = BTreeMap::new();
+    pub fn ask(&self) -> Result<Members, BrokerError> {
+        let mut members = Members::default();
+        let prefix = format!("{}-", self.group_id);
         self.each_member(|member| {
-            let partitions = member.assignment().and_then(|bytes| partitions(bytes, &self.topic));
-            for partition in partitions.unwrap_or_default() {
-                owners.insert(partition, member.client_id().to_owned());
+            let assigned = member.assignment().and_then(assigned).unwrap_or_default();
+            let foreign = assigned.iter().find(|(topic, _)| !self.topics.contains(topic));
+            let named = named(member);
+            if !member.client_id().starts_with(&prefix) {
+                members.strangers.push(format!("{named}, which is another program"));
+            } else if let Some((topic, _)) = foreign {
+                members.strangers.push(format!("{named}, which reads \"{topic}\""));
+            }
+            let own = assigned.into_iter().filter(|(topic, _)| *topic == self.topics[0]);
+            for partition in own.flat_map(|(_, partitions)| partitions) {
+                members.owners.insert(partition, member.client_id().to_owned());
             }
         })?;
-        Ok(owners)
+        Ok(members)
     }
 
     /// The members of the group, each with its host.
@@ -94,8 +114,8 @@ fn named(member: &GroupMemberInfo) -> String {
     format!("{} at {}", member.client_id(), member.client_host())
 }
 
-/// The partitions of a topic in an encoded assignment; `None` when it cannot be read.
-fn partitions(bytes: &[u8], topic: &str) -> Option<Vec<u32>> {
+/// The partitions by topic in an encoded assignment; `None` when it cannot be read.
+fn assigned(bytes: &[u8]) -> Option<Vec<(String, Vec<u32>)>> {
     let mut rest = bytes;
     let mut take = |length: usize| {
         let (taken, left) = rest.split_at_checked(length)?;
@@ -107,13 +127,12 @@ fn partitions(bytes: &[u8], topic: &str) -> Option<Vec<u32>> {
     let mut found = Vec::new();
     for _ in 0..u32::from_be_bytes(take(4)?.try_into().ok()?) {
         let length = u16::from_be_bytes(take(2)?.try_into().ok()?);
-        let name = take(usize::from(length))?;
+        let name = String::from_utf8(take(usize::from(length))?.to_vec()).ok()?;
+        let mut partitions = Vec::new();
         for _ in 0..u32::from_be_bytes(take(4)?.try_into().ok()?) {
-            let partition = u32::from_be_bytes(take(4)?.try_into().ok()?);
-            if name == topic.as_bytes() {
-                found.push(partition);
-            }
+            partitions.push(u32::from_be_bytes(take(4)?.try_into().ok()?));
         }
+        found.push((name, partitions));
     }
     Some(found)
 }
@@ -132,8 +151,8 @@ mod tests {
             partitions.iter().for_each(|partition| bytes.extend(partition.to_be_bytes()));
         }
         bytes.extend([0xff; 4]);
-        assert_eq!(partitions(&bytes, "orders"), Some(vec![3, 7]));
-        assert_eq!(partitions(&bytes, "other"), Some(vec![]));
-        assert_eq!(partitions(&bytes[..20], "orders"), None);
+        let expected = vec![("a".to_owned(), vec![1, 2]), ("orders".to_owned(), vec![3, 7])];
+        assert_eq!(assigned(&bytes), Some(expected));
+        assert_eq!(assigned(&bytes[..20]), None);
     }
 }

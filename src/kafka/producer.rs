@@ -7,6 +7,7 @@ use crate::kafka::client::{Clients, Names, create};
 use crate::kafka::diagnostics::{self, Diagnostics};
 use crate::kafka::ends::number;
 use crate::kafka::error;
+use crate::kafka::mark::Mark;
 use crate::runtime::broker::{BrokerError, Ended, Input, OutRecord, Sent, TaskOffsets};
 use crate::runtime::clock::monotonic_ms;
 use rdkafka::config::RDKafkaLogLevel;
@@ -33,10 +34,20 @@ struct TransactionContext {
     diagnostics: Diagnostics,
     /// The first record of the transaction that was not delivered.
     undelivered: Mutex<Option<(String, RDKafkaErrorCode)>>,
+    /// The last line about a partition that the coordinator has refused; no call names it.
+    refused: Mutex<Option<String>>,
 }
 
 impl ClientContext for TransactionContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        // Of the others that were asked for with it, it says that they were not attempted.
+        if facility == "ADDPARTS"
+            && !line.contains("not attempted")
+            && let Some(place) = line.find("Failed to add")
+        {
+            let reason = Some(line[place..].to_owned());
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        }
         diagnostics::log(level, facility, line);
     }
 
@@ -74,6 +85,7 @@ fn is_purged(code: RDKafkaErrorCode) -> bool {
 pub(crate) struct Transactional {
     config: ClientConfig,
     names: Arc<Names>,
+    mark: Mark,
     diagnostics: Diagnostics,
     producer: Option<BaseProducer<TransactionContext>>,
     /// The producer was made and its initialisation timed out: it is asked again.
@@ -89,6 +101,7 @@ impl Transactional {
         Self {
             config: clients.producer(),
             names: Arc::clone(&clients.names),
+            mark: clients.mark.clone(),
             diagnostics: clients.diagnostics.clone(),
             producer: None,
             initialising: false,
@@ -113,6 +126,7 @@ impl Transactional {
                 let context = TransactionContext {
                     diagnostics: self.diagnostics.clone(),
                     undelivered: Mutex::new(None),
+                    refused: Mutex::new(None),
                 };
                 create(&self.config, context)?
             }
@@ -216,6 +230,11 @@ impl Transactional {
         let Some((topic, code)) = undelivered else {
             return Ok(());
         };
+        if is_purged(code)
+            && let Some(fatal) = refused(producer)
+        {
+            return Err(fatal);
+        }
         let error = error::delivery(&topic, code);
         match producer.client().fatal_error() {
             Some((_, reason)) if !matches!(error, BrokerError::Fatal(_)) => {
@@ -253,13 +272,14 @@ impl Transactional {
         let failed = |error: KafkaError| error::transaction(doing, &error, &self.diagnostics);
         let mut list = TopicPartitionList::with_capacity(offsets.len() * 3);
         for task in offsets {
+            let metadata = self.mark.add(&task.metadata);
             for input in Input::ALL {
                 let mut element =
                     list.add_partition(self.names.input(input), number(task.partition));
                 element
                     .set_offset(Offset::Offset(task.next_offsets[input.index()]))
                     .map_err(failed)?;
-                element.set_metadata(&task.metadata);
+                element.set_metadata(&metadata);
             }
         }
         self.producer()?.send_offsets_to_transaction(&list, group, CALL_TIMEOUT).map_err(failed)
@@ -316,6 +336,16 @@ impl Transactional {
             }
         }
     }
+}
+
+/// Why records were purged, where it never heals: the delivery reports do not tell, nor does the
+/// error callback.
+fn refused(producer: &BaseProducer<TransactionContext>) -> Option<BrokerError> {
+    // Nothing can begin while a transaction is open: the answer is what that one suffers from.
+    let error = producer.begin_transaction().err()?;
+    let refused = producer.context().refused.lock().unwrap_or_else(PoisonError::into_inner);
+    let reason = refused.clone().unwrap_or_else(|| error.to_string());
+    error::never_heals("write in a transaction", error.rdkafka_error_code()?, &reason)
 }
 
 /// Serves what is queued: error callbacks, log lines, delivery reports.

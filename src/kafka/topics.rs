@@ -120,16 +120,19 @@ fn check(
         .map(|(need, _)| need.name)
         .collect();
     let mut report = TopicReport::default();
-    let settings = match settings(clients, &existing) {
-        Ok(settings) => settings,
-        Err(reason) => {
-            report.warnings.push(format!(
-                "could not read the settings of the topics: {reason}; hint: grant \
-                 DescribeConfigs on them to have cleanup.policy and others checked"
-            ));
-            BTreeMap::new()
-        }
-    };
+    let settings = settings(clients, &existing).unwrap_or_else(|reason| {
+        report.warnings.push(format!("could not read the settings of the topics: {reason}"));
+        BTreeMap::new()
+    });
+    let hidden: Vec<&str> =
+        existing.iter().copied().filter(|name| !settings.contains_key(*name)).collect();
+    if !hidden.is_empty() {
+        report.warnings.push(format!(
+            "cleanup.policy, retention.ms and others are not checked of: {}; hint: grant \
+             DescribeConfigs on them",
+            hidden.join(", ")
+        ));
+    }
     let brokers = observer.brokers(CONNECT_TIMEOUT)?;
     let replication = replication(config, brokers);
     for (need, shape) in needs.iter().zip(&shapes) {
@@ -308,6 +311,7 @@ struct Settings {
     max_message_bytes: Option<i64>,
 }
 
+/// By topic; those that may not be read are missing.
 fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settings>, String> {
     if names.is_empty() {
         return Ok(BTreeMap::new());
@@ -321,7 +325,11 @@ fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settin
         .and_then(|answers| answers.map_err(|error| error.to_string()))?;
     let mut settings = BTreeMap::new();
     for (name, answer) in names.iter().zip(answers) {
-        let resource = answer.map_err(|code| code.to_string())?;
+        let Ok(resource) = answer else { continue };
+        // That it is not allowed is not told otherwise: every topic has settings.
+        if resource.entries.is_empty() {
+            continue;
+        }
         let value = |key: &str| resource.get(key).and_then(|entry| entry.value.clone());
         let number = |key: &str| value(key).and_then(|text| text.parse().ok());
         settings.insert(

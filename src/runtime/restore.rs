@@ -5,6 +5,7 @@
 
 use crate::codec::state::{Lineage, StateKey, decode_progress, parse_key, unframe};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
+use crate::mutation::Mutation;
 use crate::runtime::broker::{ChangelogRecord, CommittedOffsets};
 use crate::runtime::settings::WorkerError;
 use crate::task::{PartitionTask, TaskConfig};
@@ -69,6 +70,7 @@ impl Restore {
                     self.progress = None;
                     Ok(())
                 }
+                (Ok(StateKey::Customer(_)), None) if Mutation::TombstonesIgnored.is_on() => Ok(()),
                 (Ok(StateKey::Customer(id)), value) => {
                     if let Some(ids) = &mut self.ids {
                         match value {
@@ -148,6 +150,14 @@ impl Restore {
             )));
         }
         check_offsets(partition, &progress, &self.offsets)?;
+        let found = task.store().len() as u64;
+        if found != progress.customers {
+            return Err(WorkerError::Failed(format!(
+                "partition {partition}: the state topic has {found} customers, its progress names \
+                 {}; it was truncated, by delete-records or by retention; {REBUILD}",
+                progress.customers
+            )));
+        }
         let ours = &config.rules.identity;
         if progress.rules_revision > ours.revision {
             return Ok(Restored::Blocked(format!(
@@ -164,7 +174,9 @@ impl Restore {
                 ours.revision,
                 ours.hash,
                 if progress.rules_revision == ours.revision {
-                    "hint: set the rules back, or raise rules.revision and rebuild"
+                    "hint: set the rules back, or raise rules.revision and rebuild; if it is the \
+                     state of another deployment, give this one an application_id and topics of \
+                     its own"
                 } else {
                     REBUILD
                 }
@@ -234,8 +246,8 @@ fn check_offsets(
     }
     Err(WorkerError::Failed(format!(
         "partition {partition}: the group's offsets {:?} (metadata {:?}) disagree with the state \
-         topic's progress at {:?} (commit {}); offsets were reset by hand or the state topic was \
-         truncated; {REBUILD}",
+         topic's progress at {:?} (commit {}); offsets were reset by hand, another program commits \
+         for the same consumer group, or the state topic was truncated; {REBUILD}",
         offsets.next_offsets, offsets.metadata, progress.next_offsets, progress.commit_counter
     )))
 }

@@ -1,6 +1,6 @@
 //! Real fire: three real brokers, real processes, a load that goes on, and everything that breaks.
 //!
-//! `make fire` does it for ten minutes, `cargo test` for about one: `FIRE_MINUTES` and
+//! `make fire` does it for ten minutes, `cargo test --test fire` for about one: `FIRE_MINUTES` and
 //! `FIRE_SEED` say otherwise. What was written must be what `ebbflow replay` says of the same
 //! events: per customer in order, nothing lost, nothing doubled, `seq` without a gap.
 //! A broker is never the only one: see `cluster.rs`, which names the fault of a single broker.

@@ -51,11 +51,11 @@ pub(crate) struct Node {
     cluster_size: usize,
 }
 
-struct Ports {
-    plain: u16,
+pub(crate) struct Ports {
+    pub(crate) plain: u16,
     /// Wants [`USER`] and [`PASSWORD`], as SCRAM-SHA-512.
-    sasl: u16,
-    controller: u16,
+    pub(crate) sasl: u16,
+    pub(crate) controller: u16,
 }
 
 /// Who may use [`TestBroker::sasl_bootstrap`].
@@ -72,6 +72,12 @@ pub(crate) fn shared() -> &'static TestBroker {
 impl TestBroker {
     /// A new broker on free ports; returns when it answers.
     pub(crate) fn start() -> Self {
+        Self::start_with(|_, _| String::new())
+    }
+
+    /// With settings of its own, which win over the usual ones; they may need its folder, where
+    /// files can be put, and its ports.
+    pub(crate) fn start_with(own: impl FnOnce(&Path, &Ports) -> String) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("kafka-broker-{}-{count}", std::process::id());
@@ -79,7 +85,8 @@ impl TestBroker {
         fs::create_dir_all(&directory).expect("make the broker's folder");
         let ports = free_ports();
         let properties = directory.join("broker.properties");
-        fs::write(&properties, settings(&ports, &directory)).expect("write settings");
+        let all = settings(&ports, &directory) + &own(&directory, &ports);
+        fs::write(&properties, all).expect("write settings");
         let bootstrap = format!("127.0.0.1:{}", ports.plain);
         let mut broker = Self { node: Node::new(directory, bootstrap, 1), ports };
         broker.run();

@@ -21,5 +21,8 @@ mod outages;
 mod outputs;
 mod program;
 mod refusals;
+mod secure_broker;
+mod security;
 mod serving;
+mod strangers;
 mod workload;

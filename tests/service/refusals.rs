@@ -2,17 +2,19 @@
 //!
 //! Next: `outages.rs`.
 
-use crate::admin::{add_partitions, create_topic, delete_group, delete_topic, set_offset};
+use crate::admin::{
+    add_partitions, create_topic, delete_group, delete_records, delete_topic, set_offset, set_topic,
+};
 use crate::crashes::SMALL_STEPS;
 use crate::instances::LONG;
 use crate::outputs::{assert_same_changes, by_customer, committed_changes, replay};
 use crate::program::Application;
-use crate::records::produce;
+use crate::records::{ReadRecord, produce, read_committed};
 use crate::workload::{ADVANCE_TO, Formats, Workload};
 use rdkafka::producer::Producer;
 
 /// An application that has run to the end of some events and has left its group.
-fn with_state(name: &str) -> Application {
+pub(crate) fn with_state(name: &str) -> Application {
     let application = Application::new(name, &["leave_on_stop=true", "rules.revision=2"]);
     Workload::new(8, 200).produce(&application, Formats::JSON);
     application.run_to_the_end(ADVANCE_TO);
@@ -20,7 +22,7 @@ fn with_state(name: &str) -> Application {
 }
 
 /// It ends with this code, and its log says all of this.
-fn assert_refuses(application: &Application, code: i32, says: &[&str]) {
+pub(crate) fn assert_refuses(application: &Application, code: i32, says: &[&str]) {
     let (found, log) = application.run(&[]);
     assert_eq!(found, code, "{log}");
     for text in says {
@@ -98,6 +100,55 @@ fn state_that_was_deleted_is_noticed() {
     create_topic(&application, &topic, &[("cleanup.policy", "compact")]);
     assert_refuses(&application, 1, &["no progress record", "--rebuild"]);
     assert_rebuilds(&application);
+}
+
+#[test]
+fn state_that_has_lost_its_beginning_is_noticed() {
+    let application = with_state("half-a-state");
+    let topic = application.topic("state");
+    let records = read_committed(application.bootstrap(), &topic);
+    // Up to behind the first customer that is not written again.
+    let lost = records.iter().find(|record| {
+        let again = |other: &ReadRecord| other.key == record.key && other != *record;
+        !records.iter().any(again)
+    });
+    let lost = lost.expect("a customer that was written once");
+    assert_ne!(lost.key.as_deref(), Some(&b"p"[..]));
+    // Kafka deletes nothing of a compacted topic: it was none for a while.
+    set_topic(&application, &topic, "cleanup.policy", "delete");
+    delete_records(&application, &topic, lost.partition, lost.offset + 1);
+    set_topic(&application, &topic, "cleanup.policy", "compact");
+    let partition = format!("partition {}: the state topic has ", lost.partition);
+    assert_refuses(&application, 1, &[&partition, "its progress names ", "--rebuild"]);
+    assert_rebuilds(&application);
+}
+
+#[test]
+fn state_that_is_not_compacted_is_refused_before_anything_is_read() {
+    let application = with_state("not-compacted");
+    set_topic(&application, &application.topic("state"), "cleanup.policy", "delete");
+    assert_refuses(
+        &application,
+        2,
+        &["state\" has cleanup.policy \"delete\"", "hint: set cleanup.policy=compact"],
+    );
+}
+
+#[test]
+fn input_that_has_lost_what_was_not_read_is_noticed() {
+    let application = with_state("too-late");
+    let topic = application.topic("purchases");
+    Workload::new(9, 400).produce(&application, Formats::JSON);
+    // What retention does while nobody reads: up to the end, and something came after it.
+    let end = read_committed(application.bootstrap(), &topic)
+        .iter()
+        .filter(|record| record.partition == 2)
+        .map(|record| record.offset + 1)
+        .max()
+        .expect("records");
+    delete_records(&application, &topic, 2, end);
+    let partition = format!("could not read topic {topic:?} partition 2");
+    assert_refuses(&application, 1, &[&partition, "out of range", "ebbflow run --rebuild"]);
 }
 
 #[test]

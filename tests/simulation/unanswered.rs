@@ -9,7 +9,7 @@ use ebbflow::runtime::broker::TaskOffsets;
 
 /// One process that has all partitions, and nothing goes wrong but what the test says.
 fn alone(plan: Plan) -> Run {
-    let runs = (0..).map(|seed| Run::new(Mode::Event, seed));
+    let runs = (0..).map(|seed| Run::new(Mode::Event, seed, &None));
     let mut run = runs.into_iter().find(|run| run.instances == 1).unwrap();
     *run.stage.plan.borrow_mut() = plan;
     run.preload();

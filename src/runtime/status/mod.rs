@@ -35,6 +35,8 @@ pub enum Trouble {
     Broker,
     /// The schema registry does not answer.
     Registry,
+    /// Others are in the consumer group that do not belong there.
+    Group,
 }
 
 impl Trouble {
@@ -44,6 +46,7 @@ impl Trouble {
         match self {
             Self::Broker => "broker",
             Self::Registry => "registry",
+            Self::Group => "group",
         }
     }
 }
@@ -124,8 +127,8 @@ impl Status {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the cluster answers, every worker is joined, and every task that is assigned is
-    /// restored.
+    /// Whether the cluster answers, nobody else is in the group, every worker is joined, and every
+    /// task that is assigned is restored.
     ///
     /// # Errors
     /// The reasons why not, in plain sentences.
@@ -149,11 +152,18 @@ impl Status {
                 reasons.extend(task.state.not_ready(*partition));
             }
         }
+        let troubles = lock(&self.troubles);
+        reasons.extend(troubles.get(&Trouble::Group).cloned());
         if reasons.is_empty() {
             return Ok(());
         }
-        for (trouble, text) in &*lock(&self.troubles) {
-            if *trouble == Trouble::Broker && away.is_some() {
+        for (trouble, text) in &*troubles {
+            let told = match trouble {
+                Trouble::Broker => away.is_some(),
+                Trouble::Group => true,
+                Trouble::Registry => false,
+            };
+            if told {
                 continue;
             }
             reasons.push(format!("last error of the {}: {text}", trouble.name()));
@@ -271,6 +281,9 @@ mod tests {
         );
         status.cluster().answered(0, Timestamp(10_000));
         assert_eq!(status.ready(), Ok(()));
+        status.set_trouble(Trouble::Group, Some("somebody else is in the group".into()));
+        let told = ["somebody else is in the group", "last error of the broker: could not commit"];
+        assert_eq!(status.ready().unwrap_err(), told);
     }
 
     #[test]

@@ -1,0 +1,73 @@
+//! Who has committed: the member and its state topic, in the metadata of the group's offsets.
+//!
+//! Two deployments with one application id by mistake are told by it: the offsets that one finds
+//! belong to the state of the other. Never decides what is committed. Next: `group.rs`.
+
+use crate::runtime::broker::BrokerError;
+
+/// Between what the runtime commits and the mark.
+const BY: &str = " by ";
+
+/// The mark of this member.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    group_id: String,
+    member: String,
+    state_topic: String,
+}
+
+impl Mark {
+    pub(crate) fn new(group_id: &str, member: &str, state_topic: &str) -> Self {
+        let [group_id, member, state_topic] = [group_id, member, state_topic].map(str::to_owned);
+        Self { group_id, member, state_topic }
+    }
+
+    /// Metadata with the mark: neither ids nor topics have spaces.
+    pub(crate) fn add(&self, metadata: &str) -> String {
+        format!("{metadata}{BY}{} {}", self.member, self.state_topic)
+    }
+
+    /// Metadata without the mark; an error when it is that of another deployment.
+    pub(crate) fn take_off(&self, task: u32, metadata: &str) -> Result<String, BrokerError> {
+        let marked = metadata.rsplit_once(BY);
+        let Some((own, (member, state_topic))) =
+            marked.and_then(|(own, mark)| Some((own, mark.split_once(' ')?)))
+        else {
+            return Ok(metadata.to_owned());
+        };
+        if state_topic == self.state_topic {
+            return Ok(own.to_owned());
+        }
+        Err(BrokerError::Fatal(format!(
+            "partition {task}: the offsets of the consumer group \"{group}\" were committed by \
+             \"{member}\", whose state topic is \"{state_topic}\", not \"{own_topic}\": two \
+             deployments have the same application_id; hint: give each its own; if it is one, and \
+             its state topic has another name now, name that one again, or stop all instances, \
+             delete the group and begin anew",
+            group = self.group_id,
+            own_topic = self.state_topic,
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mark_comes_off_and_that_of_another_state_is_refused() {
+        let mark = Mark::new("shop", "shop-0-000", "shop.state");
+        let marked = mark.add("1 2 3 4");
+        assert_eq!(marked, "1 2 3 4 by shop-0-000 shop.state");
+        assert_eq!(mark.take_off(7, &marked), Ok("1 2 3 4".to_owned()));
+        let heir = Mark::new("shop", "shop-1-000", "shop.state");
+        assert_eq!(heir.take_off(7, &marked), Ok("1 2 3 4".to_owned()));
+        for foreign in ["", "1 2 3 4", "set by hand", " by ", "x by y"] {
+            assert_eq!(mark.take_off(7, foreign), Ok(foreign.to_owned()));
+        }
+        let other = Mark::new("shop", "shop-9-000", "test.state");
+        let refused = other.take_off(7, &marked).expect_err("another state").to_string();
+        assert!(refused.contains("committed by \"shop-0-000\""), "{refused}");
+        assert!(refused.contains("is \"shop.state\", not \"test.state\""), "{refused}");
+    }
+}
