@@ -81,7 +81,8 @@ fn broker_that_is_killed_under_load_loses_and_doubles_nothing() {
 #[test]
 fn broker_that_goes_away_later_is_shown_told_once_and_waited_for() {
     let mut broker = TestBroker::start();
-    let application = Application::without_topics("away-broker", &broker.bootstrap(), &LONG_SESSION);
+    let application =
+        Application::without_topics("away-broker", &broker.bootstrap(), &LONG_SESSION);
     application.create_topics();
     let mut program = application.start(&[]);
     program.wait_until_ready();

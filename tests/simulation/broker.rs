@@ -70,6 +70,8 @@ pub(crate) struct SimBroker {
     /// Positions of the inputs that were sought.
     positions: BTreeMap<(u32, usize), i64>,
     samples: BTreeMap<u32, EndSample>,
+    /// No sample is taken before.
+    ends_known_ms: i64,
     pub(super) changelogs: BTreeMap<u32, Changelog>,
     pub(super) producing: Producing,
     dead: bool,
@@ -93,6 +95,7 @@ impl SimBroker {
             assigned: None,
             positions: BTreeMap::new(),
             samples: BTreeMap::new(),
+            ends_known_ms: 0,
             changelogs: BTreeMap::new(),
             producing: Producing::None,
             dead: false,
@@ -333,10 +336,15 @@ impl Broker for SimBroker {
         self.check_assigned(partition, "end offsets");
         let at = self.wall();
         let fresh = self.samples.get(&partition).is_some_and(|last| at.since(last.at) < SAMPLE_MS);
-        if !fresh && self.stage.below(3) > 0 && !self.is_down() {
+        let now_ms = self.stage.now_ms();
+        if !fresh && self.stage.strikes(Fault::EndsUnknown) {
+            self.ends_known_ms = now_ms + i64::try_from(self.stage.below(20_000)).unwrap();
+        }
+        let known = now_ms >= self.ends_known_ms;
+        if !fresh && self.stage.below(3) > 0 && !self.is_down() && known {
             let mut cluster = self.stage.cluster.borrow_mut();
             let ends = Topic::INPUTS.map(|topic| cluster.log(topic, partition).end());
-            self.samples.insert(partition, EndSample { at, ends });
+            self.samples.insert(partition, EndSample { at, asked_ms: now_ms, ends });
         }
         self.samples.get(&partition).copied()
     }

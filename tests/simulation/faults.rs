@@ -93,10 +93,12 @@ pub(crate) enum Fault {
     ClockSkew,
     /// The clock of a host jumps by hours.
     ClockJump,
+    /// The ends of the inputs cannot be asked for a while.
+    EndsUnknown,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
@@ -139,6 +141,7 @@ impl Fault {
         Self::RollingDeploy,
         Self::ClockSkew,
         Self::ClockJump,
+        Self::EndsUnknown,
     ];
 
     /// Times of a thousand that it strikes where it can.
@@ -148,7 +151,7 @@ impl Fault {
             Self::LongStall | Self::ZombieStall | Self::Rebalance | Self::Stop => 1,
             Self::BrokerDown | Self::RegistryDown | Self::RollingDeploy => 1,
             Self::SendRefused => 4,
-            Self::ClockJump => 5,
+            Self::ClockJump | Self::EndsUnknown => 5,
             Self::StallInRestore | Self::SlowRestore => 30,
             Self::Undelivered => 20,
             Self::TransactionTimeout | Self::CommitFenced | Self::CommitFencedAfterwards => 25,
