@@ -335,8 +335,9 @@ impl Broker for SimBroker {
     fn end_offsets(&mut self, partition: u32) -> Option<EndSample> {
         self.check_assigned(partition, "end offsets");
         let at = self.wall();
-        let fresh = self.samples.get(&partition).is_some_and(|last| at.since(last.at) < SAMPLE_MS);
         let now_ms = self.stage.now_ms();
+        let is_fresh = |last: &EndSample| now_ms - last.asked_ms < SAMPLE_MS;
+        let fresh = self.samples.get(&partition).is_some_and(is_fresh);
         if !fresh && self.stage.strikes(Fault::EndsUnknown) {
             self.ends_known_ms = now_ms + i64::try_from(self.stage.below(20_000)).unwrap();
         }
