@@ -43,7 +43,7 @@ impl Mark {
              \"{member}\", whose state topic is \"{state_topic}\", not \"{own_topic}\": two \
              deployments have the same application_id; hint: give each its own; if it is one, and \
              its state topic has another name now, name that one again, or stop all instances, \
-             delete the group and begin anew",
+             delete the group and run `ebbflow run --rebuild` once",
             group = self.group_id,
             own_topic = self.state_topic,
         )))

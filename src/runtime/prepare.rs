@@ -145,7 +145,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // A member that stood still may have been expelled without knowing it yet: then another
         // one has committed between its reading of the offsets and of the changelog.
-        if !restore.agrees(partition) {
+        if !restore.agrees(&slot.task) {
             let read = restore.offsets.clone();
             let moved = self.broker.committed(partition)? != read;
             if moved {

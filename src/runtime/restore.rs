@@ -194,12 +194,13 @@ impl Restore {
         Ok(Restored::Ready)
     }
 
-    /// Whether the group's offsets are those of the progress that was read.
-    pub(super) fn agrees(&self, partition: u32) -> bool {
-        match &self.progress {
-            None => self.offsets.next_offsets.iter().all(Option::is_none),
-            Some(progress) => check_offsets(partition, progress, &self.offsets).is_ok(),
-        }
+    /// Whether the group's offsets and the customers are those of the progress that was read.
+    pub(super) fn agrees(&self, task: &PartitionTask) -> bool {
+        let Some(progress) = &self.progress else {
+            return self.offsets.next_offsets.iter().all(Option::is_none);
+        };
+        let whole = self.ids.is_some() || task.store().len() as u64 == progress.customers;
+        whole && check_offsets(task.partition(), progress, &self.offsets).is_ok()
     }
 
     /// Whether the ids have to be collected after all, because all of them are to be deleted.
