@@ -6,8 +6,8 @@
 //! offsets, ends. Both sides have to give the text that stands beside its test. Where they differ
 //! the simulated broker is wrong, for it is what thousands of runs of the runtime rest on.
 //! Never skipped: without Java or Maven the tests fail and say what to install.
-//! Next: `play.rs`, how a history is played; `transactions.rs`, `members.rs`, `reading.rs`, the
-//! histories; `simulated.rs` and `real.rs`, the two clusters.
+//! Next: `play.rs`, how a history is played; `transactions.rs`, `members.rs`, `waiting.rs`,
+//! `reading.rs`, the histories; `simulated.rs` and `real.rs`, the two clusters.
 
 #[path = "../kafka/broker.rs"]
 #[allow(dead_code, reason = "the tests of the code that talks to Kafka use the rest")]
@@ -48,3 +48,4 @@ mod reading;
 mod real;
 mod simulated;
 mod transactions;
+mod waiting;

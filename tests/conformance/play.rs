@@ -59,8 +59,12 @@ pub(crate) trait Driver {
 /// A history under way.
 pub(crate) struct Play<D: Driver> {
     pub(crate) driver: D,
+    /// Which cluster it is, for whoever reads a failure.
+    side: &'static str,
     seen: String,
 }
+
+const SIDES: [&str; 2] = ["the simulated broker", "the real broker"];
 
 /// Plays the same history on both clusters and compares what was seen of it with `told`.
 pub(crate) fn conform(
@@ -69,11 +73,10 @@ pub(crate) fn conform(
     histories: (fn(&mut Play<Simulated>), fn(&mut Play<Real>)),
     told: &str,
 ) {
-    let simulated = played(Simulated::new(times), histories.0);
-    let real = played(Real::new(name, times), histories.1);
-    let problems = differences("the simulated broker", told, &simulated)
-        + &differences("the real broker", told, &real);
-    assert!(problems.is_empty(), "{problems}\nthe real broker in full:\n{real}");
+    let simulated = played(SIDES[0], Simulated::new(times), histories.0);
+    let real = played(SIDES[1], Real::new(name, times), histories.1);
+    let problems = differences(SIDES[0], told, &simulated) + &differences(SIDES[1], told, &real);
+    assert!(problems.is_empty(), "\n{problems}\n{} in full:\n{real}", SIDES[1]);
 }
 
 /// The lines that are not as told; empty when there are none.
@@ -95,8 +98,8 @@ fn differences(side: &str, told: &str, seen: &str) -> String {
     problems
 }
 
-fn played<D: Driver>(driver: D, history: fn(&mut Play<D>)) -> String {
-    let mut play = Play { driver, seen: String::new() };
+fn played<D: Driver>(side: &'static str, driver: D, history: fn(&mut Play<D>)) -> String {
+    let mut play = Play { driver, side, seen: String::new() };
     history(&mut play);
     play.seen
 }
@@ -133,7 +136,8 @@ impl<D: Driver> Play<D> {
             }
             assert!(
                 self.driver.elapsed() < give_up_at,
-                "waited in vain for {what}, after:\n{}",
+                "{}: waited in vain for {what}, after:\n{}",
+                self.side,
                 self.seen
             );
             self.driver.pass();
@@ -161,7 +165,7 @@ impl<D: Driver> Play<D> {
         let answer = self.settled(what, call);
         if let Err(error) = &answer {
             // Shown only when the test fails.
-            println!("{what}: {error}");
+            println!("{}, {what}: {error}", self.side);
         }
         self.note(&format!("{what}: {}", class(&answer)));
         answer.ok()
@@ -174,7 +178,9 @@ impl<D: Driver> Play<D> {
         call: impl FnMut() -> Result<T, BrokerError>,
     ) -> T {
         let answer = self.settled(what, call);
-        answer.unwrap_or_else(|error| panic!("{what}: {error:?}, after:\n{}", self.seen))
+        answer.unwrap_or_else(|error| {
+            panic!("{}, {what}: {error:?}, after:\n{}", self.side, self.seen)
+        })
     }
 
     /// Waits for what the group has to tell.

@@ -149,7 +149,7 @@ fn fenced<D: Driver>(play: &mut Play<D>) {
         play.must("offsets", || first.send_offsets(&offsets(0, 50, "torn")));
         play.call("the second is initialised", || second.init_producer());
         play.note_end(&mut first, 0, 6 * round + 2);
-        play.open(&mut second, &[(Output::Relay, 0, "second")]);
+        play.open(&mut second, &[(Output::Relay, 0, "two")]);
         play.commit(&mut second);
         note_steps(play, &mut first, order);
         play.call("the first begins", || first.begin());
@@ -160,8 +160,8 @@ fn fenced<D: Driver>(play: &mut Play<D>) {
         let sent = play.send(&mut second, RELAY, "late");
         play.note(&format!("the second sends: {}", class(&sent)));
         play.note_committed(&mut first, 0);
-        play.open(&mut first, &[(Output::Relay, 0, "first")]);
-        play.must("offsets", || first.send_offsets(&offsets(0, 1, "first")));
+        play.open(&mut first, &[(Output::Relay, 0, "one")]);
+        play.must("offsets", || first.send_offsets(&offsets(0, round + 1, "one")));
         play.commit(&mut first);
         play.note_committed(&mut first, 0);
     }
@@ -182,33 +182,33 @@ fn a_producer_of_the_same_id_fences_the_older_one() {
             the first is initialised: ok
             the second sends: fenced
             committed of 0: nothing
-            committed of 0: 0 0 1, first
+            committed of 0: 0 0 1, one
             the second is initialised: ok
             relay 0: from 0 to 8
             Offsets fenced, Commit fenced, Abort fenced, Send fenced
             the first begins: fenced
             the first is initialised: ok
             the second sends: fenced
-            committed of 0: 0 0 1, first
-            committed of 0: 0 0 1, first
+            committed of 0: 0 0 1, one
+            committed of 0: 0 0 2, one
             the second is initialised: ok
             relay 0: from 0 to 14
             Commit fenced, Abort fenced, Send fenced, Offsets fenced
             the first begins: fenced
             the first is initialised: ok
             the second sends: fenced
-            committed of 0: 0 0 1, first
-            committed of 0: 0 0 1, first
+            committed of 0: 0 0 2, one
+            committed of 0: 0 0 3, one
             the second is initialised: ok
             relay 0: from 0 to 20
             Abort fenced, Send fenced, Offsets fenced, Commit fenced
             the first begins: fenced
             the first is initialised: ok
             the second sends: fenced
-            committed of 0: 0 0 1, first
-            committed of 0: 0 0 1, first
+            committed of 0: 0 0 3, one
+            committed of 0: 0 0 4, one
             relay 0: from 0 to 24
-            fetched of 0: [2 second, 4 first, 8 second, 10 first, 14 second, 16 first, 20 second, 22 first], at 24 of 24
+            fetched of 0: [2 two, 4 one, 8 two, 10 one, 14 two, 16 one, 20 two, 22 one], at 24 of 24
         ",
     );
 }
@@ -274,7 +274,7 @@ fn timed_out<D: Driver>(play: &mut Play<D>) {
 fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
     conform(
         "timeout",
-        Times { transaction: Duration::from_secs(2), ..Times::LONG },
+        Times { transaction: Duration::from_secs(3), ..Times::LONG },
         (timed_out, timed_out),
         "
             relay 0: from 0 to 2

@@ -1,8 +1,8 @@
 //! One process's transactional producer on the simulated cluster.
 //!
-//! States and errors are those that `kafka.md` saw of librdkafka: after an error that asks for an
-//! abort nothing but `abort` succeeds; after a fence nothing but `init_producer`; after a commit
-//! without an answer nothing but `commit` is allowed. Next: `stage.rs`.
+//! States and errors are those of librdkafka, as `tests/conformance` compares them: after an error
+//! that asks for an abort nothing but `abort` succeeds; after a fence nothing but `init_producer`;
+//! after a commit without an answer nothing but `commit` is allowed. Next: `stage.rs`.
 
 use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::{Refused, Topic};
@@ -103,25 +103,18 @@ impl SimBroker {
         }
     }
 
-    /// Takes the open transaction to be one that the coordinator knows of.
-    fn sends(&mut self) {
+    /// From here on the coordinator knows of the open transaction.
+    fn fill(&mut self) {
         if let Producing::Open { empty, .. } = &mut self.producing {
             *empty = false;
         }
     }
 
-    /// The epoch of an open transaction that nothing was sent in.
-    const fn empty(&self) -> Option<u32> {
-        match &self.producing {
-            Producing::Open { epoch, empty: true, .. } => Some(*epoch),
-            _ => None,
-        }
-    }
-
-    /// Ends a transaction without asking anybody.
-    fn end_empty(&mut self, epoch: u32) -> Ended {
+    /// Ends an open transaction that nothing was sent in, without asking anybody.
+    fn end_empty(&mut self) -> Option<Ended> {
+        let Producing::Open { epoch, empty: true, .. } = self.producing else { return None };
         self.producing = Producing::Idle { epoch };
-        Ended { renew_producer: false }
+        Some(Ended { renew_producer: false })
     }
 
     fn refused(&mut self, epoch: u32, refused: Refused) -> BrokerError {
@@ -136,7 +129,7 @@ impl SimBroker {
 
     pub(super) fn producer_send(&mut self, record: &OutRecord<'_>) -> Result<Sent, BrokerError> {
         let epoch = self.open()?;
-        self.sends();
+        self.fill();
         if self.stage.strikes(Fault::SendRefused) {
             return Err(self.must_abort(epoch, "a record was refused"));
         }
@@ -212,7 +205,7 @@ impl SimBroker {
         assert!(!offsets.is_empty(), "an empty list is not fenced by the group");
         self.is_still_the_member()?;
         let epoch = self.open()?;
-        self.sends();
+        self.fill();
         if self.is_down() || self.stage.strikes(Fault::OffsetsUnanswered) {
             self.stage.pass(500);
             return Err(BrokerError::Retriable("no answer to the offsets".to_owned()));
@@ -262,8 +255,8 @@ impl SimBroker {
 
     pub(super) fn producer_commit(&mut self) -> Result<Ended, BrokerError> {
         self.is_still_the_member()?;
-        if let Some(epoch) = self.empty() {
-            return Ok(self.end_empty(epoch));
+        if let Some(ended) = self.end_empty() {
+            return Ok(ended);
         }
         if let Producing::Ending { epoch, commit, unanswered } = self.producing {
             assert!(commit, "a commit while an abort has not been answered");
@@ -310,8 +303,8 @@ impl SimBroker {
     }
 
     pub(super) fn producer_abort(&mut self) -> Result<Ended, BrokerError> {
-        if let Some(epoch) = self.empty() {
-            return Ok(self.end_empty(epoch));
+        if let Some(ended) = self.end_empty() {
+            return Ok(ended);
         }
         let gap = self.has_undelivered();
         let epoch = match self.producing {
