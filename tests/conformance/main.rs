@@ -9,6 +9,8 @@
 //! Next: `play.rs`, how a history is played; `transactions.rs`, `members.rs`, `waiting.rs`,
 //! `reading.rs`, the histories; `simulated.rs` and `real.rs`, the two clusters.
 
+#![allow(clippy::print_stdout, reason = "the words of errors, for who reads a failure")]
+
 #[path = "../kafka/broker.rs"]
 #[allow(dead_code, reason = "the tests of the code that talks to Kafka use the rest")]
 mod broker;
@@ -20,7 +22,7 @@ mod fixture;
 mod records;
 #[path = "../simulation"]
 #[allow(dead_code, reason = "the simulation uses the rest")]
-#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in the simulation")]
+#[allow(clippy::unwrap_used, reason = "as in the simulation")]
 mod simulation {
     mod broker;
     mod changelog;

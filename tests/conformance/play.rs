@@ -66,11 +66,14 @@ pub(crate) struct Play<D: Driver> {
 
 const SIDES: [&str; 2] = ["the simulated broker", "the real broker"];
 
+/// What is done and seen on a cluster.
+pub(crate) type History<D> = fn(&mut Play<D>);
+
 /// Plays the same history on both clusters and compares what was seen of it with `told`.
 pub(crate) fn conform(
     name: &str,
     times: Times,
-    histories: (fn(&mut Play<Simulated>), fn(&mut Play<Real>)),
+    histories: (History<Simulated>, History<Real>),
     told: &str,
 ) {
     let simulated = played(SIDES[0], Simulated::new(times), histories.0);
@@ -98,7 +101,7 @@ fn differences(side: &str, told: &str, seen: &str) -> String {
     problems
 }
 
-fn played<D: Driver>(side: &'static str, driver: D, history: fn(&mut Play<D>)) -> String {
+fn played<D: Driver>(side: &'static str, driver: D, history: History<D>) -> String {
     let mut play = Play { driver, side, seen: String::new() };
     history(&mut play);
     play.seen
