@@ -23,7 +23,7 @@ fn waiting_offsets<D: Driver>(play: &mut Play<D>) {
     });
     play.note(&format!("{told:?}"));
     play.note("the other waits to be assigned");
-    note_asked(play, &mut broker, 0);
+    play.note_committed(&mut broker, 0);
     note_asked(play, &mut other, 0);
     play.must("unassign", || broker.unassign());
     play.settle(&mut [(&mut broker, &[0]), (&mut other, &[1])]);
@@ -63,7 +63,7 @@ fn offsets_are_told_when_the_transactions_over_them_are_decided() {
         "
             Revoked { lost: false }
             the other waits to be assigned
-            asked for 0: ok
+            committed of 0: nothing
             asked for 0: retriable
             committed of 0: nothing
             asked for 0: retriable
