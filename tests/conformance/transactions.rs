@@ -26,13 +26,13 @@ const ORDERS: [[Step; 4]; 4] = [
 ];
 
 /// Writes the class of every step, in this order.
-fn note_steps<D: Driver>(play: &mut Play<D>, broker: &mut D::Broker, order: [Step; 4]) {
+fn note_steps<D: Driver>(play: &mut Play<D>, broker: &mut D::Broker, task: u32, order: [Step; 4]) {
     let mut line = String::new();
     for step in order {
         let answer = match step {
-            Step::Send => play.send(broker, RELAY, "late"),
+            Step::Send => play.send(broker, (Output::Relay, task), "late"),
             Step::Offsets => {
-                play.settled("offsets", || broker.send_offsets(&offsets(0, 99, "late")))
+                play.settled("offsets", || broker.send_offsets(&offsets(task, 99, "late")))
             }
             Step::Commit => play.settled("commit", || broker.commit().map(drop)),
             Step::Abort => play.settled("abort", || broker.abort().map(drop)),
@@ -40,7 +40,7 @@ fn note_steps<D: Driver>(play: &mut Play<D>, broker: &mut D::Broker, order: [Ste
         if let Err(error) = &answer {
             println!("{step:?}: {error}");
         }
-        line += &format!("{step:?} {}, ", class(&answer).to_owned());
+        line += &format!("{step:?} {}, ", class(&answer));
     }
     play.note(line.trim_end_matches(", "));
 }
@@ -151,7 +151,7 @@ fn fenced<D: Driver>(play: &mut Play<D>) {
         play.note_end(&mut first, 0, 6 * round + 2);
         play.open(&mut second, &[(Output::Relay, 0, "two")]);
         play.commit(&mut second);
-        note_steps(play, &mut first, order);
+        note_steps(play, &mut first, 0, order);
         play.call("the first begins", || first.begin());
 
         // The way back, on which the second is the one that is fenced.
@@ -225,7 +225,7 @@ fn fenced_empty<D: Driver>(play: &mut Play<D>) {
     play.call("begin", || first.begin());
     play.call("an empty one is aborted", || first.abort());
     play.call("begin", || first.begin());
-    note_steps(play, &mut first, ORDERS[0]);
+    note_steps(play, &mut first, 0, ORDERS[0]);
     play.note_end(&mut first, 0, 0);
 }
 
@@ -246,28 +246,36 @@ fn an_empty_transaction_ends_well_although_fenced() {
     );
 }
 
+/// Two at a time, since it takes long: each member in its own partition.
 fn timed_out<D: Driver>(play: &mut Play<D>) {
-    let mut broker = play.driver.member(0);
-    play.join(&mut broker);
-    play.must("init", || broker.init_producer());
-    let mut end = 0;
-    for order in ORDERS {
-        play.open(&mut broker, &[(Output::Relay, 0, "late")]);
-        play.must("offsets", || broker.send_offsets(&offsets(0, 50, "late")));
-        // The marker of the abort tells that it has timed out.
-        end += 2;
-        play.note_end(&mut broker, 0, end);
-        note_steps(play, &mut broker, order);
-        play.call("begin", || broker.begin());
-        play.call("init", || broker.init_producer());
-        play.note_committed(&mut broker, 0);
-        play.open(&mut broker, &[(Output::Relay, 0, "in time")]);
-        play.must("offsets", || broker.send_offsets(&offsets(0, end, "in time")));
-        play.commit(&mut broker);
-        end += 2;
-        play.note_committed(&mut broker, 0);
+    let mut members = [play.driver.member(0), play.driver.member(1)];
+    let [first, second] = &mut members;
+    play.settle(&mut [(first, &[0]), (second, &[1])]);
+    for broker in &mut members {
+        play.must("init", || broker.init_producer());
     }
-    play.note_fetched(&mut broker, 0, (0, end));
+    for (round, orders) in (0..).zip([[ORDERS[0], ORDERS[1]], [ORDERS[2], ORDERS[3]]]) {
+        let end = 4 * round + 2;
+        for (task, broker) in (0..).zip(&mut members) {
+            play.open(broker, &[(Output::Relay, task, "late")]);
+            play.must("offsets", || broker.send_offsets(&offsets(task, 50, "late")));
+        }
+        for ((task, broker), order) in (0..).zip(&mut members).zip(orders) {
+            // The marker of the abort tells that it has timed out.
+            play.note_end(broker, task, end);
+            note_steps(play, broker, task, order);
+            play.call("begin", || broker.begin());
+            play.call("init", || broker.init_producer());
+            play.note_committed(broker, task);
+            play.open(broker, &[(Output::Relay, task, "in time")]);
+            play.must("offsets", || broker.send_offsets(&offsets(task, end, "in time")));
+            play.commit(broker);
+            play.note_committed(broker, task);
+        }
+    }
+    for (task, broker) in (0..).zip(&mut members) {
+        play.note_fetched(broker, task, (0, 8));
+    }
 }
 
 #[test]
@@ -283,26 +291,28 @@ fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
             init: ok
             committed of 0: nothing
             committed of 0: 0 0 2, in time
-            relay 0: from 0 to 6
+            relay 1: from 0 to 2
             Offsets fenced, Commit fenced, Abort fenced, Send fenced
+            begin: fenced
+            init: ok
+            committed of 1: nothing
+            committed of 1: 0 0 2, in time
+            relay 0: from 0 to 6
+            Commit fenced, Abort fenced, Send fenced, Offsets fenced
             begin: fenced
             init: ok
             committed of 0: 0 0 2, in time
             committed of 0: 0 0 6, in time
-            relay 0: from 0 to 10
-            Commit fenced, Abort fenced, Send fenced, Offsets fenced
-            begin: fenced
-            init: ok
-            committed of 0: 0 0 6, in time
-            committed of 0: 0 0 10, in time
-            relay 0: from 0 to 14
+            relay 1: from 0 to 6
             Abort fenced, Send fenced, Offsets fenced, Commit fenced
             begin: fenced
             init: ok
-            committed of 0: 0 0 10, in time
-            committed of 0: 0 0 14, in time
-            relay 0: from 0 to 16
-            fetched of 0: [2 in time, 6 in time, 10 in time, 14 in time], at 16 of 16
+            committed of 1: 0 0 2, in time
+            committed of 1: 0 0 6, in time
+            relay 0: from 0 to 8
+            fetched of 0: [2 in time, 6 in time], at 8 of 8
+            relay 1: from 0 to 8
+            fetched of 1: [2 in time, 6 in time], at 8 of 8
         ",
     );
 }
