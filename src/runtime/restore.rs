@@ -203,9 +203,11 @@ impl Restore {
         whole && check_offsets(task.partition(), progress, &self.offsets).is_ok()
     }
 
-    /// Whether the ids have to be collected after all, because all of them are to be deleted.
-    pub(super) fn needs_ids(&self, lineage: u32) -> bool {
-        self.ids.is_none() && self.begins_anew(lineage).is_some()
+    /// Whether it has to be read again, and if so, whether for the ids alone: because all of them
+    /// are to be deleted, or because another instance has done so meanwhile.
+    pub(super) fn reads_otherwise(&self, lineage: u32) -> Option<bool> {
+        let anew = self.begins_anew(lineage).is_some();
+        (self.ids.is_some() != anew).then_some(anew)
     }
 
     /// The commits so far, when the task has to begin anew: what is there is of an older lineage,

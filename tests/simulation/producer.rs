@@ -181,13 +181,20 @@ impl SimBroker {
         for _ in 0..count {
             let Producing::Open { queue, .. } = &mut self.producing else { break };
             let Some((place, payload)) = queue.pop_front() else { break };
+            let delayed = self.stage.strikes(Fault::DelayedRecord);
+            let ms = self.stage.below(*self.stage.pick(&[20, 1_000, 8_000]));
             let mut cluster = self.stage.cluster.borrow_mut();
-            let produced = cluster.produce((self.instance, epoch), place, payload);
+            let produced = if delayed {
+                let ms = i64::try_from(1 + ms).unwrap();
+                cluster.delay_record(ms, (self.instance, epoch), place, payload)
+            } else {
+                cluster.produce((self.instance, epoch), place, payload)
+            };
             drop(cluster);
             if let Err(error) = produced {
                 return Err(self.refused(epoch, error));
             }
-            if self.stage.strikes(Fault::Undelivered) {
+            if delayed || self.stage.strikes(Fault::Undelivered) {
                 let error = self.must_abort(epoch, "a record was not delivered");
                 if let Producing::MustAbort { undelivered, .. } = &mut self.producing {
                     *undelivered = true;
