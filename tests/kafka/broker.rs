@@ -254,6 +254,15 @@ fn jars() -> &'static Path {
     })
 }
 
+/// Of every broker of the tests: nothing waits longer than it has to.
+pub(crate) const QUICK: &str = "group.initial.rebalance.delay.ms=0\n\
+    group.min.session.timeout.ms=1000\n\
+    auto.create.topics.enable=false\n\
+    transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
+    broker.session.timeout.ms=3000\n\
+    broker.heartbeat.interval.ms=500\n\
+    log.cleaner.backoff.ms=1000\n";
+
 fn settings(ports: &Ports, directory: &Path) -> String {
     let Ports { plain, sasl, controller } = ports;
     format!(
@@ -277,13 +286,7 @@ fn settings(ports: &Ports, directory: &Path) -> String {
          transaction.state.log.num.partitions=5\n\
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\n\
-         group.min.session.timeout.ms=1000\n\
-         auto.create.topics.enable=false\n\
-         transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
-         broker.session.timeout.ms=3000\n\
-         broker.heartbeat.interval.ms=500\n\
-         log.cleaner.backoff.ms=1000\n",
+         {QUICK}",
         directory.join("log").display()
     )
 }

@@ -6,7 +6,7 @@
 //! aborted becomes visible (seen with Kafka 4.3.1). No test does that, no claim covers it.
 //! Never leaves a process behind. Next: `broker.rs`, the process of one broker.
 
-use crate::broker::{Node, target};
+use crate::broker::{Node, QUICK, target};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::fs;
@@ -184,13 +184,7 @@ fn settings(index: usize, ports: &[Ports; SIZE], proxy: u16, directory: &Path) -
          transaction.state.log.num.partitions=3\n\
          share.coordinator.state.topic.replication.factor=3\n\
          share.coordinator.state.topic.min.isr=2\n\
-         group.initial.rebalance.delay.ms=0\n\
-         group.min.session.timeout.ms=1000\n\
-         auto.create.topics.enable=false\n\
-         transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
-         broker.session.timeout.ms=3000\n\
-         broker.heartbeat.interval.ms=500\n\
-         log.cleaner.backoff.ms=1000\n",
+         {QUICK}",
         index + 1,
         voters.join(","),
         directory.join("log").display()
