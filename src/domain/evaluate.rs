@@ -157,8 +157,8 @@ fn change(
     let value = customer.published[dimension.index()].value;
     let detected_at = context.now.unwrap_or(after.measured.at);
     let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
-    let news = is_news(after.measured.at, detected_at, rules)
-        && after.measured.at > context.rebuilt_at;
+    let news =
+        is_news(after.measured.at, detected_at, rules) && after.measured.at > context.rebuilt_at;
     let backfill = kind.is_backfill();
     Change {
         change_id: change_id(customer, context),
