@@ -79,7 +79,7 @@ fn differences(topic: &TopicStatus, config: &Config) -> Vec<Difference> {
     if let (Some(found), Some(least)) = (topic.max_message_bytes, configured.max_message_bytes)
         && found < least
     {
-        differs(MAX_BYTES, found.to_string(), format!("at least {least}"), least.to_string());
+        differs(MAX_BYTES, found.to_string(), format!(">= {least}"), least.to_string());
     }
     differences
 }
@@ -174,7 +174,7 @@ mod tests {
           kafka-topics .. dead-letters --partitions 12
         dead-letters: min.insync.replicas = 1, configured 2; `run` takes it; to change it:
           kafka-configs .. dead-letters --add-config min.insync.replicas=2
-        dead-letters: max.message.bytes = 100, configured at least 996; `run` ends with 2; to change it:
+        dead-letters: max.message.bytes = 100, configured >= 996; `run` ends with 2; to change it:
           kafka-configs .. dead-letters --add-config max.message.bytes=996
         (these tools are Kafka's, there with .sh; --command-config FILE has a login)
         ");
