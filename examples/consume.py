@@ -4,27 +4,41 @@ import json
 import signal
 import sys
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 
 REMEMBERED = 100_000  # change ids; where acting twice does harm, keep them in your own store
-stopped = []
+servers = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9092"
+topic = sys.argv[2] if len(sys.argv) > 2 else "segment-changes"
+stopped, told, seen = [], set(), {}
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to finish
+
+def tell(error):  # of each kind once: the client tries again by itself
+    if error.code() not in told:
+        told.add(error.code())
+        print(error.str(), file=sys.stderr)
+
+consumer = Consumer({
+    "bootstrap.servers": servers, "group.id": "crm", "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",  # nothing of transactions that were aborted
+    "enable.auto.offset.store": False,  # an offset counts once its change was acted on
+    "error_cb": tell, "log_level": 0,  # the client's own log repeats what it tells
+})
+try:
+    error = consumer.list_topics(topic, timeout=30).topics[topic].error
+except KafkaException as failed:
+    consumer.poll(0)  # why it failed
+    error = failed.args[0]
+if error:
+    sys.exit(f"cannot read topic {topic} at {servers}: {error.str()}")
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *signalled: stopped.append(signalled))
-consumer = Consumer({
-    "bootstrap.servers": sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9092",
-    "group.id": "crm",
-    "isolation.level": "read_committed",  # nothing of transactions that were aborted
-    "auto.offset.reset": "earliest",
-    "enable.auto.offset.store": False,  # an offset counts once its change was acted on
-})
-consumer.subscribe([sys.argv[2] if len(sys.argv) > 2 else "segment-changes"])
-seen = {}
+consumer.subscribe([topic])
 while not stopped:
     message = consumer.poll(1.0)
     if message is None:
         continue
     if message.error():
-        print(message.error(), file=sys.stderr)
+        tell(message.error())
         continue
     if dict(message.headers() or []).get("actionable") == b"true":  # news, not history
         change = json.loads(message.value())

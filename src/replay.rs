@@ -13,6 +13,7 @@ use crate::domain::event::{Body, Event, Interaction};
 use crate::domain::id::partition_of;
 use crate::domain::name::Name;
 use crate::domain::progress::Phase;
+use crate::domain::refusal::Reason;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::runtime::broker::{Input, Record};
@@ -26,6 +27,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Dead letters of one reason that are told of one by one.
+const TOLD_OF_EACH: u64 = 10;
 /// Lines consumed between two commits in memory.
 const LINES_AT_ONCE: usize = 10_000;
 
@@ -93,19 +96,33 @@ impl Request {
         let mut inputs = Vec::new();
         for path in self.files.iter().filter(is_file) {
             let name = path.display();
-            // Opening it would tell more, and end whoever writes to it when it is a pipe.
-            path.metadata().with_context(|| format!("could not open \"{name}\""))?;
+            let found = path.metadata().with_context(|| format!("could not open \"{name}\""))?;
+            if found.is_dir() {
+                bail!("could not read \"{name}\": it is a folder; hint: name its files");
+            }
+            // Opening a pipe would end whoever writes to it.
+            if found.is_file() {
+                File::open(path).with_context(|| format!("could not open \"{name}\""))?;
+            }
             inputs.push(path.canonicalize().unwrap_or_else(|_| path.clone()));
         }
         let outputs = [("--changes", &self.changes), ("--customers", &self.customers)];
         let mut taken = inputs;
         for (flag, path) in outputs {
             let Some(path) = path.as_ref().filter(is_file) else { continue };
-            if path.metadata().is_ok_and(|found| !found.is_file()) {
-                // Devices and pipes lose nothing.
-                continue;
-            }
             let name = path.display();
+            match path.metadata() {
+                Ok(found) if found.is_dir() => bail!("{flag} \"{name}\" is a folder"),
+                // Devices and pipes lose nothing.
+                Ok(found) if !found.is_file() => continue,
+                Ok(_) => {}
+                Err(_) => {
+                    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                    if !folder.unwrap_or(Path::new(".")).is_dir() {
+                        bail!("{flag} \"{name}\": there is no such folder");
+                    }
+                }
+            }
             let place = path.canonicalize().or_else(|_| std::path::absolute(path));
             let place = place.unwrap_or_else(|_| path.clone());
             if taken.contains(&place) {
@@ -137,6 +154,10 @@ pub struct Replayed {
     pub events: u64,
     /// Lines that were refused.
     pub dead_letters: u64,
+    /// How many of them were not told of, by reason.
+    pub untold: BTreeMap<&'static str, u64>,
+    /// The latest that a clock has come to by events alone.
+    pub latest: Option<Timestamp>,
     /// Changes that were written.
     pub changes: u64,
     /// Customers at the end.
@@ -145,7 +166,7 @@ pub struct Replayed {
     pub unknown_kinds: BTreeMap<String, u64>,
 }
 
-/// Replays files; `refused` is told of every line that is a dead letter.
+/// Replays files; `refused` is told of the first lines of each reason that are dead letters.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -169,6 +190,7 @@ pub fn replay(
     };
     let mut replayed =
         Replayed { unknown_kinds: std::mem::take(&mut logs.unknown_kinds), ..Replayed::default() };
+    let mut told = BTreeMap::new();
     let decoder = LineDecoder { rules: Arc::clone(&config.rules) };
     let topics = [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
         .map(|topic| Name::from(topic.clone()));
@@ -191,9 +213,12 @@ pub fn replay(
             changes: &mut changes,
             encoder: ChangeEncoder::new(OutputFormat::Json, config.compact_changes),
             replayed: &mut replayed,
+            told: &mut told,
             refused,
         };
         run.log(&mut task, log, &decoder, &topics, now)?;
+        let clock = Some(task.clock()).filter(|clock| *clock > Timestamp::MIN);
+        run.replayed.latest = run.replayed.latest.max(clock);
         if let Some(advance_to) = args.advance_to {
             task.advance_to(advance_to);
             run.timers(&mut task)?;
@@ -271,6 +296,8 @@ struct Run<'a, 'w> {
     changes: &'a mut Box<dyn Write + 'w>,
     encoder: ChangeEncoder,
     replayed: &'a mut Replayed,
+    /// Dead letters that were told of, by reason.
+    told: &'a mut BTreeMap<Reason, u64>,
     refused: &'a mut dyn FnMut(String),
 }
 
@@ -300,10 +327,16 @@ impl Run<'_, '_> {
         loop {
             let pumped = pump(task, rest, decoder, &limits)?;
             for (input, place, refusal) in &pumped.refused {
+                self.replayed.dead_letters += 1;
+                let told = self.told.entry(refusal.reason).or_default();
+                if *told >= TOLD_OF_EACH {
+                    *self.replayed.untold.entry(refusal.reason.code()).or_default() += 1;
+                    continue;
+                }
+                *told += 1;
                 let (file, line) = rest[*input][*place].place;
                 let file = self.files[usize::try_from(file)?].display();
                 (self.refused)(format!("dead letter: {file}:{line}: {refusal}"));
-                self.replayed.dead_letters += 1;
             }
             self.replayed.events += pumped.handled.len() as u64;
             for (rest, consumed) in rest.iter_mut().zip(pumped.consumed) {

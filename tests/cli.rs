@@ -118,6 +118,9 @@ fn bad_usage_exits_with_2() {
         &["replay", "--partitions", "0", "-"],
         &["replay", "--now", "yesterday", "-"],
         &["replay", "no-such-file.jsonl"],
+        &["replay", "src"],
+        &["replay", "examples/story.jsonl", "--customers", "no-such-folder/profiles.jsonl"],
+        &["replay", "examples/story.jsonl", "--changes", "src"],
         &["run", "--advance-to", "2026-01-01T00:00:00Z"],
     ] {
         assert_eq!(code(arguments), Some(2), "{arguments:?}");
@@ -302,6 +305,71 @@ fn replay_tells_of_unknown_kinds_and_of_times_as_text() {
     warning: unknown kind "tea_drunk" had no effect (count 2)
     warning: 1 of 5 lines are dead letters
     "##);
+}
+
+#[test]
+fn replay_tells_of_ten_dead_letters_of_a_reason_and_counts_the_rest() {
+    let file = TemporaryFile::new("refused.jsonl", &"{}\n".repeat(12));
+    let output = ebbflow(&["replay", file.path()]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = text(&output.stderr);
+    let first = format!("dead letter: {}:1: missing_field: ", file.path());
+    assert!(told.starts_with(&first), "{told}");
+    assert_eq!(told.lines().count(), 13, "{told}");
+    let rest: Vec<&str> = told.lines().skip(10).collect();
+    let expected = [
+        "dead letter: missing_field: 2 more",
+        "replayed 0 events of 0 customers: 0 changes, 12 dead letters",
+        "warning: 12 of 12 lines are dead letters",
+    ];
+    assert_eq!(rest, expected);
+}
+
+#[test]
+fn replay_says_that_clocks_do_not_go_back() {
+    let advanced = |to: &str| {
+        let now = ["--now", "2026-12-31T00:00:00Z", "--advance-to", to];
+        let output = ebbflow(&[&["replay", "examples/story.jsonl"], &now[..]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        text(&output.stderr)
+    };
+    let warning = "warning: --advance-to 2020-01-01T00:00:00.000Z lies before the last event, \
+                   2026-09-14T19:05:00.000Z: clocks do not go back\n";
+    assert!(advanced("2020-01-01T00:00:00Z").ends_with(warning));
+    assert!(!advanced("2026-12-31T00:00:00Z").contains("warning"));
+}
+
+#[test]
+fn inputs_that_are_made_to_forget_what_still_counts_are_a_warning() {
+    let check = |settings: &[&str]| {
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let output = ebbflow(&[&["check-config"], &settings.collect::<Vec<_>>()[..]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (verdict, warned) = check(&["topics.input_retention=30d"]);
+    assert!(verdict.trim_end().ends_with(", 1 warning"), "{verdict}");
+    let expected = "warning: topics.input_retention = 30d is shorter than rfm.window = 730d: `run \
+                    --rebuild` knows only what the inputs still hold, and forgets what still \
+                    counts\n";
+    assert_eq!(warned, expected);
+    for fine in [
+        &["topics.input_retention=30d", "rfm.window=30d"][..],
+        &["topics.input_retention=30d", "rfm.window=lifetime"],
+        &[],
+    ] {
+        assert_eq!(check(fine).1, "", "{fine:?}");
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_told_in_lines_with_one_hint() {
+    let output = ebbflow(&["topics", "--bootstrap-servers", "127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.starts_with("ebbflow: the cluster at \"127.0.0.1:1\" did not answer: "), "{told}");
+    assert_eq!(told.matches("hint: ").count(), 1, "{told}");
+    assert_eq!(told.lines().count(), 3, "{told}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod reference;
 #[path = "model/workload.rs"]
 mod workload;
 
+#[path = "model/late.rs"]
+mod late;
 #[path = "model/order.rs"]
 mod order;
 #[path = "model/packing.rs"]

@@ -12,12 +12,13 @@ use crate::kafka;
 /// # Errors
 /// With all problems of the configuration, or when stdout cannot be written.
 pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Failure> {
-    let loaded = args.load(log).map_err(|error| match error {
+    let mut loaded = args.load(log).map_err(|error| match error {
         ConfigError::Problems(_) => Failure::Usage(anyhow::anyhow!(
             "{error}\n(kafka.properties and the files of secrets were not tried yet)"
         )),
         error @ ConfigError::Unreadable { .. } => error.into(),
     })?;
+    loaded.warnings.extend(loaded.config.rebuild_forgets());
     for warning in &loaded.warnings {
         warn(&format!("warning: {warning}"));
     }

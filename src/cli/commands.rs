@@ -4,12 +4,16 @@
 
 use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs};
 use crate::cli::check_config::{check_outside, check_properties};
+use crate::cli::topics_remarks::topics_remarks;
 use crate::cli::topics_table::topics_table;
 use crate::cli::{Failure, print, warn};
+use crate::codec;
 use crate::codec::kinds::did_you_mean;
 use crate::config::{Config, Loaded};
+use crate::demo::Options;
+use crate::domain::time::Timestamp;
 use crate::kafka::mock::MockBroker;
-use crate::kafka::topics::{check_topics, create_topics};
+use crate::kafka::topics::{TopicReport, check_topics, create_topics};
 use crate::logging;
 use crate::replay::Request;
 use crate::runtime::broker::BrokerError;
@@ -26,6 +30,9 @@ pub fn run(args: &RunArgs, log: Option<&str>) -> Result<(), Failure> {
     let loaded = args.config.load(log)?;
     check_outside(&loaded)?;
     let config = begin(loaded)?;
+    if let Some(warning) = config.rebuild_forgets().filter(|_| args.rebuild) {
+        tracing::warn!("{warning}");
+    }
     let options = RunOptions {
         until_end: args.until_end.then_some(args.advance_to),
         baseline: args.baseline,
@@ -58,6 +65,9 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
         Err(error) if is_closed_pipe(&error) => return Err(Failure::StdoutClosed),
         other => other?,
     };
+    for (reason, count) in &replayed.untold {
+        warn(&format!("dead letter: {reason}: {count} more"));
+    }
     warn(&format!(
         "replayed {} events of {} customers: {} changes, {} dead letters",
         replayed.events, replayed.customers, replayed.changes, replayed.dead_letters
@@ -69,11 +79,24 @@ pub fn replay(args: &ReplayArgs, log: Option<&str>) -> Result<(), Failure> {
             meant.unwrap_or_default()
         ));
     }
+    if let (Some(to), Some(latest)) = (request.advance_to, replayed.latest)
+        && to < latest
+    {
+        warn(&format!(
+            "warning: --advance-to {} lies before the last event, {}: clocks do not go back",
+            time_text(to),
+            time_text(latest)
+        ));
+    }
     if replayed.dead_letters > 0 {
         let lines = replayed.events + replayed.dead_letters;
         warn(&format!("warning: {} of {lines} lines are dead letters", replayed.dead_letters));
     }
     Ok(())
+}
+
+fn time_text(at: Timestamp) -> String {
+    String::from_utf8_lossy(&codec::time::format(at)).into_owned()
 }
 
 /// Shows the whole path on real orders, with an embedded broker.
@@ -87,7 +110,10 @@ pub fn demo(args: &DemoArgs, log: Option<&str>) -> Result<(), Failure> {
     let config = begin(crate::demo::load(&settings)?)?;
     crate::demo::check(&config).map_err(Failure::Usage)?;
     let mut stdout = io::stdout();
-    match crate::demo::run(&broker, &config, args.serve, &mut stdout, &mut |line| warn(line)) {
+    // As it was typed, since after a build it is on nobody's PATH.
+    let program = std::env::args_os().next().unwrap_or_else(|| "ebbflow".into());
+    let options = Options { serve: args.serve, program: &program.to_string_lossy() };
+    match crate::demo::run(&broker, &config, options, &mut stdout, &mut |line| warn(line)) {
         Err(error) if is_closed_pipe(&error) => Err(Failure::StdoutClosed),
         other => Ok(other?),
     }
@@ -107,14 +133,17 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     let config = begin(loaded)?;
     let report = if args.create { create_topics(&config) } else { check_topics(&config) };
     let report = report.map_err(|error| match error {
-        BrokerError::Retriable(reason) => Failure::Running(anyhow::anyhow!(
-            "the cluster at \"{}\" did not answer: {reason}; hint: check kafka.bootstrap_servers \
-             and kafka.properties",
-            config.kafka.bootstrap_servers
-        )),
+        BrokerError::Retriable(reason) => unanswered(&config, &reason),
         error => Failure::Running(error.into()),
     })?;
     print(topics_table(&report).trim_end())?;
+    if args.create {
+        print(&made(&report))?;
+    }
+    let remarks = topics_remarks(&report, &config);
+    if !remarks.is_empty() {
+        print(&format!("\n{}", remarks.trim_end()))?;
+    }
     for warning in &report.warnings {
         warn(&format!("warning: {warning}"));
     }
@@ -123,6 +152,26 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     }
     let problems = report.problems.join("\n  ");
     Err(Failure::Usage(anyhow::anyhow!("the topics are not as they must be:\n  {problems}")))
+}
+
+/// What `--create` has done.
+fn made(report: &TopicReport) -> String {
+    match report.made.as_slice() {
+        [] => "nothing to make".to_owned(),
+        made => format!("made: {}", made.join(", ")),
+    }
+}
+
+/// The cluster did not answer: each part of the reason on a line of its own, one hint.
+fn unanswered(config: &Config, reason: &str) -> Failure {
+    let hint = "; hint: check kafka.bootstrap_servers and kafka.properties";
+    let hint = if reason.contains("hint: ") { "" } else { hint };
+    let text = format!(
+        "the cluster at \"{}\" did not answer: {reason}{hint}",
+        config.kafka.bootstrap_servers
+    );
+    let text = text.replace("; last told", "\n  last told").replace("; hint: ", "\n  hint: ");
+    Failure::Running(anyhow::anyhow!(text))
 }
 
 /// Starts logging, tells the warnings, and hands the configuration on.

@@ -6,6 +6,7 @@ mod args;
 mod check_config;
 mod commands;
 mod output;
+mod topics_remarks;
 mod topics_table;
 
 pub use args::{

@@ -1,6 +1,7 @@
 //! The topics as a table: what exists, and beside it what the configuration says where it differs.
 //!
-//! Judges nothing; `kafka/topics.rs` does. Next: `commands.rs`, which prints it.
+//! Judges nothing; `kafka/topics.rs` does. Next: `topics_remarks.rs`, what
+//! a difference means.
 
 use crate::kafka::topics::{TopicReport, TopicStatus};
 
@@ -90,7 +91,7 @@ fn at_least(value: i64) -> String {
     format!("at least {value}")
 }
 
-fn duration(ms: i64) -> String {
+pub(super) fn duration(ms: i64) -> String {
     match ms {
         ..0 => "unlimited".to_owned(),
         _ if ms % DAY_MS == 0 => format!("{} d", ms / DAY_MS),
@@ -120,6 +121,7 @@ mod tests {
             min_insync: partitions.map(|_| 2),
             max_message_bytes: partitions.map(|_| 1_048_588),
             configured,
+            unfit: Vec::new(),
         }
     }
 

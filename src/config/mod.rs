@@ -67,6 +67,25 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+impl Config {
+    /// Why a rebuild would come to other values than the state has: it knows only what the inputs
+    /// hold. `None` when they are made to hold all that counts, or nothing is too old to count.
+    #[must_use]
+    pub fn rebuild_forgets(&self) -> Option<String> {
+        let window_ms = self.rules.rfm.window_ms?;
+        let kept = self.topics.input_retention.as_millis();
+        let kept_ms = i64::try_from(kept).unwrap_or(i64::MAX);
+        (kept_ms < window_ms).then(|| {
+            format!(
+                "topics.input_retention = {} is shorter than rfm.window = {}: `run --rebuild` \
+                 knows only what the inputs still hold, and forgets what still counts",
+                values::show_ms(kept_ms),
+                values::show_ms(window_ms)
+            )
+        })
+    }
+}
+
 /// What moves the clocks of the tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClockMode {

@@ -77,17 +77,27 @@ pub fn check(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Runs the demo on its broker; with `serve` it stays up until SIGINT or SIGTERM.
+/// What the demo is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Stay up until SIGINT or SIGTERM.
+    pub serve: bool,
+    /// How the program was called, for the commands to try next.
+    pub program: &'a str,
+}
+
+/// Runs the demo on its broker.
 ///
 /// # Errors
 /// When something fails, or when what was sent and what was read differ.
 pub fn run(
     broker: &MockBroker,
     config: &Config,
-    serve: bool,
+    options: Options<'_>,
     out: &mut dyn Write,
     tell: &mut dyn FnMut(&str),
 ) -> Result<()> {
+    let serve = options.serve;
     broker.create_topics(config)?;
     let servers = broker.bootstrap_servers();
     let feed = Feed::new(config.topics.partitions)?;
@@ -103,7 +113,9 @@ pub fn run(
         None
     };
     let reader = TopicReader::open(config, &config.topics.segment_changes)?;
-    let mut demo = Demo { config, feed, cluster, reader, journal: Journal::default(), tell };
+    let next = report::next_commands(options.program, serve);
+    let journal = Journal::default();
+    let mut demo = Demo { config, feed, cluster, reader, journal, next, tell };
     let shown = demo.show(out)?;
     if let (Some(example), Some(serving)) = (&shown, &serving) {
         let addresses = Addresses {
@@ -130,6 +142,8 @@ struct Demo<'a> {
     cluster: Cluster,
     reader: TopicReader,
     journal: Journal,
+    /// What is said at last.
+    next: String,
     tell: &'a mut dyn FnMut(&str),
 }
 
@@ -183,7 +197,7 @@ impl Demo<'_> {
             + &report::prospects(&prospects)
             + &report::journey(example, steps)
             + &report::figures(&figures, &self.journal)
-            + &report::next_commands();
+            + &self.next;
         out.write_all(text.as_bytes())?;
         out.flush()?;
         Ok(Some(example.to_owned()))

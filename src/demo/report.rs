@@ -170,16 +170,17 @@ pub(super) fn figures(figures: &Figures, journal: &Journal) -> String {
     text
 }
 
-/// What to try when the demo has ended.
-pub(super) fn next_commands() -> String {
-    "
-  Next
-    ebbflow demo --serve                     stays up, for kcat and curl
-    ebbflow replay examples/story.jsonl      the same logic, without Kafka
-    ebbflow topics --config FILE --create    the topics on your Kafka
-    ebbflow run --config FILE                the service
-"
-    .to_owned()
+/// What to try next with the program, as it was called; while it serves, not that again.
+pub(super) fn next_commands(program: &str, serve: bool) -> String {
+    let commands = [
+        ("stays up, for kcat and curl", "demo --serve"),
+        ("the same logic, without Kafka", "replay examples/story.jsonl"),
+        ("the topics on your Kafka", "topics --config FILE --create"),
+        ("the service", "run --config FILE"),
+    ];
+    let lines = commands.iter().skip(usize::from(serve));
+    let lines = lines.map(|(what, command)| format!("    # {what}\n    {program} {command}\n"));
+    format!("\n  Next\n{}", lines.collect::<String>())
 }
 
 /// Where to look while the demo stays up.
@@ -310,7 +311,7 @@ mod tests {
             + &table("RFM segment", &names, &moments, |census| &census.rfm)
             + &prospects(&census)
             + &figures(&numbers, &journal)
-            + &next_commands()
+            + &next_commands("target/release/ebbflow", false)
             + &serving(&addresses);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");

@@ -28,7 +28,7 @@ pub struct Change {
     pub current: Option<Name>,
     /// Which way the customer moved.
     pub direction: Direction,
-    /// The how-manieth time in this value, from 1; 0 when the dimension closes.
+    /// How often the customer has come to this value, from 1; 0 when the dimension closes.
     pub entry: u32,
     /// When it became so.
     pub occurred_at: Timestamp,

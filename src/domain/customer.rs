@@ -68,7 +68,7 @@ impl Customer {
         self.recent_events.push(event_id_hash);
     }
 
-    /// Counts an entry into a value; returns the how-manieth it is.
+    /// Counts an entry into a value; returns how many there were, this one included.
     pub fn enter(&mut self, dimension: Dimension, value: u8) -> u32 {
         let place = self
             .entries

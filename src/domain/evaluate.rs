@@ -109,6 +109,9 @@ pub fn publish(
             occurred_at: event.map(|event| event.occurred_at),
             origin: event.map(|event| origin(event.origin)),
         };
+        // What came late is stamped with the clock, and may be as old as it likes.
+        change.actionable &=
+            event.is_none_or(|event| is_news(event.occurred_at, change.detected_at, rules));
         changes.push(change);
     }
     close_group(customer, after, context, &mut changes[first..]);
@@ -154,8 +157,8 @@ fn change(
     let value = customer.published[dimension.index()].value;
     let detected_at = context.now.unwrap_or(after.measured.at);
     let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
-    let stale = detected_at.since(after.measured.at) > rules.output.act_within_ms
-        || after.measured.at <= context.rebuilt_at;
+    let news =
+        is_news(after.measured.at, detected_at, rules) && after.measured.at > context.rebuilt_at;
     let backfill = kind.is_backfill();
     Change {
         change_id: change_id(customer, context),
@@ -184,9 +187,14 @@ fn change(
         summary: String::new(),
         correction_of: None,
         backfill,
-        actionable: !backfill && !passed && !stale,
+        actionable: !backfill && !passed && news,
         run_id: context.run_id.filter(|_| backfill).map(ToOwned::to_owned),
     }
+}
+
+/// Whether something is seen soon enough for automation to act on it.
+fn is_news(at: Timestamp, detected_at: Timestamp, rules: &Rules) -> bool {
+    detected_at.since(at) <= rules.output.act_within_ms
 }
 
 /// Fills in what is known only when all changes of a cause are.

@@ -95,7 +95,8 @@ pub struct LifecycleRules {
 /// What is emitted and how.
 #[derive(Clone, Debug)]
 pub struct OutputRules {
-    /// Changes detected later than this after they occurred are not actionable, in ms.
+    /// Changes detected later than this after they, or the events that caused them, occurred are
+    /// not actionable, in ms.
     pub act_within_ms: i64,
     /// Whether `rfm` changes are emitted.
     pub rfm: bool,

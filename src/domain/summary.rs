@@ -64,7 +64,8 @@ fn occasion(change: &Change, text: &mut String) {
     let Some(sign) = change.evidence.first() else { return text.push_str("after an event") };
     let after = Whole(sign.after);
     match sign.name {
-        "recency_days" if sign.op == "<=" => {
+        // The order is of this moment, so that what was measured before it is the gap to it.
+        "recency_days" if sign.op == "<=" && sign.after == Number::Integer(0) => {
             say(text, format_args!("ordered again after {} days", Whole(sign.before)));
         }
         "recency_days" | "days_since_order" => {

@@ -49,7 +49,7 @@ impl Token {
     /// The file's text without white space around it.
     pub(super) fn read(path: &FilePath) -> Result<Self, HttpError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| HttpError::TokenFile { path: path.to_owned(), source })?;
+            .map_err(|reason| HttpError::TokenFile { path: path.to_owned(), reason })?;
         match text.trim() {
             "" => Err(HttpError::EmptyToken { path: path.to_owned() }),
             token => Ok(Self(token.as_bytes().into())),

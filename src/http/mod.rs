@@ -14,8 +14,10 @@ use crate::config::HttpConfig;
 use crate::metrics::Metrics;
 use crate::runtime::status::Status;
 use axum::Router;
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, any, get};
 use customers::{Admin, Token};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,24 +46,24 @@ pub struct Sources {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// An address is taken or not ours.
-    #[error("cannot listen on \"{address}\", hint: see {key}")]
+    #[error("cannot listen on \"{address}\": {reason}; hint: {}", way(*address, key, reason))]
     Bind {
         /// The address.
         address: SocketAddr,
         /// The config key that names it.
         key: &'static str,
         /// What the system said.
-        #[source]
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The token's file cannot be read.
-    #[error("cannot read the bearer token from {path:?}, hint: see http.admin_token_file")]
+    #[error(
+        "cannot read the bearer token from {path:?}: {reason}; hint: see http.admin_token_file"
+    )]
     TokenFile {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The token's file holds nothing.
     #[error("the bearer token in {path:?} is empty")]
@@ -102,13 +104,15 @@ impl Server {
         }
         let admin = Router::new()
             .route("/customers/{id}", get(customers::customer))
-            .with_state(Admin { lookup: Arc::clone(&sources.lookup), token });
+            .with_state(Admin { lookup: Arc::clone(&sources.lookup), token })
+            .fallback_service(missing("/customers/{id}\n"));
         let metrics = Router::new()
             .route("/livez", get(health::livez))
             .route("/readyz", get(health::readyz))
             .route("/metrics", get(health::metrics))
             .route("/tasks", get(health::tasks))
-            .with_state(sources);
+            .with_state(sources)
+            .fallback_service(missing("/livez\n/readyz\n/metrics\n/tasks\n"));
         Ok(Self {
             metrics: (listen(config.metrics_listen, "http.metrics_listen").await?, metrics),
             admin: (listen(config.admin_listen, "http.admin_listen").await?, admin),
@@ -154,7 +158,22 @@ impl Server {
 }
 
 async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, HttpError> {
-    TcpListener::bind(address).await.map_err(|source| HttpError::Bind { address, key, source })
+    TcpListener::bind(address).await.map_err(|reason| HttpError::Bind { address, key, reason })
+}
+
+/// Out of an address that cannot be had.
+fn way(address: SocketAddr, key: &str, reason: &std::io::Error) -> String {
+    if reason.kind() != std::io::ErrorKind::AddrInUse {
+        return format!("see {key}");
+    }
+    let (ip, port) = (address.ip(), address.port());
+    let other = SocketAddr::new(ip, port.checked_add(10).unwrap_or(port - 10));
+    format!("another program listens there; choose another port, such as --set {key}={other}")
+}
+
+/// What is answered where there is nothing: what there is.
+fn missing(paths: &'static str) -> MethodRouter<(), Infallible> {
+    any(move || async move { (StatusCode::NOT_FOUND, paths) })
 }
 
 async fn signal(mut stop: watch::Receiver<bool>) {

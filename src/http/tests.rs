@@ -140,8 +140,22 @@ async fn a_customer_is_found_missing_elsewhere_or_not_ready() {
     let (code, _, body) = customer("early").await;
     assert_eq!(code, 503);
     assert!(body.contains("partition 1 is being restored"), "{body}");
-    let other = fetch(format!("{}/livez", running.admin)).await;
-    assert_eq!(other.0, 404, "each address has its own paths");
+}
+
+#[tokio::test]
+async fn each_address_has_its_own_paths_and_names_them_where_there_is_nothing() {
+    let running = start(None).await;
+    let paths = [
+        (&running.metrics, "/livez\n/readyz\n/metrics\n/tasks\n"),
+        (&running.admin, "/customers/{id}\n"),
+    ];
+    for (address, paths) in paths {
+        for path in ["", "/nowhere", "/customers"] {
+            let (code, _, body) = fetch(format!("{address}{path}")).await;
+            assert_eq!((code, body.as_str()), (404, paths), "{address}{path}");
+        }
+    }
+    assert_eq!(fetch(format!("{}/livez", running.admin)).await.0, 404);
 }
 
 #[tokio::test]
@@ -179,7 +193,15 @@ async fn a_taken_address_names_its_key() {
     let mut config = config(None);
     config.metrics_listen = first.metrics_address().unwrap();
     let refused = Server::bind(&config, sources().0).await.err().unwrap();
-    assert!(refused.to_string().contains("http.metrics_listen"), "{refused}");
+    let port = config.metrics_listen.port();
+    let expected = format!(
+        "cannot listen on \"127.0.0.1:{port}\": Address already in use (os error 98); hint: \
+         another program listens there; choose another port, such as --set \
+         http.metrics_listen=127.0.0.1:{}",
+        port.checked_add(10).unwrap_or(port - 10)
+    );
+    assert_eq!(refused.to_string(), expected);
+    assert!(std::error::Error::source(&refused).is_none(), "said once");
 }
 
 #[tokio::test]

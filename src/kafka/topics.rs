@@ -21,6 +21,16 @@ const VISIBLE_TIMEOUT_MS: i64 = 15_000;
 
 /// librdkafka's own batch.size and message.max.bytes.
 const PRODUCER_BYTES: i64 = 1_000_000;
+
+/// The number of partitions, among the settings that forbid to start.
+pub const PARTITIONS: &str = "partitions";
+/// What is deleted of a topic: by age, or all but the last record of each key.
+pub const POLICY: &str = "cleanup.policy";
+/// How many copies have to be written.
+pub const MIN_INSYNC: &str = "min.insync.replicas";
+/// The largest batch.
+pub const MAX_BYTES: &str = "max.message.bytes";
+
 pub use crate::kafka::needs::Configured;
 
 /// What the cluster has, held against what the program needs.
@@ -32,6 +42,8 @@ pub struct TopicReport {
     pub problems: Vec<String>,
     /// What should be looked at.
     pub warnings: Vec<String>,
+    /// Topics that were made.
+    pub made: Vec<String>,
 }
 
 /// One topic as the cluster has it.
@@ -51,6 +63,8 @@ pub struct TopicStatus {
     pub max_message_bytes: Option<i64>,
     /// What the configuration says of it.
     pub configured: Configured,
+    /// Settings that forbid to start: `partitions`, or names of Kafka's.
+    pub unfit: Vec<&'static str>,
 }
 
 impl TopicReport {
@@ -92,12 +106,12 @@ pub fn create_topics(config: &Config) -> Result<TopicReport, BrokerError> {
     if !report.misses_any() {
         return Ok(report);
     }
-    create_missing(config, &clients, &observer, &report)?;
+    let made = create_missing(config, &clients, &observer, &report)?;
     let give_up_ms = monotonic_ms() + VISIBLE_TIMEOUT_MS;
     loop {
         let report = check(config, &clients, &observer)?;
         if !report.misses_any() || monotonic_ms() > give_up_ms {
-            return Ok(report);
+            return Ok(TopicReport { made, ..report });
         }
         observer.pause(Duration::from_millis(100));
     }
@@ -145,12 +159,15 @@ fn check(
             min_insync: found.and_then(|found| found.min_insync),
             max_message_bytes: found.and_then(|found| found.max_message_bytes),
             configured: need.configured(config.topics.partitions, replication),
+            unfit: Vec::new(),
         });
     }
     judge(&needs, &shapes, brokers, &mut report);
-    for need in needs.iter().filter(|need| !need.input) {
-        if let Some(limit) = settings.get(need.name).and_then(|found| found.max_message_bytes) {
-            judge_size(config, need.name, limit, &mut report.problems);
+    for (need, topic) in needs.iter().zip(&mut report.topics).filter(|(need, _)| !need.input) {
+        if let Some(limit) = topic.max_message_bytes {
+            let problems = size_problems(config, need.name, limit);
+            topic.unfit.extend((!problems.is_empty()).then_some(MAX_BYTES));
+            report.problems.extend(problems);
         }
     }
     Ok(report)
@@ -181,7 +198,8 @@ fn judge(
         .filter_map(|(need, shape)| Some((need.name, shape.as_ref()?.partitions)))
         .collect();
     let first = same.first().map_or(0, |(_, partitions)| *partitions);
-    if same.iter().any(|(_, partitions)| *partitions != first) {
+    let unequal = same.iter().any(|(_, partitions)| *partitions != first);
+    if unequal {
         let counts: Vec<String> =
             same.iter().map(|(name, partitions)| format!("\"{name}\" has {partitions}")).collect();
         report.problems.push(format!(
@@ -194,15 +212,19 @@ fn judge(
         report.topics.iter().find(|topic| topic.name == name).and_then(|topic| topic.retention_ms)
     };
     let retentions = [0, 1, 2].map(|index: usize| input_retention(needs[index].name));
-    for ((need, shape), topic) in needs.iter().zip(shapes).zip(&report.topics) {
+    for ((need, shape), topic) in needs.iter().zip(shapes).zip(&mut report.topics) {
         let name = need.name;
         let Some(shape) = shape else { continue };
         match need.partitions {
-            Partitions::Enough if shape.partitions < first => report.problems.push(format!(
-                "topic \"{name}\" has {} partitions, fewer than the inputs' {first}; hint: add \
-                 partitions",
-                shape.partitions
-            )),
+            Partitions::Same if unequal => topic.unfit.push(PARTITIONS),
+            Partitions::Enough if shape.partitions < first => {
+                topic.unfit.push(PARTITIONS);
+                report.problems.push(format!(
+                    "topic \"{name}\" has {} partitions, fewer than the inputs' {first}; hint: \
+                     add partitions",
+                    shape.partitions
+                ));
+            }
             Partitions::One if shape.partitions > 1 => report.warnings.push(format!(
                 "topic \"{name}\" has {} partitions, only the first is used",
                 shape.partitions
@@ -218,13 +240,15 @@ fn judge(
         }
         judge_writing(topic, shape, &mut report.problems, &mut report.warnings);
         let Some(policy) = &topic.cleanup_policy else { continue };
-        if need.compacted && policy != "compact" {
+        let fits = if need.compacted { policy == "compact" } else { !policy.contains("compact") };
+        topic.unfit.extend((!fits).then_some(POLICY));
+        if need.compacted && !fits {
             report.problems.push(format!(
                 "topic \"{name}\" has cleanup.policy \"{policy}\": its last record per key must \
                  be kept for ever; hint: set cleanup.policy=compact"
             ));
         }
-        if !need.compacted && policy.contains("compact") {
+        if !need.compacted && !fits {
             report.problems.push(format!(
                 "topic \"{name}\" has cleanup.policy \"{policy}\": every record counts, not only \
                  the last of a key; hint: set cleanup.policy=delete"
@@ -253,7 +277,7 @@ fn judge(
 
 /// Settings that let writes fail later, or get lost.
 fn judge_writing(
-    topic: &TopicStatus,
+    topic: &mut TopicStatus,
     shape: &TopicShape,
     problems: &mut Vec<String>,
     warnings: &mut Vec<String>,
@@ -261,10 +285,13 @@ fn judge_writing(
     let name = &topic.name;
     let replicas = i64::try_from(shape.replicas).unwrap_or(i64::MAX);
     match topic.min_insync {
-        Some(least) if least > replicas => problems.push(format!(
-            "topic \"{name}\" has min.insync.replicas {least} and {replicas} replicas: nothing can \
-             be written to it; hint: lower the one or raise the other"
-        )),
+        Some(least) if least > replicas => {
+            problems.push(format!(
+                "topic \"{name}\" has min.insync.replicas {least} and {replicas} replicas: nothing \
+                 can be written to it; hint: lower the one or raise the other"
+            ));
+            topic.unfit.push(MIN_INSYNC);
+        }
         Some(1) if replicas >= 3 => warnings.push(format!(
             "topic \"{name}\" has {replicas} replicas and min.insync.replicas 1: losing one broker \
              can lose committed state; hint: set min.insync.replicas=2"
@@ -274,7 +301,8 @@ fn judge_writing(
 }
 
 /// What is written has to fit: librdkafka splits no batch that the topic refuses.
-fn judge_size(config: &Config, name: &str, limit: i64, problems: &mut Vec<String>) {
+fn size_problems(config: &Config, name: &str, limit: i64) -> Vec<String> {
+    let mut problems = Vec::new();
     let property = |key: &str| {
         let value = config.kafka.properties.get(key).and_then(|value| value.parse().ok());
         value.unwrap_or(PRODUCER_BYTES)
@@ -302,6 +330,7 @@ fn judge_size(config: &Config, name: &str, limit: i64, problems: &mut Vec<String
             config.dead_letter_max_bytes
         ));
     }
+    problems
 }
 
 struct Settings {
@@ -350,7 +379,7 @@ fn create_missing(
     clients: &Clients,
     observer: &Observer,
     report: &TopicReport,
-) -> Result<(), BrokerError> {
+) -> Result<Vec<String>, BrokerError> {
     let doing = "make the missing topics";
     let brokers = observer.brokers(CONNECT_TIMEOUT)?;
     let replication = replication(config, brokers);
@@ -390,9 +419,12 @@ fn create_missing(
     let results = block_on(admin.create_topics(&topics, &options))
         .map_err(BrokerError::Fatal)?
         .map_err(|error| failed(&error))?;
+    let mut made = Vec::new();
     for result in results {
         match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Ok(name) => made.push(name),
+            // By somebody else meanwhile.
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, RDKafkaErrorCode::TopicAuthorizationFailed)) => {
                 return Err(BrokerError::Fatal(format!(
                     "could not make topic \"{name}\": not allowed; hint: grant Create on it, or \
@@ -404,7 +436,7 @@ fn create_missing(
             }
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Waits for an administrative request; rdkafka answers it from a thread of its own.

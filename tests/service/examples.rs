@@ -77,12 +77,50 @@ fn consumer_prints_what_is_news_once_and_goes_on_where_it_was_stopped() {
     assert_eq!(consumed(&application, second.len()), second);
 }
 
-/// Sends the dead letters of a reason again: exit code, standard output, standard error.
-fn resend(application: &Application, topic: &str, reason: &str) -> (i32, String, String) {
-    let arguments = [application.bootstrap(), &application.topic(topic), reason];
-    let output = script("resend.py", &arguments).output().expect("the script runs");
+/// How a script ends that is given this.
+fn ended(name: &str, arguments: &[&str]) -> (i32, String, String) {
+    let output = script(name, arguments).output().expect("the script runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code().expect("it ends"), text(output.stdout), text(output.stderr))
+}
+
+/// Nothing listens there.
+const NOWHERE: &str = "127.0.0.1:1";
+
+#[test]
+fn consumer_ends_with_a_sentence_where_there_is_nothing_to_read() {
+    let application = Application::new("consume-nothing", &[]);
+    let misspelled = application.topic("segment-chagnes");
+    let (code, said, complaint) = ended("consume.py", &[application.bootstrap(), &misspelled]);
+    assert_eq!((code, said.as_str()), (1, ""), "{complaint}");
+    assert!(complaint.starts_with(&format!("cannot read topic {misspelled} at ")), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+
+    let (code, said, complaint) = ended("consume.py", &[NOWHERE]);
+    assert_eq!((code, said.as_str()), (1, ""), "{complaint}");
+    let last = complaint.lines().last().expect("a sentence");
+    let sentence = format!("cannot read topic segment-changes at {NOWHERE}: ");
+    assert!(last.starts_with(&sentence), "{complaint}");
+    assert!(complaint.contains("Connection refused"), "{complaint}");
+    assert!(complaint.lines().count() <= 4, "one line for each error: {complaint}");
+}
+
+#[test]
+fn resending_says_how_it_is_used_and_that_nobody_answers() {
+    let (code, said, complaint) = ended("resend.py", &[]);
+    assert_eq!((code, said.as_str()), (2, ""), "{complaint}");
+    assert!(complaint.starts_with("usage: resend.py "), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+
+    let (code, said, complaint) = ended("resend.py", &[NOWHERE, "dead-letters", "misrouted"]);
+    assert_eq!((code, said.as_str()), (1, ""), "{complaint}");
+    assert!(complaint.starts_with(&format!("{NOWHERE} did not answer: ")), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+}
+
+/// Sends the dead letters of a reason again: exit code, standard output, standard error.
+fn resend(application: &Application, topic: &str, reason: &str) -> (i32, String, String) {
+    ended("resend.py", &[application.bootstrap(), &application.topic(topic), reason])
 }
 
 #[test]
@@ -104,6 +142,11 @@ fn dead_letters_are_sent_again_after_their_cause_is_repaired() {
     let missing = application.topic("dead-leters");
     assert!(complaint.starts_with(&format!("{missing}: ")), "{complaint}");
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
+
+    let misspelled = resend(&application, "dead-letters", "unknown_curency");
+    let there = "no dead letter has the reason unknown_curency; there are: negative_amount 1, \
+                 unknown_currency 2\n";
+    assert_eq!(misspelled, (1, String::new(), there.to_owned()));
 
     let resent = resend(&application, "dead-letters", "unknown_currency");
     assert_eq!(resent, (0, "sent: 2\n".to_owned(), String::new()));
