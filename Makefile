@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench simulate up down \
+.PHONY: help demo test bench simulate fuzz up down \
         deps check-format check-lints check-tests check-alerts check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
@@ -15,6 +15,10 @@ DEMO_MINUTES   := 12
 
 # Seeds of `make simulate`.
 SEEDS ?= 2000
+
+# Seconds of `make fuzz` for each decoder, and which.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # $(call stage,name,minutes,command): runs the command without input, ends it and all that it
 # started when the time is over, and tells how long it took.
@@ -39,6 +43,7 @@ help:
 	@echo "make test      install or name what is needed; format, lints, all tests, alerts, demo"
 	@echo "make bench     benchmarks"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
+	@echo "make fuzz      every decoder with libFuzzer; FUZZ_SECONDS=$(FUZZ_SECONDS) for each"
 	@echo "make up, down  Kafka, registry, ebbflow, Prometheus in containers; down removes the data"
 
 demo:
@@ -57,6 +62,17 @@ bench:
 
 simulate:
 	SIM_SEEDS=$(SEEDS) cargo test --release --locked --test simulation -- --nocapture
+
+# Fewer bytes than one record may have, and far less memory than a bomb would take.
+fuzz:
+	@cargo +nightly fuzz --version >/dev/null || { \
+	  echo "needs: rustup toolchain install nightly; cargo install cargo-fuzz" >&2; exit 1; }
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  echo "=== fuzz $$target: $(FUZZ_SECONDS) s"; mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 \
+	    -rss_limit_mb=1024 -malloc_limit_mb=64 -print_final_stats=1; \
+	done
 
 up:
 	docker compose up --build --detach --wait
