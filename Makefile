@@ -2,16 +2,17 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench simulate fuzz up down \
-        deps check-format check-lints check-tests check-alerts check-demo
+.PHONY: help demo test bench simulate fuzz fire soak up down \
+        deps check-format check-lints check-tests check-mutations check-alerts check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
-DEPS_MINUTES   := 5
-FORMAT_MINUTES := 1
-LINTS_MINUTES  := 8
-TESTS_MINUTES  := 30
-ALERTS_MINUTES := 1
-DEMO_MINUTES   := 12
+DEPS_MINUTES      := 5
+FORMAT_MINUTES    := 1
+LINTS_MINUTES     := 12
+TESTS_MINUTES     := 30
+MUTATIONS_MINUTES := 8
+ALERTS_MINUTES    := 1
+DEMO_MINUTES      := 12
 
 # Seeds of `make simulate`.
 SEEDS ?= 2000
@@ -19,6 +20,10 @@ SEEDS ?= 2000
 # Seconds of `make fuzz` for each decoder, and which.
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# How long `make fire` and `make soak` take.
+FIRE_MINUTES ?= 10
+SOAK_MINUTES ?= 30
 
 # $(call stage,name,minutes,command): runs the command without input, ends it and all that it
 # started when the time is over, and tells how long it took.
@@ -44,6 +49,8 @@ help:
 	@echo "make bench     benchmarks"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
 	@echo "make fuzz      every decoder with libFuzzer; FUZZ_SECONDS=$(FUZZ_SECONDS) for each"
+	@echo "make fire      three brokers and three instances, all of them hit; FIRE_MINUTES=$(FIRE_MINUTES)"
+	@echo "make soak      memory, descriptors, commits over time; SOAK_MINUTES=$(SOAK_MINUTES)"
 	@echo "make up, down  Kafka, registry, ebbflow, Prometheus in containers; down removes the data"
 
 demo:
@@ -54,6 +61,7 @@ test:
 	@$(MAKE) --no-print-directory check-format
 	@$(MAKE) --no-print-directory check-lints
 	@$(MAKE) --no-print-directory check-tests
+	@$(MAKE) --no-print-directory check-mutations
 	@$(MAKE) --no-print-directory check-alerts
 	@$(MAKE) --no-print-directory check-demo
 
@@ -74,6 +82,12 @@ fuzz:
 	    -rss_limit_mb=1024 -malloc_limit_mb=64 -print_final_stats=1; \
 	done
 
+fire:
+	FIRE_MINUTES=$(FIRE_MINUTES) cargo test --release --locked --test fire -- --nocapture
+
+soak:
+	SOAK_MINUTES=$(SOAK_MINUTES) cargo test --release --locked --test soak -- --nocapture
+
 up:
 	docker compose up --build --detach --wait
 
@@ -87,10 +101,13 @@ check-format:
 	$(call stage,format,$(FORMAT_MINUTES),cargo fmt --check)
 
 check-lints:
-	$(call stage,lints,$(LINTS_MINUTES),cargo clippy --all-targets --locked -- -D warnings)
+	$(call stage,lints,$(LINTS_MINUTES),cargo clippy --all-targets --all-features --locked -- -D warnings)
 
 check-tests:
 	$(call stage,tests,$(TESTS_MINUTES),cargo test --locked --no-fail-fast)
+
+check-mutations:
+	$(call stage,mutations,$(MUTATIONS_MINUTES),cargo test --locked --features mutations --test simulation -- mutations --nocapture)
 
 check-alerts:
 	$(call stage,alerts,$(ALERTS_MINUTES),promtool check config config/prometheus.yml)

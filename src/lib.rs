@@ -11,6 +11,7 @@ pub mod http;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
+pub mod mutation;
 pub mod registry;
 pub mod replay;
 pub mod runtime;

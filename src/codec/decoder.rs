@@ -98,16 +98,20 @@ enum WriterSchema {
 }
 
 impl Decoder {
-    /// A decoder that knows the project's own schema by its fingerprint, and no other.
+    /// A decoder that knows the project's own schema by its fingerprint, where records name it so,
+    /// and no other.
     #[must_use]
     pub fn new(record_type: RecordType, format: Format) -> Self {
         let mut decoder =
             Self { record_type, format, schemas: BTreeMap::new(), unknown: BTreeMap::new() };
-        let own = decoder.own_schema();
-        let known = own
-            .readable_writer(own.text)
-            .map_or_else(WriterSchema::Incompatible, WriterSchema::Readable);
-        decoder.schemas.insert(SchemaId::Fingerprint(own.fingerprint()), known);
+        // No other format names a schema by its fingerprint, and a schema takes long to parse.
+        if format == Format::Avro(Framing::SingleObject) {
+            let own = decoder.own_schema();
+            let known = own
+                .readable_writer(own.text)
+                .map_or_else(WriterSchema::Incompatible, WriterSchema::Readable);
+            decoder.schemas.insert(SchemaId::Fingerprint(own.fingerprint()), known);
+        }
         decoder
     }
 

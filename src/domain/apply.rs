@@ -13,6 +13,7 @@ use crate::domain::order_book::{BookTally, Booked};
 use crate::domain::raw::{measure, raw};
 use crate::domain::signals::Signals;
 use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
 
 /// What happened to events, added up for the metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,7 +57,7 @@ pub fn apply(
         CauseKind::Event => at,
         _ => at.max(context.clock).max(customer.evaluated_at),
     };
-    while customer.deadline <= evaluated_at {
+    while customer.deadline <= evaluated_at && !Mutation::EventsBeforeTimers.is_on() {
         expire(customer, context, tally, changes);
     }
     if let Body::Interaction(interaction) = &event.body

@@ -142,9 +142,7 @@ pub fn expected_gap(facts: &OrderFacts, book: &OrderBook, rules: &GapRules, at: 
     let term_days = book
         .subscriptions()
         .iter()
-        .filter(|subscription| {
-            subscription.runs_until(rules.subscription_grace_ms).is_some_and(|until| at <= until)
-        })
+        .filter(|subscription| subscription.runs_at(at, rules.subscription_grace_ms))
         .filter_map(super::subscription::Subscription::term_days)
         .min();
     match term_days {
@@ -175,9 +173,9 @@ pub fn live_until(
 /// How many subscriptions run at `at`.
 #[must_use]
 pub fn running(book: &OrderBook, gap: &GapRules, at: Timestamp) -> u32 {
-    let untils =
-        book.subscriptions().iter().filter_map(|it| it.runs_until(gap.subscription_grace_ms));
-    u32::try_from(untils.filter(|until| at <= *until).count()).unwrap_or(u32::MAX)
+    let running =
+        book.subscriptions().iter().filter(|it| it.runs_at(at, gap.subscription_grace_ms));
+    u32::try_from(running.count()).unwrap_or(u32::MAX)
 }
 
 /// Until when a subscription that runs at `at` runs.

@@ -105,6 +105,12 @@ impl Subscription {
         }
     }
 
+    /// Whether it runs at `at`.
+    #[must_use]
+    pub fn runs_at(&self, at: Timestamp, grace_ms: i64) -> bool {
+        self.runs_until(grace_ms).is_some_and(|until| at <= until)
+    }
+
     /// The latest thing known of it: decides which subscription is forgotten first.
     #[must_use]
     pub fn latest_stamp(&self) -> Option<Stamp> {

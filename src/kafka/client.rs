@@ -22,6 +22,9 @@ pub enum ConnectMode {
     Mock,
 }
 
+/// After so long without traffic a connection is closed.
+const IDLE: &str = "connections.max.idle.ms";
+
 /// Where a user may differ from librdkafka's defaults without harm: all clients.
 const DEFAULTS: [(&str, &str); 1] = [
     // After a broker's restart, be back within a second, not ten.
@@ -194,6 +197,13 @@ impl Clients {
             .set("linger.ms", &self.linger_ms)
             .set("queue.buffering.max.messages", "1000000")
             .set("delivery.report.only.error", "true");
+        // `send_offsets_to_transaction` waits for ever, whatever its timeout, when the group's
+        // coordinator is gone from the cluster: librdkafka asks for the new one only when some
+        // connection changes (confluentinc/librdkafka#5511, #5456). While it waits all of them
+        // are idle, so the first to be closed for that ends the wait.
+        if config.get(IDLE).is_none() {
+            config.set(IDLE, &self.transaction_timeout_ms);
+        }
         config
     }
 

@@ -31,6 +31,8 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// High watermarks by task and input.
 pub(crate) type Ends = BTreeMap<u32, [i64; 3]>;
+/// Topic, partition and why.
+type Unanswered = (String, i32, KafkaError);
 
 /// A client that reads watermarks and nothing else; may be shared between threads.
 pub(crate) struct Observer {
@@ -97,40 +99,60 @@ impl Observer {
         drop(self.consumer.poll(time));
     }
 
-    /// High watermarks of all inputs of these tasks, in one request by broker.
-    pub(crate) fn ends(&self, partitions: &[u32]) -> Result<Ends, BrokerError> {
-        if partitions.is_empty() {
-            return Ok(Ends::new());
+    /// High watermarks of the inputs of these tasks, in one request by broker; only of tasks all
+    /// of whose inputs answer. What one of the others is missed for comes with it.
+    pub(crate) fn ends(&self, partitions: &[u32]) -> (Ends, Option<BrokerError>) {
+        match self.ask_ends(partitions) {
+            Ok((ends, None)) => (ends, None),
+            Ok((ends, Some((topic, partition, error)))) => {
+                let doing = format!("read the end offset of \"{topic}\" partition {partition}");
+                (ends, Some(self.unanswered(&doing, &[&topic], &error)))
+            }
+            Err(error) => {
+                let doing = "read the end offsets of the inputs";
+                let topics = Input::ALL.map(|input| self.names.input(input));
+                (Ends::new(), Some(self.unanswered(doing, &topics, &error)))
+            }
         }
-        let doing = "read the end offsets of the inputs";
+    }
+
+    fn ask_ends(&self, partitions: &[u32]) -> Result<(Ends, Option<Unanswered>), KafkaError> {
+        if partitions.is_empty() {
+            return Ok((Ends::new(), None));
+        }
         let mut wanted = TopicPartitionList::with_capacity(partitions.len() * 3);
         for input in Input::ALL {
             for partition in partitions {
                 // The logical offset `End`, sent as a timestamp, is Kafka's LATEST.
-                wanted
-                    .add_partition_offset(self.names.input(input), number(*partition), Offset::End)
-                    .map_err(|error| self.failed(doing, &error))?;
+                let (topic, partition) = (self.names.input(input), number(*partition));
+                wanted.add_partition_offset(topic, partition, Offset::End)?;
             }
         }
-        let answer = self
-            .consumer
-            .offsets_for_times(wanted, QUERY_TIMEOUT)
-            .map_err(|error| self.failed(doing, &error))?;
-        let mut ends = Ends::new();
+        let answer = self.consumer.offsets_for_times(wanted, QUERY_TIMEOUT)?;
         let elements = answer.elements();
-        for (index, element) in elements.iter().enumerate() {
-            element.error().map_err(|error| self.failed(doing, &error))?;
-            let Offset::Offset(end) = element.offset() else {
-                return Err(BrokerError::Retriable(format!(
-                    "could not {doing}: no offset for topic \"{}\" partition {}",
-                    element.topic(),
-                    element.partition()
-                )));
-            };
-            let partition = partitions[index % partitions.len()];
-            ends.entry(partition).or_insert([0; 3])[index / partitions.len()] = end;
+        let (mut ends, mut unanswered) = (Ends::new(), None);
+        for (index, partition) in partitions.iter().enumerate() {
+            let mut of_task = [0; 3];
+            let mut is_whole = true;
+            for (input, end) in of_task.iter_mut().enumerate() {
+                let element = &elements[input * partitions.len() + index];
+                match (element.error(), element.offset()) {
+                    (Ok(()), Offset::Offset(offset)) => *end = offset,
+                    (answer, _) => {
+                        let error = answer.err().unwrap_or(KafkaError::OffsetFetch(
+                            RDKafkaErrorCode::LeaderNotAvailable,
+                        ));
+                        let topic = element.topic().to_owned();
+                        unanswered = Some((topic, element.partition(), error));
+                        is_whole = false;
+                    }
+                }
+            }
+            if is_whole {
+                ends.insert(*partition, of_task);
+            }
         }
-        Ok(ends)
+        Ok((ends, unanswered))
     }
 
     /// Log start and high watermark of one partition.
@@ -144,8 +166,21 @@ impl Observer {
             .map(|(low, high)| Watermarks { low, high })
             .map_err(|error| {
                 let doing = format!("read the watermarks of \"{topic}\" partition {partition}");
-                self.failed(&doing, &error)
+                self.unanswered(&doing, &[topic], &error)
             })
+    }
+
+    /// A query that some partition did not answer. Of one without a leader librdkafka says so from
+    /// its cache and does not ask again (`rd_kafka_topic_partition_list_get_leaders`), so its topic
+    /// is looked up anew.
+    fn unanswered(&self, doing: &str, topics: &[&str], error: &KafkaError) -> BrokerError {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::LeaderNotAvailable) {
+            let look_up = |topic: &&str| self.consumer.fetch_metadata(Some(topic), QUERY_TIMEOUT);
+            if let Some(error) = topics.iter().find_map(|topic| look_up(topic).err()) {
+                tracing::debug!(%error, "topic not looked up");
+            }
+        }
+        self.failed(doing, error)
     }
 
     fn failed(&self, doing: &str, error: &KafkaError) -> BrokerError {
@@ -278,25 +313,26 @@ fn sample(shared: &Shared, observer: &Observer) {
 /// Takes one sample and tells whether the cluster answered.
 fn ask(shared: &Shared, observer: &Observer, watched: &[u32], generation: u64) {
     // Read before the ends are asked for: that order is what a sample promises.
-    let at = wall_now();
-    let answer = if watched.is_empty() {
-        observer.reach(QUERY_TIMEOUT).map(|()| Ends::new())
+    let (at, asked_ms) = (wall_now(), monotonic_ms());
+    let (ends, error) = if watched.is_empty() {
+        (Ends::new(), observer.reach(QUERY_TIMEOUT).err())
     } else {
         observer.ends(watched)
     };
+    let mut state = shared.lock();
+    if state.generation == generation {
+        let sample = |(task, ends)| (task, EndSample { at, asked_ms, ends });
+        state.samples.extend(ends.into_iter().map(sample));
+    }
+    drop(state);
     let listener = shared.listener.get();
-    match answer {
-        Ok(ends) => {
+    match error {
+        None => {
             if let Some((status, worker)) = listener {
                 status.cluster().answered(*worker, wall_now());
             }
-            let mut state = shared.lock();
-            if state.generation == generation {
-                let samples = ends.into_iter();
-                state.samples.extend(samples.map(|(task, ends)| (task, EndSample { at, ends })));
-            }
         }
-        Err(error) => {
+        Some(error) => {
             tracing::debug!(%error, "end offsets not sampled, clocks wait");
             if let Some((status, worker)) = listener {
                 status.cluster().failed(*worker, at, wall_now(), &error.to_string());

@@ -89,8 +89,8 @@ pub(crate) fn never_heals(doing: &str, code: Code, reason: &str) -> Option<Broke
     let hint = match code {
         Code::FencedInstanceId => {
             "another living process has the same application_id and instance_id: give each process \
-             its own instance_id; if there is none, this one stood still for too long: start it \
-             again"
+             its own instance_id; if there is none, this one stood still or the cluster was away \
+             for longer than kafka.session_timeout: start it again"
         }
         Code::TransactionalIdAuthorizationFailed => {
             "grant Write on the transactional ids that begin with the application_id and \"-\""

@@ -104,7 +104,8 @@ impl Broker for KafkaBroker {
     }
 
     fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
-        let ends: Ends = self.observer.ends(partitions)?;
+        let (ends, error): (Ends, _) = self.observer.ends(partitions);
+        error.map_or(Ok(()), Err)?;
         self.group.assign(&ends)?;
         self.sampler.watch(partitions);
         Ok(())

@@ -125,6 +125,8 @@ pub struct Watermarks {
 pub struct EndSample {
     /// Wall time read before the ends were asked for.
     pub at: Timestamp,
+    /// The same on the monotonic clock, in ms.
+    pub asked_ms: i64,
     /// High watermarks by input, in the order of [`Input::ALL`].
     pub ends: [i64; 3],
 }

@@ -76,7 +76,8 @@ impl SteadyWall {
             return last;
         }
         let jump_ms = wall.since(last) - elapsed_ms;
-        let steady = if jump_ms > Self::SLACK_MS { last.plus_ms(2 * elapsed_ms) } else { wall };
+        let slewed = last.plus_ms(2 * elapsed_ms).min(wall);
+        let steady = if jump_ms > Self::SLACK_MS { slewed } else { wall };
         self.last = Some((steady, monotonic_ms));
         steady
     }
@@ -105,5 +106,7 @@ mod tests {
         assert_eq!(steady.read(Timestamp(year_ahead), 400), Timestamp(10_500));
         assert_eq!(steady.read(Timestamp(year_ahead + 50), 450), Timestamp(10_600));
         assert_eq!(steady.read(Timestamp(10_700), 500), Timestamp(10_700));
+        // Whoever stood still for long does not run ahead of the host.
+        assert_eq!(steady.read(Timestamp(72_700), 60_500), Timestamp(72_700));
     }
 }

@@ -11,8 +11,9 @@ use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::metrics::AbortClass;
+use crate::mutation::Mutation;
 use crate::runtime::broker::{
-    Broker, BrokerError, Input, OutRecord, Output, Record, Sent, TaskOffsets,
+    Broker, BrokerError, Ended, Input, OutRecord, Output, Record, Sent, TaskOffsets,
 };
 use crate::runtime::clock::Clock;
 use crate::runtime::settings::WorkerError;
@@ -260,15 +261,25 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 metadata: slot.task.offset_metadata().text(),
             });
         }
-        self.drain()?;
+        if !Mutation::CommitBeforeDrain.is_on() {
+            self.drain()?;
+        }
         if offsets.is_empty() {
             // Nothing that was sent belongs to a task: there is nothing to commit.
             return self.abort(AbortClass::Refused).map_err(Trip::End);
         }
-        self.persist(|broker| broker.send_offsets(&offsets))?;
-        let ended = self.persist(Broker::commit)?;
+        if !(Mutation::TimersWithoutOffsets.is_on() && self.transaction.records == 0) {
+            self.persist(|broker| broker.send_offsets(&offsets))?;
+        }
+        let ended = match self.persist(Broker::commit) {
+            Err(Trip::Broker(BrokerError::Fenced(_))) if Mutation::UnknownCommitCounts.is_on() => {
+                Ended { renew_producer: true }
+            }
+            other => other?,
+        };
         self.read_clocks();
-        self.transaction.end(self.now_ms, ended.renew_producer);
+        let renew = ended.renew_producer && !Mutation::ProducerNotRenewed.is_on();
+        self.transaction.end(self.now_ms, renew);
         if ended.renew_producer {
             tracing::info!("the end of a transaction took long; its producer is renewed");
             self.shared.metrics.producer_reinitialised();
@@ -341,6 +352,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 self.trying_again("the broker did not answer", &reason);
                 Ok(())
             }
+            BrokerError::Abort(_) if Mutation::RefusalIgnored.is_on() => Ok(()),
             BrokerError::Abort(reason) => {
                 tracing::warn!(reason, "the transaction is aborted; its records are read again");
                 self.abort(AbortClass::Refused)
@@ -399,6 +411,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.transaction.end(self.now_ms, true);
         // What was committed is unknown: every task is compared with the group's offsets.
         self.roll_back(|state| match state {
+            SlotState::Running | SlotState::Seeking if Mutation::FencedMemoryTrusted.is_on() => {
+                SlotState::Seeking
+            }
             SlotState::Running | SlotState::Seeking => SlotState::Verifying,
             other => other,
         });
@@ -408,14 +423,20 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     fn roll_back(&mut self, next: impl Fn(SlotState) -> SlotState) {
         self.tally.discard();
         for slot in self.slots.values_mut() {
-            slot.task.rollback();
+            if !Mutation::MemoryKeptAfterAbort.is_on() {
+                slot.task.rollback();
+            }
             slot.clear_queues();
             slot.finished = false;
             let state = std::mem::replace(&mut slot.state, SlotState::Kept);
             // The deletions that were sent are not there again: what is left is read anew.
             let purging =
                 matches!(state, SlotState::Running) && slot.task.phase() == Phase::Purging;
-            slot.state = if purging { SlotState::Starting } else { next(state) };
+            slot.state = match state {
+                _ if purging => SlotState::Starting,
+                SlotState::Running if Mutation::InputsNotRewound.is_on() => state,
+                state => next(state),
+            };
         }
     }
 }
@@ -428,7 +449,9 @@ struct Out<'a, B> {
 
 impl<B: Broker> Out<'_, B> {
     fn send(&mut self, record: &OutRecord<'_>) -> Result<(), BrokerError> {
-        while self.broker.send(record)? == Sent::QueueFull {
+        while self.broker.send(record)? == Sent::QueueFull
+            && !Mutation::FullQueueLosesRecords.is_on()
+        {
             // Serving the delivery reports makes room, sooner or later.
             self.broker.drained()?;
             self.broker.wait(DRAIN_WAIT);

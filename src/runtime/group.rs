@@ -5,6 +5,7 @@
 
 use crate::domain::progress::Phase;
 use crate::metrics::{AbortClass, Rebalance};
+use crate::mutation::Mutation;
 use crate::runtime::broker::{Broker, BrokerError, GroupEvent};
 use crate::runtime::clock::Clock;
 use crate::runtime::report::Restoring;
@@ -102,6 +103,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         tracing::info!(lost, "revoked");
         self.shared.metrics.rebalanced(if lost { Rebalance::Lost } else { Rebalance::Revoked });
         self.assigned = false;
+        if Mutation::RevokedTaskWrites.is_on() {
+            return Ok(());
+        }
         let result = match (self.transaction.is_open(), lost) {
             (true, false) => self.commit(),
             (true, true) => self.abort(AbortClass::Lost).map_err(Trip::End),

@@ -6,6 +6,7 @@
 
 use crate::codec::state::{LINEAGE_KEY, Lineage, decode_lineage};
 use crate::domain::progress::{OffsetMetadata, Phase};
+use crate::mutation::Mutation;
 use crate::runtime::broker::{Broker, BrokerError, Input};
 use crate::runtime::clock::Clock;
 use crate::runtime::restore::{Restore, Restored};
@@ -74,10 +75,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let told = offsets.metadata.as_deref().and_then(OffsetMetadata::parse);
         let counter = slot.task.commit_counter();
         let same = told.is_some_and(|told| {
-            told.commit_counter == counter && [told.lineage, lineage] == [slot.task.lineage(); 2]
+            (told.commit_counter == counter || Mutation::CommitCounterNotCompared.is_on())
+                && [told.lineage, lineage] == [slot.task.lineage(); 2]
         }) && offsets.next_offsets == slot.task.committed_offsets().map(Some);
         let untouched = counter == 0 && offsets.next_offsets.iter().all(Option::is_none);
-        if same || (untouched && slot.purge.is_empty()) {
+        if same || Mutation::KeptMemoryTrusted.is_on() || (untouched && slot.purge.is_empty()) {
             slot.state = SlotState::Seeking;
         } else {
             tracing::info!(partition, "another instance has committed meanwhile; restoring");
@@ -96,9 +98,14 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// of the changelog: in this order nothing committed can be missed.
     fn open(&mut self, partition: u32, collects_ids: bool) -> Result<(), Trip> {
         let lineage = self.lineage()?;
+        if Mutation::ChangelogBeforeOffsets.is_on() {
+            self.broker.open_changelog(partition)?;
+        }
         let offsets = self.broker.committed(partition)?;
         let now_ms = self.now_ms;
-        self.broker.open_changelog(partition)?;
+        if !Mutation::ChangelogBeforeOffsets.is_on() {
+            self.broker.open_changelog(partition)?;
+        }
         let config = self.task_config(partition);
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         slot.task = PartitionTask::new(config, lineage.number, Phase::Live);
@@ -199,7 +206,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let until = self.end_of_run(partition)?;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         for input in Input::ALL {
-            let next_offset = slot.task.inputs()[input.index()].next_offset;
+            let next_offset = match Mutation::StartAtEnd.is_on() {
+                true => self.broker.watermarks(partition, input)?.high,
+                false => slot.task.inputs()[input.index()].next_offset,
+            };
             self.broker.seek(partition, input, next_offset)?;
         }
         slot.clear_queues();

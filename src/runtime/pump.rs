@@ -9,6 +9,7 @@ use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
 use crate::runtime::broker::Record;
 use crate::task::clock::{EffectiveTime, Head, Reference, effective_time};
 use crate::task::merge::{Next, next};
@@ -114,7 +115,10 @@ pub fn pump<R: Record>(
         pumped.timers += task.fire_timers(limits.timers - pumped.timers, limits.wall)?;
         // Only wall time lets events pass timers that are due: else what is written would depend
         // on where a round ends.
-        if limits.wall.is_none() && task.store().timers().due(task.clock()).is_some() {
+        if limits.wall.is_none()
+            && !Mutation::EventsBeforeTimers.is_on()
+            && task.store().timers().due(task.clock()).is_some()
+        {
             break;
         }
         let handled = pumped.handled.len() + pumped.refused.len();

@@ -73,7 +73,7 @@ fn status<R: Record>(slot: &Slot<R>, follows_wall: bool) -> TaskStatus {
         SlotState::Kept => TaskState::Suspended,
         SlotState::Blocked(reason) => TaskState::Blocked { reason: reason.clone() },
     };
-    let ends = slot.ends();
+    let ends = slot.last_ends();
     let timers = task.store().timers();
     TaskStatus {
         held_by: if state == TaskState::Running { slot.held_by } else { HeldBy::Restore },

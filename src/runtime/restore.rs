@@ -5,6 +5,7 @@
 
 use crate::codec::state::{Lineage, StateKey, decode_progress, parse_key, unframe};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
+use crate::mutation::Mutation;
 use crate::runtime::broker::{ChangelogRecord, CommittedOffsets};
 use crate::runtime::settings::WorkerError;
 use crate::task::{PartitionTask, TaskConfig};
@@ -69,6 +70,7 @@ impl Restore {
                     self.progress = None;
                     Ok(())
                 }
+                (Ok(StateKey::Customer(_)), None) if Mutation::TombstonesIgnored.is_on() => Ok(()),
                 (Ok(StateKey::Customer(id)), value) => {
                     if let Some(ids) = &mut self.ids {
                         match value {

@@ -9,6 +9,9 @@ use crate::runtime::status::HeldBy;
 use crate::task::PartitionTask;
 use std::collections::VecDeque;
 
+/// How old a sample of the ends may be, in ms: longer than two of them take at most.
+const MAX_SAMPLE_AGE_MS: i64 = 3_000;
+
 /// Where a task stands in its worker.
 #[derive(Debug)]
 pub(super) enum SlotState {
@@ -71,13 +74,20 @@ impl<R: Record> Slot<R> {
         }
     }
 
-    /// The ends that are known: the fixed ones, else those of the latest sample.
-    pub(super) fn ends(&self) -> [Option<i64>; 3] {
-        match (self.until, self.sample) {
-            (Some(until), _) => until.map(Some),
-            (None, Some(sample)) => sample.ends.map(Some),
-            (None, None) => [None; 3],
+    /// The fixed ends, else those that were sampled last, however long ago.
+    pub(super) fn last_ends(&self) -> [Option<i64>; 3] {
+        let sampled = self.sample.map(|sample| sample.ends);
+        self.until.or(sampled).map_or([None; 3], |ends| ends.map(Some))
+    }
+
+    /// The ends by which an input may be left behind: a sample from before an outage says nothing
+    /// of what was written meanwhile.
+    pub(super) fn known_ends(&self, now_ms: i64) -> [Option<i64>; 3] {
+        let is_old = |sample: EndSample| now_ms - sample.asked_ms > MAX_SAMPLE_AGE_MS;
+        if self.until.is_none() && self.sample.is_none_or(is_old) {
+            return [None; 3];
         }
+        self.last_ends()
     }
 
     /// Fetches what is missing, passes over records that readers never see, and tells the task

@@ -220,7 +220,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let wall = self.settings.wall_clock.then_some(self.now);
         let limits = Limits {
             topics: &self.settings.topics,
-            ends: slot.ends(),
+            ends: slot.known_ends(self.now_ms),
             stop_at_ends: slot.until.is_some(),
             wall,
             limit: None,

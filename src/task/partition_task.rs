@@ -15,6 +15,7 @@ use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
 use crate::task::profile::profile;
 use crate::task::store::Store;
@@ -105,7 +106,7 @@ impl PartitionTask {
             input.next_offset = progress.next_offsets[index];
             input.highest = progress.highest[index];
         }
-        self.position.clock = Some(progress.clock);
+        self.position.clock = Some(progress.clock).filter(|_| !Mutation::ClockNotRestored.is_on());
         self.position.latest_order_at = Some(progress.latest_order_at);
         self.position.phase = progress.phase;
         self.committed = self.position;
@@ -413,7 +414,10 @@ impl PartitionTask {
         let rules = &self.config.rules;
         let latest_order_at = self.position.latest_order_at.unwrap_or(Timestamp::MIN);
         Progress {
-            next_offsets: self.position.inputs.map(|input| input.next_offset),
+            next_offsets: self
+                .position
+                .inputs
+                .map(|input| input.next_offset - i64::from(Mutation::OffsetOfLastRecord.is_on())),
             highest: self.position.inputs.map(|input| input.highest),
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,

@@ -10,6 +10,7 @@ use crate::domain::id::hash64;
 use crate::domain::pack::{UnpackError, pack, peek, unpack, unpack_into};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
 use crate::task::timers::Timers;
 use dashmap::DashMap;
 use std::collections::HashMap;
@@ -273,7 +274,15 @@ impl Store {
 
     /// Forgets what the open transaction did.
     pub fn rollback(&mut self) {
-        for touched in &self.touched[..self.in_use] {
+        for touched in &mut self.touched[..self.in_use] {
+            if Mutation::PreImageAfterChange.is_on()
+                && let Some(packed) = touched.packed.take()
+            {
+                self.committed.insert(touched.key, packed);
+            }
+            if Mutation::TimersNotRolledBack.is_on() {
+                continue;
+            }
             let committed = touched.committed_deadline.unwrap_or(Timestamp::MAX);
             self.timers.reschedule(touched.key, Timestamp::MAX, committed);
         }

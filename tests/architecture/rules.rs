@@ -5,14 +5,15 @@
 use crate::source::{is_word, line_of, lines_with, word};
 
 /// Who may import whom. A module that is not here may not exist.
-pub(crate) const IMPORTS: [(&str, &[&str]); 15] = [
-    ("domain", &[]),
-    ("task", &["domain"]),
+pub(crate) const IMPORTS: [(&str, &[&str]); 16] = [
+    ("mutation", &[]),
+    ("domain", &["mutation"]),
+    ("task", &["domain", "mutation"]),
     ("codec", &["domain"]),
     ("config", &["domain"]),
     ("metrics", &["domain"]),
     ("logging", &["config"]),
-    ("runtime", &["domain", "task", "codec", "config", "metrics"]),
+    ("runtime", &["domain", "task", "codec", "config", "metrics", "mutation"]),
     ("kafka", &["domain", "config", "metrics", "runtime"]),
     ("registry", &["domain", "codec", "config", "metrics", "runtime"]),
     ("http", &["domain", "config", "metrics", "runtime"]),

@@ -37,9 +37,18 @@ kill "$killer" 2>/dev/null
 
 /// A broker of one node in KRaft mode.
 pub(crate) struct TestBroker {
+    node: Node,
+    ports: Ports,
+}
+
+/// The process of one broker, alone or in a cluster; its folder holds its settings and its data.
+pub(crate) struct Node {
     keeper: Option<Child>,
     directory: PathBuf,
-    ports: Ports,
+    /// `host:port` that it answers at when it is ready.
+    bootstrap: String,
+    /// It is ready when it knows of so many brokers.
+    cluster_size: usize,
 }
 
 pub(crate) struct Ports {
@@ -78,35 +87,92 @@ impl TestBroker {
         let properties = directory.join("broker.properties");
         let all = settings(&ports, &directory) + &own(&directory, &ports);
         fs::write(&properties, all).expect("write settings");
-        let formatted = java("kafka.tools.StorageTool")
-            .args(["format", "-t", CLUSTER_ID, "-c"])
-            .arg(&properties)
-            .args(["--add-scram", &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")])
-            .output()
-            .unwrap_or_else(|error| panic!("could not start java: {error}; {INSTALL}"));
-        assert!(formatted.status.success(), "could not format the log folder: {formatted:?}");
-        let mut broker = Self { keeper: None, directory, ports };
+        let bootstrap = format!("127.0.0.1:{}", ports.plain);
+        let mut broker = Self { node: Node::new(directory, bootstrap, 1), ports };
         broker.run();
         broker
     }
 
     /// Starts it again after [`Self::stop`], with its data and on its port.
     pub(crate) fn run(&mut self) {
+        self.node.launch();
+        self.node.await_ready();
+    }
+
+    /// Sends it a signal (TERM or KILL) and waits until it has ended; its data stay for
+    /// [`Self::run`].
+    pub(crate) fn stop(&mut self, signal: &str) {
+        self.node.stop(signal);
+    }
+
+    /// `host:port`.
+    pub(crate) fn bootstrap(&self) -> String {
+        self.node.bootstrap.clone()
+    }
+
+    /// `host:port` of the listener that wants a password.
+    pub(crate) fn sasl_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.sasl)
+    }
+}
+
+impl Node {
+    /// Formats the folder of data that the settings in `directory` name; starts nothing.
+    pub(crate) fn new(directory: PathBuf, bootstrap: String, cluster_size: usize) -> Self {
+        let formatted = java("kafka.tools.StorageTool")
+            .args(["format", "-t", CLUSTER_ID, "-c"])
+            .arg(directory.join("broker.properties"))
+            .args(["--add-scram", &format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")])
+            .output()
+            .unwrap_or_else(|error| panic!("could not start java: {error}; {INSTALL}"));
+        assert!(formatted.status.success(), "could not format the log folder: {formatted:?}");
+        Self { keeper: None, directory, bootstrap, cluster_size }
+    }
+
+    /// Starts it, with whatever data it has; [`Self::await_ready`] says when it answers.
+    pub(crate) fn launch(&mut self) {
         assert!(self.keeper.is_none(), "the broker is running");
         fs::write(self.directory.join("keep"), "").expect("mark the folder");
         let broker = java("kafka.Kafka");
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER, "keeper"]).arg(&self.directory).arg(broker.get_program());
         keeper.args(broker.get_args()).arg(self.directory.join("broker.properties"));
-        let keeper = keeper.stdin(Stdio::piped()).spawn().expect("start the broker");
+        // The shell would tell of every kill.
+        keeper.stdin(Stdio::piped()).stderr(Stdio::null());
+        let keeper = keeper.spawn().expect("start the broker");
         self.keeper = Some(keeper);
-        self.await_ready();
-        fs::remove_file(self.directory.join("keep")).expect("unmark the folder");
     }
 
-    /// Sends it a signal (TERM or KILL) and waits until it has ended; its data stay for
-    /// [`Self::run`].
+    /// Waits until it answers and knows of every broker of its cluster.
+    pub(crate) fn await_ready(&mut self) {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("log_level", "0")
+            .set("reconnect.backoff.max.ms", "200")
+            .create()
+            .expect("make a client");
+        let give_up_at = Instant::now() + READY_TIMEOUT;
+        loop {
+            let answer = consumer.fetch_metadata(None, Duration::from_secs(1));
+            if answer.is_ok_and(|metadata| metadata.brokers().len() == self.cluster_size) {
+                fs::remove_file(self.directory.join("keep")).expect("unmark the folder");
+                return;
+            }
+            let keeper = self.keeper.as_mut().expect("the broker was started");
+            let ended = keeper.try_wait().expect("look at the broker");
+            if ended.is_some() || Instant::now() > give_up_at {
+                let log = fs::read_to_string(self.directory.join("broker.log"));
+                panic!("the broker did not start: {}", log.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Sends it a signal (TERM or KILL), if it runs, and waits until it has ended; its data stay
+    /// for [`Self::launch`].
     pub(crate) fn stop(&mut self, signal: &str) {
+        if self.keeper.is_none() {
+            return;
+        }
         fs::write(self.directory.join("keep"), "").expect("mark the folder");
         let pid = fs::read_to_string(self.directory.join("pid")).expect("it was started");
         let sent = Command::new("kill").args(["-s", signal, pid.trim()]).status();
@@ -123,41 +189,9 @@ impl TestBroker {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-
-    /// `host:port`.
-    pub(crate) fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.ports.plain)
-    }
-
-    /// `host:port` of the listener that wants a password.
-    pub(crate) fn sasl_bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.ports.sasl)
-    }
-
-    fn await_ready(&mut self) {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.bootstrap())
-            .set("log_level", "0")
-            .set("reconnect.backoff.max.ms", "200")
-            .create()
-            .expect("make a client");
-        let give_up_at = Instant::now() + READY_TIMEOUT;
-        loop {
-            let answer = consumer.fetch_metadata(None, Duration::from_secs(1));
-            if answer.is_ok_and(|metadata| metadata.brokers().len() == 1) {
-                return;
-            }
-            let keeper = self.keeper.as_mut().expect("the broker was started");
-            let ended = keeper.try_wait().expect("look at the broker");
-            if ended.is_some() || Instant::now() > give_up_at {
-                let log = fs::read_to_string(self.directory.join("broker.log"));
-                panic!("the broker did not start: {}", log.unwrap_or_default());
-            }
-        }
-    }
 }
 
-impl Drop for TestBroker {
+impl Drop for Node {
     fn drop(&mut self) {
         if self.keeper.is_none() {
             // Stopped before, with its data kept.
@@ -169,7 +203,8 @@ impl Drop for TestBroker {
     }
 }
 
-fn target() -> &'static Path {
+/// Where the folders of brokers and jars are.
+pub(crate) fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 

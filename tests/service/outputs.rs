@@ -16,7 +16,7 @@ use std::path::Path;
 /// What a change has in common with its replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    seq: u64,
+    pub(crate) seq: u64,
     dimension: String,
     previous: Option<String>,
     current: Option<String>,
@@ -57,24 +57,27 @@ pub(crate) fn replay_with(
     all.extend(arguments);
     let output = application.output("replay", &all);
     assert!(output.status.success(), "{output:?}");
-    let lines = |path: &Path| -> Vec<Value> {
-        let text = fs::read_to_string(path).expect("read what was replayed");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    };
     let mut expected = Expected { changes: Changes::new(), profiles: BTreeMap::new() };
-    for value in lines(&changes) {
+    for_each_line(&changes, |value| {
         let (customer, change) = change(&value);
         expected.changes.entry(customer).or_default().push(change);
-    }
-    for profile in lines(&customers) {
+    });
+    for_each_line(&customers, |profile| {
         expected.profiles.insert(string(&profile["customer_id"]), profile);
-    }
+    });
     let refused = String::from_utf8_lossy(&output.stderr).matches("dead letter: ").count();
     assert_eq!(refused, workload.lines.iter().filter(|line| !line.readable).count());
     for path in [events, changes, customers] {
         fs::remove_file(path).expect("remove a file");
     }
     expected
+}
+
+fn for_each_line(path: &Path, mut take: impl FnMut(Value)) {
+    let text = fs::read_to_string(path).expect("read what was replayed");
+    for line in text.lines() {
+        take(serde_json::from_str(line).expect("JSON"));
+    }
 }
 
 /// Values of a topic as JSON, whatever their encoding.
@@ -218,7 +221,8 @@ pub(crate) fn assert_agrees(application: &Application, workload: &Workload, expe
     assert_eq!(dead_letter_sources(application).len(), workload.unreadable(application).len());
 }
 
-fn change(value: &Value) -> (String, Change) {
+/// Customer and change of a value of `segment-changes`.
+pub(crate) fn change(value: &Value) -> (String, Change) {
     let cause = &value["cause"];
     let change = Change {
         seq: value["seq"].as_u64().expect("seq"),

@@ -190,7 +190,7 @@ impl Program {
         mut attempt: impl FnMut(&mut Self) -> Option<T>,
     ) -> Option<T> {
         let result = poll_for(|| {
-            let ended = self.child.try_wait().expect("look at the process").is_some();
+            let ended = self.ended().is_some();
             match attempt(self) {
                 Some(value) => Some(Some(value)),
                 None => ended.then_some(None),
@@ -201,9 +201,7 @@ impl Program {
 
     /// Waits until the process ends by itself.
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
-        let status = poll_for(|| self.child.try_wait().expect("look at the process"));
-        self.ended = status.is_some();
-        status.expect("the process ends")
+        poll_for(|| self.ended()).expect("the process ends")
     }
 
     /// `kill -9`.
@@ -215,10 +213,32 @@ impl Program {
 
     /// SIGTERM; returns how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("send SIGTERM");
-        assert!(sent.success());
+        self.signal("TERM");
         self.wait_for_end()
+    }
+
+    /// Sends a signal, such as TERM, STOP or CONT.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("send a signal");
+        assert!(sent.success());
+    }
+
+    /// The id of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("look at the process");
+        self.ended = status.is_some();
+        status
+    }
+
+    /// `host:port` of probes and metrics; `None` when it ends before it says so.
+    pub(crate) fn metrics_address(&mut self) -> Option<String> {
+        self.wait_unless_ended("the address", |program| program.find("metrics="))
     }
 
     /// Status and body of a path on the address of probes and metrics.
@@ -257,7 +277,7 @@ impl Program {
 
     /// Waits until so many transactions are committed; `None` when it ends before.
     pub(crate) fn wait_for_commits(&mut self, count: u64) -> Option<()> {
-        let address = self.wait_unless_ended("the address", |program| program.find("metrics="))?;
+        let address = self.metrics_address()?;
         self.wait_unless_ended("commits", |_| {
             let (_, metrics) = get(&address, "/metrics").ok()?;
             (metric(&metrics, "ebbflow_commit_duration_seconds_count") >= count).then_some(())
@@ -308,7 +328,8 @@ pub(crate) fn metric(metrics: &str, name: &str) -> u64 {
     values.sum()
 }
 
-fn get(address: &str, path: &str) -> Result<(u16, String), ureq::Error> {
+/// Status and body of a path.
+pub(crate) fn get(address: &str, path: &str) -> Result<(u16, String), ureq::Error> {
     let mut answer = ureq::get(format!("http://{address}{path}"))
         .config()
         .http_status_as_error(false)

@@ -73,8 +73,13 @@ struct Generator {
 impl Workload {
     /// About so many events of a twentieth to a fortieth as many customers.
     pub(crate) fn new(seed: u64, event_count: usize) -> Self {
+        Self::of(seed, event_count, event_count / 40)
+    }
+
+    /// About so many events of at most so many customers.
+    pub(crate) fn of(seed: u64, event_count: usize, customers: usize) -> Self {
         let mut generator = Generator { random: Random(seed), lines: Vec::new() };
-        let customers = i64::try_from(event_count / 40).expect("few").max(1);
+        let customers = i64::try_from(customers).expect("few").max(1);
         while generator.lines.len() < event_count * 97 / 100 {
             generator.customer_does_something(customers);
         }
@@ -129,7 +134,8 @@ impl Workload {
         producer
     }
 
-    fn send(
+    /// Hands a part of the records to a producer, in whatever transaction it has.
+    pub(crate) fn send(
         &self,
         application: &Application,
         producer: &BaseProducer,

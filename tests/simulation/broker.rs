@@ -3,17 +3,19 @@
 //! A call that the contract of `Broker` forbids is a panic, so the worker is held to it.
 //! Next: `producer.rs`, the transaction's side.
 
+use crate::simulation::changelog::Changelog;
 use crate::simulation::cluster::Topic;
 use crate::simulation::faults::Fault;
 use crate::simulation::group::News;
 use crate::simulation::log::Payload;
 use crate::simulation::producer::Producing;
-use crate::simulation::stage::{CRASH, EPOCH, SESSION_MS, Stage};
+use crate::simulation::stage::{CRASH, EPOCH, REPLACED, SESSION_MS, Stage, TRANSACTION_MS};
 use ebbflow::domain::time::Timestamp;
 use ebbflow::runtime::broker::{
     Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
     OutRecord, Record, Sent, TaskOffsets, Watermarks,
 };
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -46,19 +48,13 @@ impl Record for SimRecord {
     }
 }
 
-/// A changelog that is being read.
-struct Changelog {
-    position: i64,
-    end: i64,
-    compacted: BTreeSet<i64>,
-}
-
 /// What the member was told and has not answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Question {
     None,
     Assigned(Vec<u32>),
     Revoked,
+    Lost,
 }
 
 /// One process's connection.
@@ -74,15 +70,21 @@ pub(crate) struct SimBroker {
     /// Positions of the inputs that were sought.
     positions: BTreeMap<(u32, usize), i64>,
     samples: BTreeMap<u32, EndSample>,
-    changelogs: BTreeMap<u32, Changelog>,
+    /// No sample is taken before.
+    ends_known_ms: i64,
+    pub(super) changelogs: BTreeMap<u32, Changelog>,
     pub(super) producing: Producing,
     dead: bool,
-    skew_ms: i64,
+    /// How far the host's clock is off.
+    skew_ms: Rc<Cell<i64>>,
+    /// When the coordinator last answered.
+    answered_ms: i64,
 }
 
 impl SimBroker {
-    pub(crate) fn new(stage: Rc<Stage>, instance: usize, skew_ms: i64) -> Self {
+    pub(crate) fn new(stage: Rc<Stage>, instance: usize, skew_ms: Rc<Cell<i64>>) -> Self {
         let member = stage.cluster.borrow_mut().fresh_id();
+        let answered_ms = stage.now_ms();
         Self {
             stage,
             instance,
@@ -93,10 +95,12 @@ impl SimBroker {
             assigned: None,
             positions: BTreeMap::new(),
             samples: BTreeMap::new(),
+            ends_known_ms: 0,
             changelogs: BTreeMap::new(),
             producing: Producing::None,
             dead: false,
             skew_ms,
+            answered_ms,
         }
     }
 
@@ -117,6 +121,12 @@ impl SimBroker {
         }
         if self.stage.strikes(Fault::LongStall) {
             let ms = SESSION_MS + i64::try_from(self.stage.below(10_000)).unwrap();
+            self.stage.start_twin(self.instance);
+            self.stage.stand_still(ms);
+        }
+        if self.stage.strikes(Fault::ZombieStall) {
+            let ms = TRANSACTION_MS + SESSION_MS + i64::try_from(self.stage.below(20_000)).unwrap();
+            self.stage.start_twin(self.instance);
             self.stage.stand_still(ms);
         }
         if self.stage.strikes(Fault::CrashBefore) {
@@ -132,7 +142,20 @@ impl SimBroker {
         result
     }
 
-    fn answers(&self) -> Result<(), BrokerError> {
+    pub(super) fn is_down(&self) -> bool {
+        self.stage.cluster.borrow().is_down()
+    }
+
+    /// Whether the cluster answers a question.
+    pub(super) fn answers(&self) -> Result<(), BrokerError> {
+        if self.is_down() {
+            self.stage.pass(500);
+            return Err(BrokerError::Retriable("all brokers are down".to_owned()));
+        }
+        self.succeeds()
+    }
+
+    fn succeeds(&self) -> Result<(), BrokerError> {
         if self.stage.strikes(Fault::Unanswered) {
             self.stage.pass(50);
             return Err(BrokerError::Retriable("no answer".to_owned()));
@@ -152,7 +175,7 @@ impl SimBroker {
     }
 
     fn wall(&self) -> Timestamp {
-        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms)
+        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms.get())
     }
 }
 
@@ -160,13 +183,23 @@ impl Broker for SimBroker {
     type Record = SimRecord;
 
     fn poll_group(&mut self) -> Result<Option<GroupEvent>, BrokerError> {
-        self.call(|this| {
+        let told = self.call(|this| {
             let late = this.joined && this.stage.strikes(Fault::LateNews);
             if late || this.question != Question::None {
                 return Ok(None);
             }
             let mut cluster = this.stage.cluster.borrow_mut();
             let now_ms = cluster.now_ms;
+            if cluster.is_down() {
+                // The client itself gives up what it can have no session for.
+                let gone = now_ms - this.answered_ms > SESSION_MS;
+                if !gone || this.assigned.is_none() {
+                    return Ok(None);
+                }
+                this.question = Question::Lost;
+                return Ok(Some(GroupEvent::Revoked { lost: true }));
+            }
+            this.answered_ms = now_ms;
             if !this.joined {
                 cluster.group.join(this.instance, this.member, now_ms);
                 this.joined = true;
@@ -175,10 +208,10 @@ impl Broker for SimBroker {
             Ok(match cluster.group.poll(this.instance, this.member, now_ms) {
                 News::Nothing => None,
                 News::Replaced => {
-                    return Err(BrokerError::Fatal("another process has this id".to_owned()));
+                    return Err(BrokerError::Fatal(REPLACED.to_owned()));
                 }
                 News::Unknown if this.assigned.is_some() => {
-                    this.question = Question::Revoked;
+                    this.question = Question::Lost;
                     Some(GroupEvent::Revoked { lost: true })
                 }
                 News::Unknown => {
@@ -195,13 +228,18 @@ impl Broker for SimBroker {
                     Some(GroupEvent::Assigned(partitions))
                 }
             })
-        })
+        });
+        let revoked = matches!(told, Ok(Some(GroupEvent::Revoked { .. })));
+        if revoked && self.stage.strikes(Fault::StallInRevoke) {
+            self.stage.stand_still(2 * SESSION_MS);
+        }
+        told
     }
 
     fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
         self.call(|this| {
             assert_eq!(this.question, Question::Assigned(partitions.to_vec()));
-            this.answers()?;
+            this.succeeds()?;
             this.question = Question::None;
             this.assigned = Some(partitions.iter().copied().collect());
             let (stage, instance) = (&this.stage, this.instance);
@@ -212,14 +250,19 @@ impl Broker for SimBroker {
 
     fn unassign(&mut self) -> Result<(), BrokerError> {
         self.call(|this| {
-            assert_eq!(this.question, Question::Revoked, "nothing was revoked");
-            this.answers()?;
+            let lost = this.question == Question::Lost;
+            assert!(lost || this.question == Question::Revoked, "nothing was revoked");
+            this.succeeds()?;
             this.question = Question::None;
             this.assigned = None;
             this.positions.clear();
             this.samples.clear();
             assert!(this.changelogs.is_empty(), "a changelog is still read");
             let mut cluster = this.stage.cluster.borrow_mut();
+            if lost || cluster.is_down() {
+                this.joined = false;
+                return Ok(());
+            }
             let now_ms = cluster.now_ms;
             cluster.group.rejoin(this.instance, this.member, now_ms);
             drop(cluster);
@@ -230,7 +273,10 @@ impl Broker for SimBroker {
 
     fn leave_group(&mut self) -> Result<(), BrokerError> {
         self.call(|this| {
-            this.stage.cluster.borrow_mut().group.leave(this.instance, this.member);
+            let mut cluster = this.stage.cluster.borrow_mut();
+            if !cluster.is_down() {
+                cluster.group.leave(this.instance, this.member);
+            }
             Ok(())
         })
     }
@@ -258,6 +304,9 @@ impl Broker for SimBroker {
     ) -> Result<(), BrokerError> {
         self.call(|this| {
             this.check_assigned(partition, "fetch");
+            if this.is_down() {
+                return Ok(());
+            }
             let slow = this.stage.strikes(Fault::SlowFetch);
             let count = if slow { this.stage.below(3) } else { 1 + this.stage.below(40) };
             let Some(position) = this.positions.get_mut(&(partition, input.index())) else {
@@ -286,11 +335,17 @@ impl Broker for SimBroker {
     fn end_offsets(&mut self, partition: u32) -> Option<EndSample> {
         self.check_assigned(partition, "end offsets");
         let at = self.wall();
-        let fresh = self.samples.get(&partition).is_some_and(|last| at.since(last.at) < SAMPLE_MS);
-        if !fresh && self.stage.below(3) > 0 {
+        let now_ms = self.stage.now_ms();
+        let is_fresh = |last: &EndSample| now_ms - last.asked_ms < SAMPLE_MS;
+        let fresh = self.samples.get(&partition).is_some_and(is_fresh);
+        if !fresh && self.stage.strikes(Fault::EndsUnknown) {
+            self.ends_known_ms = now_ms + i64::try_from(self.stage.below(20_000)).unwrap();
+        }
+        let known = now_ms >= self.ends_known_ms;
+        if !fresh && self.stage.below(3) > 0 && !self.is_down() && known {
             let mut cluster = self.stage.cluster.borrow_mut();
             let ends = Topic::INPUTS.map(|topic| cluster.log(topic, partition).end());
-            self.samples.insert(partition, EndSample { at, ends });
+            self.samples.insert(partition, EndSample { at, asked_ms: now_ms, ends });
         }
         self.samples.get(&partition).copied()
     }
@@ -314,20 +369,7 @@ impl Broker for SimBroker {
     }
 
     fn open_changelog(&mut self, partition: u32) -> Result<(), BrokerError> {
-        self.call(|this| {
-            this.answers()?;
-            if this.stage.strikes(Fault::StallInRestore) {
-                this.stage.stand_still(2 * SESSION_MS);
-            }
-            let compaction = this.stage.strikes(Fault::Compaction);
-            let mut cluster = this.stage.cluster.borrow_mut();
-            let log = cluster.log(Topic::State, partition);
-            let (position, end) = (log.low(), log.end());
-            let clean = if compaction { log.stable_end() * 3 / 4 } else { 0 };
-            let compacted = log.overwritten(clean).into_iter().collect();
-            this.changelogs.insert(partition, Changelog { position, end, compacted });
-            Ok(())
-        })
+        self.call(|this| this.changelog_open(partition))
     }
 
     fn read_changelog(
@@ -336,33 +378,7 @@ impl Broker for SimBroker {
         max: usize,
         into: &mut Vec<ChangelogRecord>,
     ) -> Result<bool, BrokerError> {
-        self.call(|this| {
-            this.answers()?;
-            let slow = this.stage.strikes(Fault::SlowChangelog);
-            let count = if slow { this.stage.below(5) } else { max };
-            let Some(reader) = this.changelogs.get_mut(&partition) else {
-                panic!("the changelog of partition {partition} is not open");
-            };
-            let mut cluster = this.stage.cluster.borrow_mut();
-            let log = cluster.log(Topic::State, partition);
-            for _ in 0..count {
-                reader.position = log.next_visible(reader.position);
-                let Some(payload) = log.visible(reader.position) else { break };
-                if reader.position >= reader.end {
-                    break;
-                }
-                if !reader.compacted.contains(&reader.position) {
-                    let key = payload.key.clone().unwrap_or_default();
-                    into.push(ChangelogRecord { key, value: payload.value.clone() });
-                }
-                reader.position += 1;
-            }
-            let done = log.next_visible(reader.position) >= reader.end;
-            if done {
-                this.changelogs.remove(&partition);
-            }
-            Ok(done)
-        })
+        self.call(|this| this.changelog_read(partition, max, into))
     }
 
     fn close_changelog(&mut self, partition: u32) {
@@ -372,14 +388,7 @@ impl Broker for SimBroker {
     fn read_control(&mut self) -> Result<Vec<ChangelogRecord>, BrokerError> {
         self.call(|this| {
             this.check_no_transaction("control");
-            this.answers()?;
-            let mut cluster = this.stage.cluster.borrow_mut();
-            let records = cluster.log(Topic::Control, 0).committed();
-            let record = |payload: &Payload| ChangelogRecord {
-                key: payload.key.clone().unwrap_or_default(),
-                value: payload.value.clone(),
-            };
-            Ok(records.map(|(_, payload)| record(payload)).collect())
+            this.control_read()
         })
     }
 

@@ -52,6 +52,8 @@ struct Producer {
     /// `None` while it is open.
     decision: Option<bool>,
     began_ms: i64,
+    /// The latest transaction that was begun.
+    transaction: u64,
 }
 
 /// The cluster.
@@ -66,6 +68,13 @@ pub(crate) struct Cluster {
     /// Markers take their time.
     pub(crate) slow_markers: bool,
     random: Random,
+    /// Nothing is answered before.
+    down_until_ms: i64,
+    /// Ends of transactions that are still on their way: when, who, commit or abort.
+    strays: Vec<(i64, (usize, u32), bool)>,
+    /// Those that arrived, and how many of them have hit another transaction.
+    pub(crate) strays_landed: u64,
+    pub(crate) strays_hit: u64,
     pub(crate) timed_out: u64,
     pub(crate) expelled: u64,
 }
@@ -86,6 +95,10 @@ impl Cluster {
             next_id: 1,
             slow_markers: false,
             random,
+            down_until_ms: 0,
+            strays: Vec::new(),
+            strays_landed: 0,
+            strays_hit: 0,
             timed_out: 0,
             expelled: 0,
         }
@@ -104,6 +117,15 @@ impl Cluster {
     /// Time passes: transactions time out, members are expelled, markers arrive.
     pub(crate) fn pass(&mut self, ms: i64) {
         self.now_ms += ms;
+        if self.is_down() {
+            return;
+        }
+        if self.down_until_ms > 0 {
+            // Whoever has lost its memory of heartbeats gives everybody another session.
+            self.down_until_ms = 0;
+            self.group.keep_all_alive(self.now_ms);
+        }
+        self.land_strays();
         let transactions: Vec<usize> = self.producers.keys().copied().collect();
         for transactional in transactions {
             self.expire(transactional, false);
@@ -114,9 +136,45 @@ impl Cluster {
         self.expelled += self.group.expire(self.now_ms) as u64;
     }
 
+    /// Nothing is answered for so long.
+    pub(crate) fn go_down(&mut self, ms: i64) {
+        self.down_until_ms = self.down_until_ms.max(self.now_ms + ms);
+    }
+
+    pub(crate) const fn is_down(&self) -> bool {
+        self.now_ms < self.down_until_ms
+    }
+
+    /// The same end of a transaction arrives once more, so much later.
+    pub(crate) fn delay_end(&mut self, ms: i64, producer: (usize, u32), commit: bool) {
+        self.strays.push((self.now_ms + ms, producer, commit));
+    }
+
+    /// An end says nothing of which transaction it means: it ends whatever this epoch has open.
+    fn land_strays(&mut self) {
+        let now_ms = self.now_ms;
+        let (landed, strays) = self.strays.iter().partition(|stray| stray.0 <= now_ms);
+        self.strays = strays;
+        let landed: Vec<(i64, (usize, u32), bool)> = landed;
+        for (_, (transactional, epoch), commit) in landed {
+            self.strays_landed += 1;
+            let producer = self.producers.get_mut(&transactional);
+            let hit = producer
+                .filter(|it| it.epoch == epoch && it.decision.is_none() && !it.places.is_empty());
+            if let Some(producer) = hit {
+                producer.decision = Some(commit);
+                self.strays_hit += 1;
+                self.write_markers(transactional, usize::MAX);
+            }
+        }
+    }
+
     /// Whether every transaction is over.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.producers.values().all(|producer| producer.places.is_empty()) && self.group.is_stable()
+        !self.is_down()
+            && self.strays.is_empty()
+            && self.producers.values().all(|producer| producer.places.is_empty())
+            && self.group.is_stable()
     }
 
     /// `InitProducerId`: ends what an earlier one of the same transactional id left.
@@ -128,6 +186,7 @@ impl Cluster {
             places: BTreeSet::new(),
             decision: None,
             began_ms: 0,
+            transaction: 0,
         });
         self.fence(transactional);
         self.producers[&transactional].epoch
@@ -168,10 +227,10 @@ impl Cluster {
             // CONCURRENT_TRANSACTIONS: the client waits for the markers of the last one.
             self.write_markers(transactional, usize::MAX);
         }
-        let now_ms = self.now_ms;
+        let (now_ms, fresh_id) = (self.now_ms, self.fresh_id());
         let producer = self.producers.get_mut(&transactional).ok_or(Refused::Fenced)?;
         if producer.places.is_empty() {
-            producer.began_ms = now_ms;
+            (producer.began_ms, producer.transaction) = (now_ms, fresh_id);
         }
         producer.places.insert(place);
         Ok(producer)
@@ -183,7 +242,9 @@ impl Cluster {
         (topic, partition): (Topic, u32),
         mut payload: Payload,
     ) -> Result<(), Refused> {
-        let id = self.writer(transactional, epoch, Place::Log(topic, partition))?.id;
+        let writer = self.writer(transactional, epoch, Place::Log(topic, partition))?;
+        let id = writer.id;
+        payload.transaction = writer.transaction;
         payload.at = ebbflow::domain::time::Timestamp(self.now_ms);
         self.log(topic, partition).append(payload, Some(id));
         Ok(())
@@ -196,8 +257,13 @@ impl Cluster {
         member: (usize, u64, u32),
         offsets: &[TaskOffsets],
     ) -> Result<(), Refused> {
-        let id = self.writer(transactional, epoch, Place::Offsets)?.id;
-        if self.group.add(member, id, offsets) { Ok(()) } else { Err(Refused::StaleMember) }
+        let writer = self.writer(transactional, epoch, Place::Offsets)?;
+        let (id, transaction) = (writer.id, writer.transaction);
+        if self.group.add(member, (id, transaction), offsets) {
+            Ok(())
+        } else {
+            Err(Refused::StaleMember)
+        }
     }
 
     /// `EndTxn`: decided at once; the markers may come later.

@@ -4,7 +4,7 @@
 //! Next: `broker.rs`, where most of them strike.
 
 use crate::simulation::random::Random;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A kind of fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -15,16 +15,24 @@ pub(crate) enum Fault {
     CrashAfter,
     /// The process stands still in front of a call, others go on.
     Stall,
-    /// The same, long enough to lose its session and its transaction.
+    /// The same, long enough to lose its session and mostly its transaction.
     LongStall,
-    /// The same between the group's offsets and the changelog of a task.
+    /// The same, much longer than the transaction's time-out.
+    ZombieStall,
+    /// While a process stands still so long, another one of its name is started.
+    Twin,
+    /// A stall between the group's offsets and the changelog of a task.
     StallInRestore,
+    /// The same between a revocation and the commit that answers it.
+    StallInRevoke,
     /// What the group has to tell comes later.
     LateNews,
     /// A commit says "call again" and has not happened.
     CommitUnanswered,
     /// A commit says "call again" and has happened.
     CommitAnswerLost,
+    /// A commit is refused for good and has not happened.
+    CommitRefused,
     /// A commit is fenced and has not happened.
     CommitFenced,
     /// A commit is fenced and has happened.
@@ -33,6 +41,8 @@ pub(crate) enum Fault {
     TransactionTimeout,
     /// The end of a transaction took long: the producer is to be renewed.
     SlowEnd,
+    /// The end of a transaction is sent twice, and the first copy arrives much later.
+    DelayedEnd,
     /// Markers arrive one by one, later.
     SlowMarkers,
     /// A record is refused.
@@ -43,78 +53,118 @@ pub(crate) enum Fault {
     OffsetsRefused,
     /// Offsets get no answer at first.
     OffsetsUnanswered,
+    /// Offsets get no answer at first and are in the transaction.
+    OffsetsAnswerLost,
     /// An abort gets no answer at first.
     AbortUnanswered,
+    /// An abort gets no answer at first and has happened.
+    AbortAnswerLost,
     /// An abort is fenced.
     AbortFenced,
     /// The producer's queue is full.
     QueueFull,
     /// A producer cannot be initialised at once.
     InitUnanswered,
+    /// A producer is initialised, which it does not hear of.
+    InitAnswerLost,
+    /// No call of anybody is answered for a while.
+    BrokerDown,
+    /// No schema can be fetched for a while.
+    RegistryDown,
     /// A read of metadata gets no answer.
     Unanswered,
     /// Records arrive late.
     SlowFetch,
     /// The changelog arrives in small pieces.
     SlowChangelog,
+    /// A changelog has nothing to read for long.
+    SlowRestore,
     /// The changelog was compacted.
     Compaction,
+    /// The same, long ago: deletions are gone too.
+    TombstonesGone,
     /// The group rebalances for no reason.
     Rebalance,
     /// An instance stops in good order, with or without leaving.
     Stop,
+    /// All instances stop and start again, one after the other.
+    RollingDeploy,
     /// The clocks of the hosts differ.
     ClockSkew,
+    /// The clock of a host jumps by hours.
+    ClockJump,
+    /// The ends of the inputs cannot be asked for a while.
+    EndsUnknown,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
         Self::LongStall,
+        Self::ZombieStall,
+        Self::Twin,
         Self::StallInRestore,
+        Self::StallInRevoke,
         Self::LateNews,
         Self::CommitUnanswered,
         Self::CommitAnswerLost,
+        Self::CommitRefused,
         Self::CommitFenced,
         Self::CommitFencedAfterwards,
         Self::TransactionTimeout,
         Self::SlowEnd,
+        Self::DelayedEnd,
         Self::SlowMarkers,
         Self::SendRefused,
         Self::Undelivered,
         Self::OffsetsRefused,
         Self::OffsetsUnanswered,
+        Self::OffsetsAnswerLost,
         Self::AbortUnanswered,
+        Self::AbortAnswerLost,
         Self::AbortFenced,
         Self::QueueFull,
         Self::InitUnanswered,
+        Self::InitAnswerLost,
+        Self::BrokerDown,
+        Self::RegistryDown,
         Self::Unanswered,
         Self::SlowFetch,
         Self::SlowChangelog,
+        Self::SlowRestore,
         Self::Compaction,
+        Self::TombstonesGone,
         Self::Rebalance,
         Self::Stop,
+        Self::RollingDeploy,
         Self::ClockSkew,
+        Self::ClockJump,
+        Self::EndsUnknown,
     ];
 
     /// Times of a thousand that it strikes where it can.
     const fn per_mille(self) -> usize {
         match self {
             Self::CrashBefore | Self::CrashAfter | Self::Stall => 2,
-            Self::LongStall | Self::Rebalance | Self::Stop => 1,
+            Self::LongStall | Self::ZombieStall | Self::Rebalance | Self::Stop => 1,
+            Self::BrokerDown | Self::RegistryDown | Self::RollingDeploy => 1,
             Self::SendRefused => 4,
-            Self::StallInRestore => 30,
+            Self::ClockJump | Self::EndsUnknown => 5,
+            Self::StallInRestore | Self::SlowRestore => 30,
             Self::Undelivered => 20,
             Self::TransactionTimeout | Self::CommitFenced | Self::CommitFencedAfterwards => 25,
+            Self::CommitRefused | Self::OffsetsAnswerLost => 25,
             Self::CommitUnanswered | Self::CommitAnswerLost | Self::OffsetsRefused => 40,
+            Self::DelayedEnd | Self::InitAnswerLost => 50,
             Self::OffsetsUnanswered | Self::AbortFenced | Self::SlowEnd => 50,
             Self::QueueFull | Self::Unanswered => 80,
-            Self::AbortUnanswered | Self::InitUnanswered => 200,
+            Self::AbortUnanswered | Self::AbortAnswerLost | Self::InitUnanswered => 200,
+            Self::StallInRevoke | Self::Twin => 100,
             Self::LateNews => 400,
             Self::SlowFetch | Self::SlowChangelog => 600,
-            Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
+            Self::Compaction | Self::TombstonesGone | Self::SlowMarkers | Self::ClockSkew => 1000,
         }
     }
 }
@@ -123,7 +173,7 @@ impl Fault {
     /// More often than this nothing would ever get done.
     const fn most(self) -> usize {
         match self {
-            Self::Compaction | Self::SlowMarkers | Self::ClockSkew => 1000,
+            Self::Compaction | Self::TombstonesGone | Self::SlowMarkers | Self::ClockSkew => 1000,
             Self::SlowFetch | Self::SlowChangelog | Self::LateNews => 700,
             _ => 300,
         }
@@ -133,45 +183,51 @@ impl Fault {
 /// How often each kind struck.
 pub(crate) type Counts = BTreeMap<Fault, u64>;
 
-/// The faults of one run.
+/// The kinds that a run may have; `None` = all.
+pub(crate) type Only = Option<BTreeSet<Fault>>;
+
+/// The faults of one run. Each kind draws from a stream of its own, so that switching one off
+/// leaves the others where they were as far as it can.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    on: BTreeMap<Fault, usize>,
+    on: BTreeMap<Fault, (usize, Random)>,
     pub(crate) active: bool,
-    random: Random,
     pub(crate) counts: Counts,
 }
 
 impl Plan {
     /// Each kind is off, rare or usual; `intensity` makes up for short runs.
-    pub(crate) fn new(mut random: Random, intensity: usize) -> Self {
+    pub(crate) fn new(mut random: Random, intensity: usize, only: &Only) -> Self {
         let calm = random.chance(50);
         let mut on = BTreeMap::new();
         for fault in Fault::ALL {
             let rate = [0, 0, 1, 2][random.below(4)] * fault.per_mille() * intensity;
-            if rate > 0 && !calm {
-                on.insert(fault, rate.div_ceil(2).min(fault.most()));
+            let stream = random.fork();
+            let wanted = only.as_ref().is_none_or(|only| only.contains(&fault));
+            if rate > 0 && !calm && wanted {
+                on.insert(fault, (rate.div_ceil(2).min(fault.most()), stream));
             }
         }
-        Self { on, active: true, random, counts: BTreeMap::new() }
+        Self { on, active: true, counts: BTreeMap::new() }
     }
 
     /// A run in which nothing goes wrong.
     pub(crate) fn calm() -> Self {
-        let (on, counts) = (BTreeMap::new(), BTreeMap::new());
-        Self { on, active: false, random: Random::new(0), counts }
+        Self { on: BTreeMap::new(), active: false, counts: BTreeMap::new() }
     }
 
     /// A run in which one kind strikes every time.
     pub(crate) fn always(fault: Fault) -> Self {
-        let on = BTreeMap::from([(fault, 1000)]);
+        let on = BTreeMap::from([(fault, (1000, Random::new(0)))]);
         Self { on, active: true, ..Self::calm() }
     }
 
     /// Whether it strikes here.
     pub(crate) fn strikes(&mut self, fault: Fault) -> bool {
-        let rate = self.on.get(&fault).copied().unwrap_or(0);
-        let strikes = self.active && rate > 0 && self.random.chance(rate);
+        let Some((rate, random)) = self.on.get_mut(&fault).filter(|_| self.active) else {
+            return false;
+        };
+        let strikes = random.chance(*rate);
         if strikes {
             *self.counts.entry(fault).or_default() += 1;
         }

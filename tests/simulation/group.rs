@@ -38,6 +38,17 @@ struct Member {
     heard_from_ms: i64,
 }
 
+/// Offsets of one task that a transaction carries, and who sent them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Committed {
+    pub(crate) transaction: u64,
+    pub(crate) instance: usize,
+    pub(crate) generation: u32,
+    /// Whether the group had given the task to that member in that generation.
+    pub(crate) owned: bool,
+    pub(crate) offsets: TaskOffsets,
+}
+
 /// The group.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -47,8 +58,12 @@ pub(crate) struct Group {
     rebalancing: bool,
     members: BTreeMap<usize, Member>,
     offsets: BTreeMap<u32, TaskOffsets>,
-    pending: BTreeMap<u64, Vec<TaskOffsets>>,
+    pending: BTreeMap<u64, Vec<Committed>>,
+    /// All that was ever committed, in order.
+    pub(crate) commits: Vec<Committed>,
     pub(crate) rebalances: u64,
+    /// Partitions that a rebalance took from a member and gave back to it.
+    pub(crate) came_back: u64,
 }
 
 impl Group {
@@ -61,7 +76,9 @@ impl Group {
             members: BTreeMap::new(),
             offsets: BTreeMap::new(),
             pending: BTreeMap::new(),
+            commits: Vec::new(),
             rebalances: 0,
+            came_back: 0,
         }
     }
 
@@ -133,6 +150,17 @@ impl Group {
         }
     }
 
+    pub(crate) fn keep_all_alive(&mut self, now_ms: i64) {
+        for member in self.members.values_mut() {
+            member.heard_from_ms = now_ms;
+        }
+    }
+
+    /// The group's retention has passed.
+    pub(crate) fn forget_offsets(&mut self) {
+        self.offsets.clear();
+    }
+
     /// Expels members that were not heard of for a session; returns how many.
     pub(crate) fn expire(&mut self, now_ms: i64) -> usize {
         let before = self.members.len();
@@ -168,6 +196,8 @@ impl Group {
         let mut next = 0;
         for (place, member) in (0..).zip(self.members.values_mut()) {
             let end = next + share + u32::from(place < rest);
+            let kept = member.partitions.iter().filter(|partition| (next..end).contains(partition));
+            self.came_back += kept.count() as u64;
             member.partitions = (next..end).collect();
             member.standing = Standing::Holds { heard: false };
             next = end;
@@ -178,27 +208,39 @@ impl Group {
     pub(crate) fn add(
         &mut self,
         (instance, id, generation): (usize, u64, u32),
-        producer: u64,
+        (producer, transaction): (u64, u64),
         offsets: &[TaskOffsets],
     ) -> bool {
-        let member = self.members.get(&instance);
-        if generation != self.generation || member.is_none_or(|member| member.id != id) {
+        let Some(member) = self.members.get(&instance).filter(|member| member.id == id) else {
+            return false;
+        };
+        if generation != self.generation {
             return false;
         }
-        self.pending.entry(producer).or_default().extend_from_slice(offsets);
+        let pending = self.pending.entry(producer).or_default();
+        for offsets in offsets {
+            // Which partitions a member owns is not looked at: as the real coordinator does.
+            let owned = member.partitions.contains(&offsets.partition);
+            let offsets = offsets.clone();
+            pending.retain(|before| before.offsets.partition != offsets.partition);
+            pending.push(Committed { transaction, instance, generation, owned, offsets });
+        }
         true
     }
 
     /// Offsets of a transaction that somebody else has left open.
     pub(crate) fn hold(&mut self, producer: u64, offsets: TaskOffsets) {
-        self.pending.entry(producer).or_default().push(offsets);
+        let (transaction, instance, generation, owned) = (0, usize::MAX, 0, false);
+        let held = Committed { transaction, instance, generation, owned, offsets };
+        self.pending.entry(producer).or_default().push(held);
     }
 
     /// The marker of a transaction reaches the offsets.
     pub(crate) fn decide(&mut self, producer: u64, commit: bool) {
-        for offsets in self.pending.remove(&producer).unwrap_or_default() {
+        for pending in self.pending.remove(&producer).unwrap_or_default() {
             if commit {
-                self.offsets.insert(offsets.partition, offsets);
+                self.offsets.insert(pending.offsets.partition, pending.offsets.clone());
+                self.commits.push(pending);
             }
         }
     }
@@ -206,7 +248,7 @@ impl Group {
     /// The committed offsets; `None` while a transaction with offsets of this task is open.
     pub(crate) fn committed(&self, partition: u32) -> Option<CommittedOffsets> {
         let mut pending = self.pending.values().flatten();
-        if pending.any(|offsets| offsets.partition == partition) {
+        if pending.any(|pending| pending.offsets.partition == partition) {
             return None;
         }
         let offsets = self.offsets.get(&partition);

@@ -13,6 +13,8 @@ pub(crate) struct Payload {
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) at: Timestamp,
+    /// The transaction of an instance that it is part of; zero for everything else.
+    pub(crate) transaction: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,12 +118,16 @@ impl Log {
         aborted.filter(|(payload, _)| deletes(payload)).count()
     }
 
-    /// Offsets below `clean` that a compaction leaves out: an overwritten value of their key.
-    pub(crate) fn overwritten(&self, clean: i64) -> Vec<i64> {
+    /// Offsets below `clean` that a compaction leaves out: an overwritten value of their key, and
+    /// deletions, once they were kept for long enough.
+    pub(crate) fn cleaned(&self, clean: i64, tombstones: bool) -> Vec<i64> {
         let mut last = BTreeMap::new();
         let mut gone = Vec::new();
         for (offset, payload) in self.committed().filter(|(offset, _)| *offset < clean) {
             gone.extend(last.insert(payload.key.clone(), offset));
+            if tombstones && payload.value.is_none() {
+                gone.push(offset);
+            }
         }
         gone
     }

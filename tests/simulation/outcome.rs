@@ -3,6 +3,7 @@
 //! Plain data, so that the oracle can be shown damaged copies. Next: `oracle.rs`.
 
 use crate::simulation::cluster::{Cluster, Topic};
+use crate::simulation::group::Committed;
 use crate::simulation::log::Payload;
 use ebbflow::codec::state::PROGRESS_KEY;
 use ebbflow::runtime::broker::CommittedOffsets;
@@ -13,6 +14,8 @@ pub(crate) type Input = (i64, Payload);
 /// One partition.
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
+    /// Whether the inputs are Avro, else JSON.
+    pub(crate) avro: bool,
     pub(crate) inputs: [Vec<Input>; 3],
     pub(crate) lows: [i64; 3],
     pub(crate) changes: Vec<Payload>,
@@ -20,6 +23,8 @@ pub(crate) struct Partition {
     pub(crate) states: Vec<Payload>,
     pub(crate) dead_letters: Vec<Payload>,
     pub(crate) offsets: CommittedOffsets,
+    /// Offsets that were committed for this partition, in order.
+    pub(crate) commits: Vec<Committed>,
 }
 
 impl Partition {
@@ -31,19 +36,20 @@ impl Partition {
             profiles: rest(&self.profiles, &earlier.profiles),
             states: rest(&self.states, &earlier.states),
             dead_letters: rest(&self.dead_letters, &earlier.dead_letters),
+            commits: self.commits[earlier.commits.len()..].to_vec(),
             ..self.clone()
         }
     }
 
     /// Transactions committed for this partition.
-    pub(crate) fn commits(&self) -> u64 {
+    pub(crate) fn transactions(&self) -> u64 {
         let progress = |it: &&Payload| it.key.as_deref() == Some(PROGRESS_KEY);
         self.states.iter().filter(progress).count() as u64
     }
 }
 
 /// All partitions of a cluster in which no transaction is open.
-pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> {
+pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32, avro: bool) -> Vec<Partition> {
     (0..partitions)
         .map(|partition| {
             let mut read = |topic| -> Vec<Payload> {
@@ -59,6 +65,7 @@ pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> 
                 records.map(|(offset, payload)| (offset, payload.clone())).collect()
             });
             Partition {
+                avro,
                 inputs,
                 lows: Topic::INPUTS.map(|topic| cluster.log(topic, partition).low()),
                 changes,
@@ -66,6 +73,13 @@ pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32) -> Vec<Partition> 
                 states,
                 dead_letters,
                 offsets: cluster.group.committed(partition).unwrap(),
+                commits: cluster
+                    .group
+                    .commits
+                    .iter()
+                    .filter(|it| it.offsets.partition == partition)
+                    .cloned()
+                    .collect(),
             }
         })
         .collect()

@@ -8,6 +8,7 @@ use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::{Refused, Topic};
 use crate::simulation::faults::Fault;
 use crate::simulation::log::Payload;
+use crate::simulation::stage::TRANSACTION_MS;
 use ebbflow::runtime::broker::{BrokerError, Ended, OutRecord, Output, Sent, TaskOffsets};
 use std::collections::VecDeque;
 
@@ -16,13 +17,14 @@ type Waiting = VecDeque<((Topic, u32), Payload)>;
 /// Where the producer stands.
 #[derive(Debug)]
 pub(crate) enum Producing {
-    /// There is none, or it has to be renewed.
+    /// There is none.
     None,
     Idle {
         epoch: u32,
     },
     Open {
         epoch: u32,
+        began_ms: i64,
         queue: Waiting,
     },
     MustAbort {
@@ -44,11 +46,15 @@ fn fenced() -> BrokerError {
 
 impl SimBroker {
     pub(super) fn producer_init(&mut self) -> Result<(), BrokerError> {
-        if self.stage.strikes(Fault::InitUnanswered) {
+        if self.is_down() || self.stage.strikes(Fault::InitUnanswered) {
             self.stage.pass(200);
             return Err(BrokerError::Retriable("no answer to init".to_owned()));
         }
         let epoch = self.stage.cluster.borrow_mut().init(self.instance);
+        if self.stage.strikes(Fault::InitAnswerLost) {
+            self.stage.pass(200);
+            return Err(BrokerError::Retriable("the answer to init was lost".to_owned()));
+        }
         self.producing = Producing::Idle { epoch };
         Ok(())
     }
@@ -56,7 +62,8 @@ impl SimBroker {
     pub(super) fn producer_begin(&mut self) -> Result<(), BrokerError> {
         match self.producing {
             Producing::Idle { epoch } => {
-                self.producing = Producing::Open { epoch, queue: VecDeque::new() };
+                let began_ms = self.stage.now_ms();
+                self.producing = Producing::Open { epoch, began_ms, queue: VecDeque::new() };
                 Ok(())
             }
             Producing::Fenced => Err(fenced()),
@@ -123,6 +130,17 @@ impl SimBroker {
 
     pub(super) fn producer_drained(&mut self) -> Result<bool, BrokerError> {
         let epoch = self.open()?;
+        if self.is_down() {
+            let Producing::Open { began_ms, queue, .. } = &self.producing else { return Ok(false) };
+            if queue.is_empty() {
+                return Ok(true);
+            }
+            if self.stage.now_ms() - began_ms > TRANSACTION_MS {
+                return Err(self.must_abort(epoch, "a record was not delivered in time"));
+            }
+            self.stage.pass(20);
+            return Ok(false);
+        }
         let count = 1 + self.stage.below(20);
         for _ in 0..count {
             let Producing::Open { queue, .. } = &mut self.producing else { break };
@@ -146,7 +164,7 @@ impl SimBroker {
     ) -> Result<(), BrokerError> {
         assert!(!offsets.is_empty(), "an empty list is not fenced by the group");
         let epoch = self.open()?;
-        if self.stage.strikes(Fault::OffsetsUnanswered) {
+        if self.is_down() || self.stage.strikes(Fault::OffsetsUnanswered) {
             self.stage.pass(500);
             return Err(BrokerError::Retriable("no answer to the offsets".to_owned()));
         }
@@ -160,7 +178,12 @@ impl SimBroker {
         let mut cluster = self.stage.cluster.borrow_mut();
         let added = cluster.add_offsets((self.instance, epoch), member, offsets);
         drop(cluster);
-        added.map_err(|error| self.refused(epoch, error))
+        added.map_err(|error| self.refused(epoch, error))?;
+        if self.stage.strikes(Fault::OffsetsAnswerLost) {
+            self.stage.pass(500);
+            return Err(BrokerError::Retriable("the answer to the offsets was lost".to_owned()));
+        }
+        Ok(())
     }
 
     fn end(&mut self, epoch: u32, commit: bool) -> Result<(), BrokerError> {
@@ -168,10 +191,16 @@ impl SimBroker {
         ended.map_err(|error| self.refused(epoch, error))
     }
 
-    fn ended(&mut self, epoch: u32, slow: bool) -> Ended {
-        let renew_producer = slow || self.stage.strikes(Fault::SlowEnd);
-        // A producer that has to be renewed refuses to begin.
-        self.producing = if renew_producer { Producing::None } else { Producing::Idle { epoch } };
+    fn ended(&mut self, epoch: u32, commit: bool, slow: bool) -> Ended {
+        let delayed = self.stage.strikes(Fault::DelayedEnd);
+        if delayed {
+            let ms = i64::try_from(1 + self.stage.below(*self.stage.pick(&[20, 1_000, 8_000])));
+            let mut cluster = self.stage.cluster.borrow_mut();
+            cluster.delay_end(ms.unwrap(), (self.instance, epoch), commit);
+        }
+        let renew_producer = slow || delayed || self.stage.strikes(Fault::SlowEnd);
+        // Nothing keeps a producer that has to be renewed from beginning again.
+        self.producing = Producing::Idle { epoch };
         Ended { renew_producer }
     }
 
@@ -191,8 +220,11 @@ impl SimBroker {
         if let Producing::Open { queue, .. } = &self.producing {
             assert!(queue.is_empty(), "a commit with records in the queue costs 100 ms");
         }
-        if self.stage.strikes(Fault::CommitUnanswered) {
+        if self.is_down() || self.stage.strikes(Fault::CommitUnanswered) {
             return Err(self.unanswered(epoch, true));
+        }
+        if self.stage.strikes(Fault::CommitRefused) {
+            return Err(self.must_abort(epoch, "the commit was refused"));
         }
         if self.stage.strikes(Fault::CommitFenced) {
             self.stage.cluster.borrow_mut().fence(self.instance);
@@ -205,7 +237,7 @@ impl SimBroker {
         if self.stage.strikes(Fault::CommitAnswerLost) {
             return Err(self.unanswered(epoch, true));
         }
-        Ok(self.ended(epoch, false))
+        Ok(self.ended(epoch, true, false))
     }
 
     fn end_again(
@@ -214,13 +246,14 @@ impl SimBroker {
         commit: bool,
         unanswered: usize,
     ) -> Result<Ended, BrokerError> {
-        if unanswered > 0 {
-            self.producing = Producing::Ending { epoch, commit, unanswered: unanswered - 1 };
+        if unanswered > 0 || self.is_down() {
+            let unanswered = unanswered.saturating_sub(1);
+            self.producing = Producing::Ending { epoch, commit, unanswered };
             self.stage.pass(1_000);
             return Err(BrokerError::Retriable("still no answer".to_owned()));
         }
         self.end(epoch, commit)?;
-        Ok(self.ended(epoch, true))
+        Ok(self.ended(epoch, commit, true))
     }
 
     pub(super) fn producer_abort(&mut self) -> Result<Ended, BrokerError> {
@@ -233,13 +266,16 @@ impl SimBroker {
             Producing::Fenced => return Err(fenced()),
             _ => panic!("no transaction is open: {:?}", self.producing),
         };
-        if self.stage.strikes(Fault::AbortUnanswered) {
+        if self.is_down() || self.stage.strikes(Fault::AbortUnanswered) {
             return Err(self.unanswered(epoch, false));
         }
         if self.stage.strikes(Fault::AbortFenced) {
             self.stage.cluster.borrow_mut().fence(self.instance);
         }
         self.end(epoch, false)?;
-        Ok(self.ended(epoch, false))
+        if self.stage.strikes(Fault::AbortAnswerLost) {
+            return Err(self.unanswered(epoch, false));
+        }
+        Ok(self.ended(epoch, false, false))
     }
 }

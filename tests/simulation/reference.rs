@@ -5,8 +5,9 @@
 
 use crate::simulation::log::Payload;
 use crate::simulation::outcome::Partition;
+use crate::simulation::registry;
 use ebbflow::codec::change::{ChangeEncoder, headers};
-use ebbflow::codec::decoder::{DecodeError, Decoder, Format, RecordType};
+use ebbflow::codec::decoder::{DecodeError, Decoder};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::profile::ProfileEncoder;
 use ebbflow::codec::state::{customer_key, frame};
@@ -26,6 +27,11 @@ pub(crate) const TOPICS: [&str; 3] = ["interactions", "purchases", "relay"];
 
 const FIVE_MINUTES_MS: i64 = 300_000;
 const DAY_MS: i64 = 86_400_000;
+
+thread_local! {
+    static JSON: [Decoder; 2] = registry::decoders(false);
+    static AVRO: [Decoder; 2] = registry::decoders(true);
+}
 
 /// What a partition's output has to be.
 pub(crate) struct Expected {
@@ -52,8 +58,6 @@ pub(crate) fn read(
     records: &Partition,
 ) -> ([Vec<Timed<'_>>; 3], Refused) {
     let rules = crate::simulation::rules::rules();
-    let decoders =
-        [RecordType::Interactions, RecordType::Purchases].map(|it| Decoder::new(it, Format::Json));
     let mut events = [Vec::new(), Vec::new(), Vec::new()];
     let mut refused = BTreeSet::new();
     for (input, list) in records.inputs.iter().enumerate() {
@@ -63,17 +67,21 @@ pub(crate) fn read(
                 refuse(Reason::Tombstone);
                 continue;
             };
-            let Some(decoder) = decoders.get(input) else {
+            if input == 2 {
                 refuse(Reason::Undecodable);
                 continue;
-            };
-            let event = match decoder.decode(value, &rules.rates) {
+            }
+            let decoders = if records.avro { &AVRO } else { &JSON };
+            let event = match decoders.with(|it| it[input].decode(value, &rules.rates)) {
                 Ok(event) => event,
                 Err(DecodeError::Refused(refusal)) => {
                     refuse(refusal.reason);
                     continue;
                 }
-                Err(DecodeError::SchemaNeeded(id)) => panic!("JSON needs no schema {id}"),
+                Err(DecodeError::SchemaNeeded(_)) => {
+                    refuse(Reason::UnknownSchema);
+                    continue;
+                }
             };
             if event.occurred_at.0 - payload.at.0 > DAY_MS {
                 refuse(Reason::TooFarAhead);

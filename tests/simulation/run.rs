@@ -3,7 +3,7 @@
 //! Next: `stage.rs`, who acts when; `oracle.rs`, what must be true afterwards.
 
 use crate::simulation::cluster::{Cluster, Topic};
-use crate::simulation::faults::{Counts, Plan};
+use crate::simulation::faults::{Counts, Only, Plan};
 use crate::simulation::log::Payload;
 use crate::simulation::oracle::{
     check_equal, check_forgotten, check_invariants, check_nothing_due,
@@ -11,7 +11,9 @@ use crate::simulation::oracle::{
 use crate::simulation::outcome::{Partition, outcome};
 use crate::simulation::random::Random;
 use crate::simulation::reference::TOPICS;
+use crate::simulation::replay::{Effort, check_replayed};
 use crate::simulation::rules;
+use crate::simulation::schedule::check_schedule;
 use crate::simulation::stage::{EPOCH, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
@@ -23,8 +25,8 @@ use ebbflow::task::TaskConfig;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Virtual time that a run may take before it counts as stuck.
-const PATIENCE_MS: i64 = 3_600_000;
+/// Virtual time within which everything has drained after the last fault.
+const PATIENCE_MS: i64 = 300_000;
 /// Virtual time after which preloaded runs are left in peace.
 const FAULTS_MS: i64 = 60_000;
 /// Timers are detected at most so late in a drained cluster.
@@ -39,17 +41,21 @@ pub(crate) enum Mode {
     Wall,
 }
 
+/// What happened beside the faults, by name.
+pub(crate) type Happened = [(&'static str, u64); 6];
+
 /// A run that went well.
 pub(crate) struct Report {
     pub(crate) counts: Counts,
-    pub(crate) timed_out: u64,
-    pub(crate) expelled: u64,
+    pub(crate) happened: Happened,
     pub(crate) changes: usize,
-    /// Deletions of an earlier lineage that were rolled back.
-    pub(crate) purges_aborted: usize,
     pub(crate) partitions: Vec<Partition>,
     pub(crate) config: TaskConfig,
     pub(crate) advance_to: Option<Timestamp>,
+    /// Virtual time from the end of the faults until all work was done.
+    pub(crate) drained_ms: i64,
+    /// Wall mode: how much was replayed.
+    pub(crate) effort: Effort,
 }
 
 pub(crate) struct Run {
@@ -61,6 +67,7 @@ pub(crate) struct Run {
     pub(crate) instances: usize,
     config: TaskConfig,
     advance_to: Option<Timestamp>,
+    drained_ms: i64,
 }
 
 impl Drop for Run {
@@ -70,36 +77,47 @@ impl Drop for Run {
 }
 
 /// Runs a seed.
-pub(crate) fn run(mode: Mode, seed: u64) -> Result<Report, String> {
-    let mut run = Run::new(mode, seed);
+pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> {
+    let mut run = Run::new(mode, seed, only);
     match mode {
         Mode::Event => run.play_preloaded()?,
         Mode::Wall => run.play_arriving()?,
     }
-    let mut partitions = run.left()?;
+    let (mut partitions, effort) = run.left()?;
     if mode == Mode::Event && seed != 0 && run.random.chance(400) {
         partitions = run.rebuild(&partitions)?;
     }
     let mut cluster = run.stage.cluster.borrow_mut();
     let aborted = |it| cluster.log(Topic::State, it).aborted_tombstones();
-    let purges_aborted = (0..run.partitions).map(aborted).sum();
+    let purges_aborted: usize = (0..run.partitions).map(aborted).sum();
+    let happened = [
+        ("transactions timed out", cluster.timed_out),
+        ("members expelled", cluster.expelled),
+        ("partitions came straight back", cluster.group.came_back),
+        ("delayed ends landed", cluster.strays_landed),
+        ("deletions rolled back", purges_aborted as u64),
+        ("commits", cluster.group.commits.len() as u64),
+    ];
+    if cluster.strays_hit > 0 {
+        return Err("a delayed end of a transaction has hit another one".to_owned());
+    }
     Ok(Report {
         counts: run.stage.plan.borrow().counts.clone(),
-        timed_out: cluster.timed_out,
-        expelled: cluster.expelled,
-        purges_aborted,
+        happened,
+        drained_ms: run.drained_ms,
         changes: partitions.iter().map(|records| records.changes.len()).sum(),
         partitions,
         config: run.config.clone(),
         advance_to: run.advance_to,
+        effort,
     })
 }
 
 impl Run {
-    pub(crate) fn new(mode: Mode, seed: u64) -> Self {
+    pub(crate) fn new(mode: Mode, seed: u64, only: &Only) -> Self {
         let mut random = Random::new(seed);
         let partitions = u32::try_from(2 + random.below(3)).unwrap();
-        let instances = 1 + random.below(3);
+        let instances = 1 + random.below(4);
         let config = TaskConfig {
             application_id: "simulation".into(),
             partition: 0,
@@ -132,11 +150,23 @@ impl Run {
             commit_patience: Duration::from_millis(3_000),
         };
         let intensity = if mode == Mode::Event { 4 } else { 1 };
-        let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork(), intensity) };
+        let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork(), intensity, only) };
         let cluster = Cluster::new(partitions, SESSION_MS, TRANSACTION_MS, random.fork());
-        let workload = Workload::new(random.fork(), partitions);
-        let stage = Stage::new(cluster, plan, random.fork(), settings, instances);
-        Self { mode, stage, random, workload, partitions, instances, config, advance_to }
+        let avro = seed != 0 && random.chance(200);
+        let workload = Workload::new(random.fork(), partitions, avro);
+        let stage = Stage::new(cluster, plan, random.fork(), settings, avro, instances);
+        let drained_ms = 0;
+        Self {
+            mode,
+            stage,
+            random,
+            workload,
+            partitions,
+            instances,
+            config,
+            advance_to,
+            drained_ms,
+        }
     }
 
     /// Appends records, some of them in transactions of their own, so that markers and aborted
@@ -159,18 +189,23 @@ impl Run {
     }
 
     /// What the first lineage has left, checked.
-    pub(crate) fn left(&self) -> Result<Vec<Partition>, String> {
+    pub(crate) fn left(&self) -> Result<(Vec<Partition>, Effort), String> {
         let mut cluster = self.stage.cluster.borrow_mut();
         while !cluster.is_quiet() {
             cluster.pass(1);
         }
-        let partitions = outcome(&mut cluster, self.partitions);
+        let partitions = outcome(&mut cluster, self.partitions, self.stage.avro);
         check_invariants(&partitions, &self.config, &vec![0; partitions.len()])?;
+        check_schedule(&partitions)?;
+        let mut effort = Effort::default();
         match self.mode {
             Mode::Event => check_equal(&partitions, &self.config, 1, self.advance_to)?,
-            Mode::Wall => check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?,
+            Mode::Wall => {
+                effort = check_replayed(&partitions, &self.config, self.stage.skew_ms())?;
+                check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
+            }
         }
-        Ok(partitions)
+        Ok((partitions, effort))
     }
 
     /// Everything again in a second lineage, from what the inputs have not forgotten; gives what
@@ -199,13 +234,14 @@ impl Run {
         while !cluster.is_quiet() {
             cluster.pass(1);
         }
-        let whole = outcome(&mut cluster, self.partitions);
+        let whole = outcome(&mut cluster, self.partitions, self.stage.avro);
         let config = TaskConfig { rebuilt_at: began_at, ..self.config.clone() };
         let second: Vec<Partition> =
             whole.iter().zip(first).map(|(whole, first)| whole.after(first)).collect();
         check_forgotten(&whole, &second)?;
-        let commits: Vec<u64> = first.iter().map(Partition::commits).collect();
+        let commits: Vec<u64> = first.iter().map(Partition::transactions).collect();
         check_invariants(&second, &config, &commits)?;
+        check_schedule(&second)?;
         check_equal(&second, &config, 2, self.advance_to)?;
         Ok(second)
     }
@@ -242,17 +278,18 @@ impl Run {
 
     /// Until every instance is done; after a while without faults.
     pub(crate) fn play_to_the_end(&mut self) -> Result<(), String> {
-        let began_ms = self.stage.now_ms();
+        let calm_ms = self.stage.now_ms() + FAULTS_MS;
         while !self.stage.all_done() {
             self.step()?;
             let now_ms = self.stage.now_ms();
-            if now_ms > began_ms + FAULTS_MS {
+            if now_ms > calm_ms {
                 self.stage.plan.borrow_mut().active = false;
             }
-            if now_ms > began_ms + PATIENCE_MS {
+            if now_ms > calm_ms + PATIENCE_MS {
                 return Err("the run does not end".to_owned());
             }
         }
+        self.drained_ms = self.drained_ms.max(self.stage.now_ms() - calm_ms);
         Ok(())
     }
 
@@ -304,8 +341,9 @@ impl Run {
 
     /// Without faults everybody comes to rest, and stays so.
     fn settle(&mut self) -> Result<(), String> {
-        let deadline_ms = self.stage.now_ms() + PATIENCE_MS;
-        let mut quiet_since = self.stage.now_ms();
+        let began_ms = self.stage.now_ms();
+        let deadline_ms = began_ms + PATIENCE_MS;
+        let mut quiet_since = began_ms;
         while self.stage.now_ms() < quiet_since + 3_000 {
             self.step()?;
             if !self.is_drained() {
@@ -322,6 +360,7 @@ impl Run {
                 ));
             }
         }
+        self.drained_ms = self.drained_ms.max(quiet_since - began_ms);
         Ok(())
     }
 

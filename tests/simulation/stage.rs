@@ -8,19 +8,21 @@ use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::Cluster;
 use crate::simulation::faults::{Fault, Plan};
 use crate::simulation::random::Random;
+use crate::simulation::registry;
 use crate::simulation::rules;
-use ebbflow::codec::decoder::{Decoder, Format, RecordType};
+use ebbflow::codec::decoder::Decoder;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::metrics::Metrics;
 use ebbflow::runtime::clock::Clock;
 use ebbflow::runtime::pump::TopicDecoders;
-use ebbflow::runtime::settings::{Round, SchemaAnswer, Settings, WorkerError};
+use ebbflow::runtime::settings::{Round, Settings, WorkerError};
 use ebbflow::runtime::status::Status;
 use ebbflow::runtime::stores::Stores;
 use ebbflow::runtime::worker::{Shared, Worker};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Wall time at virtual time zero: 2026-01-01.
 pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
@@ -28,10 +30,16 @@ pub(crate) const EPOCH: Timestamp = Timestamp(1_767_225_600_000);
 pub(crate) const SESSION_MS: i64 = 6_000;
 /// The time-out of transactions.
 pub(crate) const TRANSACTION_MS: i64 = 10_000;
+/// How far the clocks of hosts differ.
+const SKEW_MS: i64 = 3_000;
+/// How far the clock of a host jumps at most.
+const JUMP_MS: i64 = 5 * 3_600_000;
 /// How long a round may take, with every stall and every patience.
 const ROUND_MS: i64 = 300_000;
 /// What a crashed process says; no other error of a worker is expected but the next.
 pub(crate) const CRASH: &str = "simulated crash";
+/// What a process says when another one has its name.
+pub(crate) const REPLACED: &str = "another process has this id";
 /// What a process says that was fenced too often.
 const GIVEN_UP: &str = "the fourth producer within a minute was fenced";
 
@@ -40,12 +48,12 @@ type SimWorker = Worker<SimBroker, SimClock>;
 /// The clocks of one host.
 pub(crate) struct SimClock {
     stage: Rc<Stage>,
-    skew_ms: i64,
+    skew_ms: Rc<Cell<i64>>,
 }
 
 impl Clock for SimClock {
     fn wall(&self) -> Timestamp {
-        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms)
+        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms.get())
     }
 
     fn monotonic_ms(&self) -> i64 {
@@ -69,12 +77,23 @@ pub(crate) struct Stage {
     pub(crate) cluster: RefCell<Cluster>,
     pub(crate) plan: RefCell<Plan>,
     random: RefCell<Random>,
+    /// By instance; behind them twins, again by instance.
     processes: RefCell<Vec<Process>>,
     settings: Settings,
+    /// Whether the inputs are Avro that names its schema by the registry's id.
+    pub(crate) avro: bool,
     depth: Cell<usize>,
     /// When the latest round began.
     round_began_ms: Cell<i64>,
     failure: RefCell<Option<String>>,
+    /// How far the clock of each host is off.
+    skews_ms: Vec<Rc<Cell<i64>>>,
+    /// How far any was off at most.
+    skew_ms: Cell<i64>,
+    /// Instances that are still to be deployed, the next one last.
+    deploy: RefCell<Vec<usize>>,
+    registry_back_ms: Cell<i64>,
+    registry_up: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     log: bool,
     itself: Weak<Self>,
@@ -86,6 +105,7 @@ impl Stage {
         plan: Plan,
         mut random: Random,
         settings: Settings,
+        avro: bool,
         instances: usize,
     ) -> Rc<Self> {
         let mut plan = plan;
@@ -102,9 +122,15 @@ impl Stage {
             random: RefCell::new(random),
             processes: RefCell::new(processes),
             settings,
+            avro,
             depth: Cell::new(0),
             round_began_ms: Cell::new(0),
             failure: RefCell::new(None),
+            skews_ms: (0..instances).map(|_| Rc::default()).collect(),
+            skew_ms: Cell::new(0),
+            deploy: RefCell::default(),
+            registry_back_ms: Cell::new(0),
+            registry_up: Arc::new(AtomicBool::new(true)),
             metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
             log: std::env::var_os("SIM_LOG").is_some(),
             itself: itself.clone(),
@@ -131,6 +157,10 @@ impl Stage {
         self.random.borrow_mut().below(limit)
     }
 
+    pub(crate) fn pick<'a, T>(&self, among: &'a [T]) -> &'a T {
+        self.random.borrow_mut().pick(among)
+    }
+
     pub(crate) fn tell(&self, text: impl FnOnce() -> String) {
         if self.log {
             println!("{:>9} {}", self.now_ms(), text());
@@ -147,6 +177,10 @@ impl Stage {
         if self.now_ms() - self.round_began_ms.get() > ROUND_MS {
             self.fail("a round does not end".to_owned());
         }
+    }
+
+    pub(crate) fn skew_ms(&self) -> i64 {
+        self.skew_ms.get()
     }
 
     pub(crate) fn failure(&self) -> Option<String> {
@@ -187,24 +221,103 @@ impl Stage {
         if ready.is_empty() {
             return false;
         }
-        let instance = *self.random.borrow_mut().pick(&ready);
-        if self.strikes(Fault::Rebalance) {
-            self.cluster.borrow_mut().group.rebalance();
-        }
-        let process =
-            std::mem::replace(&mut self.processes.borrow_mut()[instance], Process::Acting);
-        let next = match process {
+        let place = *self.pick(&ready);
+        let instance = place % self.skews_ms.len();
+        self.trouble(instance);
+        let process = std::mem::replace(&mut self.processes.borrow_mut()[place], Process::Acting);
+        let mut next = match process {
             Process::Down(_) => Process::Up(Box::new(self.start(instance)), 0),
             Process::Up(worker, _) => self.round(instance, worker),
             other => other,
         };
-        self.processes.borrow_mut()[instance] = next;
+        if matches!(next, Process::Down(_)) && self.others(place).next().is_some() {
+            // One of two is enough.
+            next = Process::Done;
+        }
+        self.processes.borrow_mut()[place] = next;
         true
+    }
+
+    /// The places of living processes of the same name.
+    fn others(&self, place: usize) -> impl Iterator<Item = usize> {
+        let (processes, count) = (self.processes.borrow(), self.skews_ms.len());
+        let alive = |it: &usize| !matches!(processes[*it], Process::Done);
+        let same = (place % count..processes.len()).step_by(count);
+        same.filter(|it| *it != place).filter(alive).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Another process of this name is started beside one that stands still.
+    pub(crate) fn start_twin(&self, instance: usize) {
+        let lonely = self.others(instance).next().is_none();
+        if !lonely || !self.strikes(Fault::Twin) {
+            return;
+        }
+        let start = Process::Down(self.now_ms() + i64::try_from(self.below(3_000)).unwrap());
+        let (mut processes, count) = (self.processes.borrow_mut(), self.skews_ms.len());
+        let free = (instance..processes.len())
+            .step_by(count)
+            .find(|place| matches!(processes[*place], Process::Done));
+        if let Some(place) = free {
+            processes[place] = start;
+            return;
+        }
+        for place in 0..count {
+            processes.push(if place == instance { Process::Down(0) } else { Process::Done });
+        }
+        let place = processes.len() - count + instance;
+        processes[place] = start;
+    }
+
+    /// What may go wrong around an instance before it acts.
+    fn trouble(&self, instance: usize) {
+        if self.strikes(Fault::Rebalance) {
+            self.cluster.borrow_mut().group.rebalance();
+        }
+        if self.strikes(Fault::BrokerDown) {
+            let ms = 500 + i64::try_from(self.below(30_000)).unwrap();
+            self.cluster.borrow_mut().go_down(ms);
+        }
+        if self.strikes(Fault::RegistryDown) {
+            let ms = 500 + i64::try_from(self.below(30_000)).unwrap();
+            self.registry_back_ms.set(self.now_ms() + ms);
+        }
+        self.registry_up.store(self.now_ms() >= self.registry_back_ms.get(), Ordering::Relaxed);
+        if self.deploy.borrow().is_empty() && self.strikes(Fault::RollingDeploy) {
+            self.deploy.borrow_mut().extend(0..self.skews_ms.len());
+        }
+        if self.strikes(Fault::ClockJump) {
+            let ms = *self.pick(&[0, -JUMP_MS, JUMP_MS, -90_000, 90_000, JUMP_MS / 2]);
+            self.set_skew(instance, ms);
+        }
+        if !self.plan.borrow().active && self.skews_ms[instance].get().abs() > SKEW_MS {
+            self.set_skew(instance, 0);
+        }
+    }
+
+    fn set_skew(&self, instance: usize, ms: i64) {
+        self.tell(|| format!("the clock of {instance} is off by {ms}"));
+        self.skews_ms[instance].set(ms);
+        self.skew_ms.set(self.skew_ms.get().max(ms.abs()));
+    }
+
+    /// Whether it is this instance's turn in a deployment: the others are up again.
+    fn is_to_deploy(&self, instance: usize) -> bool {
+        let processes = self.processes.borrow();
+        let mut deploy = self.deploy.borrow_mut();
+        while deploy.last().is_some_and(|next| matches!(processes[*next], Process::Done)) {
+            deploy.pop();
+        }
+        let down = processes.iter().any(|process| matches!(process, Process::Down(_)));
+        let turn = deploy.last() == Some(&instance) && !down;
+        if turn {
+            deploy.pop();
+        }
+        turn
     }
 
     fn round(&self, instance: usize, mut worker: Box<SimWorker>) -> Process {
         self.round_began_ms.set(self.now_ms());
-        if self.strikes(Fault::Stop) {
+        if self.is_to_deploy(instance) || self.strikes(Fault::Stop) {
             self.tell(|| format!("{instance} stops"));
             return self.end(worker.stop());
         }
@@ -230,7 +343,7 @@ impl Stage {
         if let Err(error) = result {
             let text = error.to_string();
             self.tell(|| text.clone());
-            if text != CRASH && !text.starts_with(GIVEN_UP) {
+            if text != CRASH && text != REPLACED && !text.starts_with(GIVEN_UP) {
                 self.fail(format!("a worker ended: {text}"));
             }
         }
@@ -261,7 +374,7 @@ impl Stage {
 
     /// A long time passes in which heartbeats go on.
     pub(crate) fn skip(&self, ms: i64) {
-        let up: Vec<usize> = (0..self.processes.borrow().len()).collect();
+        let up: Vec<usize> = (0..self.skews_ms.len()).collect();
         let mut cluster = self.cluster.borrow_mut();
         cluster.now_ms += ms;
         let now_ms = cluster.now_ms;
@@ -276,7 +389,10 @@ impl Stage {
     /// Every process starts again, and what can go wrong goes wrong again.
     pub(crate) fn start_again(&self) {
         let now_ms = self.now_ms();
-        self.processes.borrow_mut().fill_with(|| Process::Down(now_ms));
+        let mut processes = self.processes.borrow_mut();
+        processes.truncate(self.skews_ms.len());
+        processes.fill_with(|| Process::Down(now_ms));
+        drop(processes);
         self.plan.borrow_mut().active = true;
     }
 
@@ -288,9 +404,9 @@ impl Stage {
     fn start(&self, instance: usize) -> SimWorker {
         self.tell(|| format!("{instance} starts"));
         let stage = self.itself.upgrade().unwrap();
-        let json = |kind| Decoder::new(kind, Format::Json);
+        let format = registry::format(self.avro);
         let decoders = TopicDecoders {
-            decoders: [json(RecordType::Interactions), json(RecordType::Purchases)],
+            decoders: registry::TYPES.map(|kind| Decoder::new(kind, format)),
             rules: self.settings.task.rules.clone(),
         };
         let shared = Shared {
@@ -298,14 +414,16 @@ impl Stage {
             metrics: self.metrics.clone(),
             stores: Arc::new(Stores::default()),
         };
-        let skew_ms = match self.strikes(Fault::ClockSkew) {
-            true => self.random.borrow_mut().between(-3_000, 3_000),
-            false => 0,
-        };
-        let clock = SimClock { stage: stage.clone(), skew_ms };
+        if self.strikes(Fault::ClockSkew) {
+            let ms = self.random.borrow_mut().between(-SKEW_MS, SKEW_MS);
+            self.set_skew(instance, ms);
+        }
+        let skew_ms = self.skews_ms[instance].clone();
+        let clock = SimClock { stage: stage.clone(), skew_ms: skew_ms.clone() };
         let broker = SimBroker::new(stage, instance, skew_ms);
-        let unavailable = |_| SchemaAnswer::Unavailable("there is no registry".to_owned());
+        let registry_up = self.registry_up.clone();
+        let ask = move |id| registry::answer(id, registry_up.load(Ordering::Relaxed));
         let settings = self.settings.clone();
-        Worker::new(broker, clock, settings, decoders, Box::new(unavailable), shared, 0)
+        Worker::new(broker, clock, settings, decoders, Box::new(ask), shared, 0)
     }
 }

@@ -10,7 +10,9 @@ use crate::simulation::oracle::{
 };
 use crate::simulation::outcome::Partition;
 use crate::simulation::random::Random;
+use crate::simulation::replay::check_replayed;
 use crate::simulation::run::{Mode, run};
+use crate::simulation::schedule::check_schedule;
 use ebbflow::codec::state::PROGRESS_KEY;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::runtime::broker::TaskOffsets;
@@ -157,6 +159,56 @@ fn slow_markers_show_a_decided_transaction_bit_by_bit() {
     assert!(cluster.group.committed(0).is_some());
 }
 
+#[test]
+fn a_delayed_end_hits_the_next_transaction_of_its_epoch_and_no_other() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.end(a, false).unwrap();
+    cluster.delay_end(5, a, false);
+    cluster.produce(a, PLACE, payload("hit")).unwrap();
+    cluster.pass(10);
+    cluster.produce(a, PLACE, payload("torn off")).unwrap();
+    cluster.end(a, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["torn off"]);
+    assert_eq!((cluster.strays_landed, cluster.strays_hit), (1, 1));
+    cluster.delay_end(5, a, false);
+    let renewed = (0, cluster.init(0));
+    cluster.produce(renewed, PLACE, payload("whole")).unwrap();
+    cluster.pass(10);
+    cluster.end(renewed, true).unwrap();
+    assert_eq!(visible(&mut cluster), ["torn off", "whole"]);
+    assert_eq!((cluster.strays_landed, cluster.strays_hit), (2, 1));
+}
+
+#[test]
+fn an_outage_stops_the_coordinators_clocks_for_members_but_not_for_transactions() {
+    let mut cluster = cluster();
+    let a = (0, cluster.init(0));
+    member(&mut cluster, 0, 7);
+    cluster.produce(a, PLACE, payload("a")).unwrap();
+    cluster.go_down(20_000);
+    cluster.pass(19_000);
+    assert!(cluster.is_down() && cluster.timed_out == 0);
+    cluster.pass(1_000);
+    assert_eq!(cluster.timed_out, 1);
+    assert_eq!(cluster.group.poll(0, 7, 20_000), News::Nothing);
+}
+
+#[test]
+fn compaction_leaves_the_last_value_of_a_key_and_removes_deletions_later() {
+    let mut cluster = cluster();
+    let log = cluster.log(PLACE.0, PLACE.1);
+    for (key, value) in [("a", Some("1")), ("b", Some("1")), ("a", Some("2")), ("b", None)] {
+        let value = value.map(|value| value.as_bytes().to_vec());
+        let key = Some(key.as_bytes().to_vec());
+        log.append(Payload { key, value, ..Payload::default() }, None);
+    }
+    assert_eq!(log.cleaned(4, false), [0, 1]);
+    assert_eq!(log.cleaned(4, true), [0, 1, 3]);
+    assert!(log.cleaned(2, true).is_empty());
+}
+
 /// Damages a copy and expects the oracle to notice.
 fn notices(
     outcome: &[Partition],
@@ -170,7 +222,7 @@ fn notices(
 
 #[test]
 fn the_oracle_notices_damage() {
-    let report = run(Mode::Event, 0).unwrap();
+    let report = run(Mode::Event, 0, &None).unwrap();
     let whole = &report.partitions;
     let before = vec![0; whole.len()];
     let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config, &before);
@@ -221,4 +273,56 @@ fn the_oracle_notices_damage() {
     check_forgotten(whole, &nothing).expect_err("what was left went unnoticed");
     check_nothing_due(whole, Timestamp::MIN).unwrap();
     check_nothing_due(whole, Timestamp::MAX).expect_err("deadlines are always before the end");
+}
+
+/// Replaces a part of the last change's text.
+fn reword(records: &mut Partition, part: &str, by: &str) -> bool {
+    let change = records.changes.iter_mut().rev().find(|change| {
+        String::from_utf8_lossy(change.value.as_deref().unwrap_or_default()).contains(part)
+    });
+    let Some(value) = change.and_then(|change| change.value.as_mut()) else { return false };
+    let text = String::from_utf8(value.clone()).unwrap();
+    *value = text.replacen(part, by, 1).into_bytes();
+    true
+}
+
+#[test]
+fn the_replay_notices_damage() {
+    let report = run(Mode::Wall, 0, &None).unwrap();
+    let whole = &report.partitions;
+    let holds = |outcome: &[Partition]| check_replayed(outcome, &report.config, 0).map(|_| ());
+    holds(whole).unwrap();
+    check_schedule(whole).unwrap();
+    notices(whole, holds, |it| it.changes.pop().is_some());
+    notices(whole, holds, |it| reword(it, "\"entry\":1", "\"entry\":2"));
+    notices(whole, holds, |it| reword(it, "\"detected_at\":\"2026", "\"detected_at\":\"2025"));
+    notices(whole, holds, |it| reword(it, "\"detected_at\":\"2026", "\"detected_at\":\"2027"));
+    notices(whole, holds, |it| it.changes.last_mut().and_then(|it| it.headers.pop()).is_some());
+    notices(whole, holds, |it| it.profiles.pop().is_some());
+    notices(whole, holds, |it| {
+        let customer = it.states.iter().rposition(|it| it.key.as_deref() != Some(PROGRESS_KEY));
+        customer.map(|place| it.states.remove(place)).is_some()
+    });
+    // An event that was lost, or that another transaction is said to have taken in.
+    notices(whole, holds, |it| it.inputs[1].pop().is_some());
+    notices(whole, check_schedule, |it| {
+        let twice = it.commits.last().cloned();
+        it.commits.extend(twice);
+        !it.commits.is_empty()
+    });
+    notices(whole, check_schedule, |it| {
+        let last = it.commits.last_mut();
+        last.map(|commit| commit.owned = false).is_some()
+    });
+    notices(whole, check_schedule, |it| {
+        let two = it.commits.len() > 1;
+        if two {
+            it.commits[0].instance += 1;
+            it.commits[1].generation = it.commits[0].generation;
+        }
+        two
+    });
+    notices(whole, check_schedule, |it| {
+        it.changes.last_mut().map(|change| change.transaction += 1).is_some()
+    });
 }

@@ -1,13 +1,13 @@
 //! Input for the simulation: few customers who collide, times that meet, and what cannot be read.
 //!
-//! Records are real JSON. Never looks at what the program does with them. Next: `run.rs`.
+//! Records are real JSON or Avro. Never looks at what the program does with them. Next: `run.rs`.
 
 use crate::simulation::cluster::Topic;
 use crate::simulation::log::Payload;
 use crate::simulation::random::Random;
+use crate::simulation::registry;
 use crate::simulation::rules::RECENCY_DAYS;
 use ebbflow::codec::decoder::RecordType;
-use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::event_writer::EventEncoder;
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::id::partition_of;
@@ -46,12 +46,12 @@ fn text(text: String) -> Cow<'static, str> {
 }
 
 impl Workload {
-    pub(crate) fn new(random: Random, partitions: u32) -> Self {
+    pub(crate) fn new(random: Random, partitions: u32, avro: bool) -> Self {
         Self {
             random,
             partitions,
             customers: (0..CUSTOMERS).map(|_| Known::default()).collect(),
-            encoder: EventEncoder::new(OutputFormat::Json, OutputFormat::Json),
+            encoder: registry::encoder(avro),
             count: 0,
         }
     }

@@ -1,0 +1,307 @@
+//! One customer in one transaction: is there a way from the state before to what was written?
+//!
+//! Depth first, the likeliest step first; what was tried is remembered. Next: `replay.rs`, which
+//! says what is searched for and why.
+
+use crate::simulation::log::Payload;
+use crate::simulation::reference::{TOPICS, Timed};
+use crate::simulation::replay::detected_at;
+use crate::simulation::rules;
+use ebbflow::codec::change::{ChangeEncoder, headers};
+use ebbflow::codec::encode::OutputFormat;
+use ebbflow::codec::profile::ProfileEncoder;
+use ebbflow::codec::state::{frame, unframe};
+use ebbflow::domain::apply::{Tally, apply, expire};
+use ebbflow::domain::change::Change;
+use ebbflow::domain::customer::Customer;
+use ebbflow::domain::evaluate::Context;
+use ebbflow::domain::event::{Body, Purchase};
+use ebbflow::domain::pack::{pack, unpack};
+use ebbflow::domain::rules::Rules;
+use ebbflow::domain::time::Timestamp;
+use ebbflow::task::TaskConfig;
+use ebbflow::task::profile::profile;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Steps after which a search is given up.
+const MAX_STEPS: usize = 3_000;
+
+/// What a transaction wrote of a customer.
+pub(crate) struct Written<'a> {
+    pub(crate) changes: Vec<&'a Payload>,
+    pub(crate) state: Option<&'a [u8]>,
+    pub(crate) profile: Option<&'a [u8]>,
+}
+
+/// How a search ended that did not fail.
+pub(crate) enum Found {
+    Yes,
+    Unknown,
+}
+
+/// Where a search stands.
+#[derive(Clone)]
+struct Place {
+    customer: Option<Customer>,
+    next: [usize; 3],
+    told: usize,
+    clock: Timestamp,
+    published: bool,
+    changed: bool,
+}
+
+pub(crate) struct Search<'a> {
+    id: &'a str,
+    config: &'a TaskConfig,
+    rules: Arc<Rules>,
+    events: [Vec<&'a Timed<'a>>; 3],
+    written: Written<'a>,
+    detected_at: Vec<Timestamp>,
+    clocks: (Timestamp, Timestamp),
+    /// Clocks that make a difference.
+    hints: BTreeSet<Timestamp>,
+    tried: BTreeSet<([usize; 3], usize, Timestamp, Vec<u8>)>,
+    steps: usize,
+    encoder: ChangeEncoder,
+    before: Option<&'a [u8]>,
+}
+
+impl<'a> Search<'a> {
+    /// A search between two clocks.
+    pub(crate) fn new(
+        id: &'a str,
+        config: &'a TaskConfig,
+        events: [Vec<&'a Timed<'a>>; 3],
+        written: Written<'a>,
+        clocks: (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            id,
+            config,
+            rules: rules::rules(),
+            events,
+            written,
+            detected_at: Vec::new(),
+            clocks,
+            hints: BTreeSet::new(),
+            tried: BTreeSet::new(),
+            steps: 0,
+            encoder: ChangeEncoder::new(OutputFormat::Json, false),
+            before: None,
+        }
+    }
+
+    fn unpacked(&self, state: Option<&[u8]>) -> Result<Option<Customer>, String> {
+        let Some(state) = state else { return Ok(None) };
+        let packed = unframe(state).map_err(|error| error.to_string())?;
+        unpack(packed, &self.rules.rates).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// From the state before, if any.
+    pub(crate) fn run(mut self, before: Option<&'a [u8]>) -> Result<Found, String> {
+        self.before = before;
+        let customer = self.unpacked(before)?;
+        let after = self.unpacked(self.written.state)?;
+        self.take_hints(after.as_ref())?;
+        let (next, told, clock) = ([0; 3], 0, self.clocks.0);
+        let start = Place { customer, next, told, clock, published: false, changed: false };
+        if self.leads_there(&start) {
+            return Ok(Found::Yes);
+        }
+        if self.steps >= MAX_STEPS {
+            return Ok(Found::Unknown);
+        }
+        let text = |value: Option<&[u8]>| {
+            value.map_or_else(String::new, |it| String::from_utf8_lossy(it).into_owned())
+        };
+        let changes: Vec<_> =
+            self.written.changes.iter().map(|change| text(change.value.as_deref())).collect();
+        let consumed: Vec<_> = self
+            .events
+            .iter()
+            .flatten()
+            .map(|timed| (timed.offset, timed.at, &timed.event.body))
+            .collect();
+        Err(format!(
+            "between the clocks {:?} nothing leads from\n  {:?}\nwith\n  {consumed:?}\nto\n  \
+             {after:?}\nthat writes\n  {}\nand the profile\n  {}",
+            self.clocks,
+            start.customer,
+            changes.join("\n  "),
+            text(self.written.profile),
+        ))
+    }
+
+    /// Instants at which a clock may have stood that is seen in what was written.
+    fn take_hints(&mut self, after: Option<&Customer>) -> Result<(), String> {
+        for change in &self.written.changes {
+            let (detected_at, json) = detected_at(change)?;
+            self.detected_at.push(detected_at);
+            let occurred_at = json["occurred_at"].as_str().unwrap_or_default();
+            if let Ok(at) = occurred_at.parse::<jiff::Timestamp>() {
+                self.hints.insert(Timestamp(at.as_millisecond()));
+            }
+        }
+        if let Some(after) = after {
+            self.hints.insert(after.evaluated_at);
+            let parked = after.book.rare.iter().flat_map(|rare| &rare.parked);
+            self.hints.extend(parked.map(|parked| parked.parked_at));
+        }
+        // An event is late when the customer was seen after it.
+        let events = self.events.iter().flatten();
+        self.hints.extend(events.flat_map(|timed| [timed.at, timed.at.plus_ms(1)]));
+        self.hints.insert(self.clocks.1);
+        Ok(())
+    }
+
+    fn leads_there(&mut self, place: &Place) -> bool {
+        self.steps += 1;
+        if self.steps >= MAX_STEPS {
+            return false;
+        }
+        if self.is_there(place) {
+            return true;
+        }
+        let mut packed = Vec::new();
+        if let Some(customer) = &place.customer {
+            pack(customer, self.rules.rates.base(), &mut packed);
+        }
+        if !self.tried.insert((place.next, place.told, place.clock, packed)) {
+            return false;
+        }
+        let deadline = place.customer.as_ref().map(|customer| customer.deadline);
+        if deadline.is_some_and(|deadline| deadline <= self.clocks.1) && self.expires(place) {
+            return true;
+        }
+        let mut heads: Vec<(Timestamp, usize)> = (0..3)
+            .filter_map(|input| {
+                self.events[input].get(place.next[input]).map(|timed| (timed.at, input))
+            })
+            .collect();
+        heads.sort_unstable();
+        heads.into_iter().any(|(_, input)| self.takes(place, input))
+    }
+
+    /// Everything was consumed and written.
+    fn is_there(&self, place: &Place) -> bool {
+        let consumed = (0..3).all(|input| place.next[input] == self.events[input].len());
+        if !consumed || place.told < self.written.changes.len() {
+            return false;
+        }
+        let Some(customer) = &place.customer else { return self.written.state.is_none() };
+        let (mut packed, mut value) = (Vec::new(), Vec::new());
+        pack(customer, self.rules.rates.base(), &mut packed);
+        frame(&packed, &mut value);
+        let state = if place.changed { self.written.state } else { self.before };
+        if state != Some(value.as_slice()) || (!place.changed && self.written.state.is_some()) {
+            return false;
+        }
+        let due = place.changed && (place.published || self.config.profiles_on_touch);
+        if !due {
+            return self.written.profile.is_none();
+        }
+        let shown = profile(customer, &self.rules, customer.evaluated_at);
+        ProfileEncoder::new(OutputFormat::Json).encode(&shown, &mut value);
+        self.written.profile == Some(value.as_slice())
+    }
+
+    fn expires(&mut self, place: &Place) -> bool {
+        let mut place = place.clone();
+        let Some(mut customer) = place.customer.take() else { return false };
+        place.clock = place.clock.max(customer.deadline);
+        let published = customer.published;
+        let mut changes = Vec::new();
+        let rules = self.rules.clone();
+        let context = self.context(&rules, &place);
+        expire(&mut customer, &context, &mut Tally::default(), &mut changes);
+        (place.changed, place.published) =
+            (true, place.published | (customer.published != published));
+        place.customer = Some(customer);
+        self.tells(&mut place, &changes) && self.leads_there(&place)
+    }
+
+    fn takes(&mut self, place: &Place, input: usize) -> bool {
+        let timed = self.events[input][place.next[input]];
+        let evaluated_at = place.customer.as_ref().map(|customer| customer.evaluated_at);
+        let late = evaluated_at.is_some_and(|evaluated_at| timed.at < evaluated_at);
+        let amends = matches!(
+            timed.event.body,
+            Body::Purchase(
+                Purchase::OrderUpdated { .. }
+                    | Purchase::OrderCancelled { .. }
+                    | Purchase::OrderRefunded { .. }
+            )
+        );
+        let mut clocks = vec![place.clock];
+        if late || amends {
+            let later = self.hints.range(place.clock.plus_ms(1)..);
+            clocks.extend(later.take_while(|clock| **clock <= self.clocks.1));
+        }
+        clocks.into_iter().any(|clock| self.takes_at(place, input, clock))
+    }
+
+    fn takes_at(&mut self, place: &Place, input: usize, clock: Timestamp) -> bool {
+        let timed = self.events[input][place.next[input]];
+        let mut place = Place { clock, ..place.clone() };
+        let mut customer = place
+            .customer
+            .take()
+            .unwrap_or_else(|| Customer::new(self.id, timed.at, rules::REVISION));
+        let (published, deadline) = (customer.published, customer.deadline);
+        let mut changes = Vec::new();
+        let rules = self.rules.clone();
+        let context = self.context(&rules, &place);
+        let topic = TOPICS[input].into();
+        let origin = (&topic, self.config.partition, timed.offset);
+        let mut tally = Tally::default();
+        let applied = apply(
+            &mut customer,
+            &timed.event,
+            timed.at,
+            origin,
+            &context,
+            &mut tally,
+            &mut changes,
+        );
+        place.changed |= applied || !changes.is_empty() || customer.deadline != deadline;
+        place.published |= customer.published != published;
+        place.customer = Some(customer);
+        place.next[input] += 1;
+        self.tells(&mut place, &changes) && self.leads_there(&place)
+    }
+
+    fn context<'c>(&self, rules: &'c Rules, place: &Place) -> Context<'c> {
+        Context {
+            rules,
+            application_id: "simulation",
+            lineage: 1,
+            clock: place.clock,
+            now: self.detected_at.get(place.told).copied().or(Some(place.clock)),
+            silent: false,
+            run_id: None,
+            rebuilt_at: Timestamp::MIN,
+        }
+    }
+
+    /// Whether these changes are the next ones that were written.
+    fn tells(&mut self, place: &mut Place, changes: &[Change]) -> bool {
+        let mut value = Vec::new();
+        for change in changes {
+            let Some(written) = self.written.changes.get(place.told) else { return false };
+            self.encoder.encode(change, &mut value);
+            let headers = headers(change);
+            let same = written.headers.len() == headers.len()
+                && written
+                    .headers
+                    .iter()
+                    .zip(&headers)
+                    .all(|(left, right)| left.0 == right.0 && left.1 == right.1);
+            if written.value.as_deref() != Some(value.as_slice()) || !same {
+                return false;
+            }
+            place.told += 1;
+        }
+        true
+    }
+}
