@@ -13,6 +13,8 @@ pub mod codec;
 pub mod config;
 #[path = "../../src/domain/mod.rs"]
 pub mod domain;
+#[path = "../../src/mutation.rs"]
+pub mod mutation;
 #[path = "../../src/task/mod.rs"]
 pub mod task;
 
