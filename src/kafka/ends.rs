@@ -14,7 +14,7 @@ use crate::runtime::status::Status;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,6 +23,8 @@ use std::time::Duration;
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// How often the cluster is asked for a sign of life while no task is watched, in ms.
 const REACH_EVERY_MS: i64 = 1_000;
+/// How often partitions without an end are told of, in ms.
+const TELL_EVERY_MS: i64 = 60_000;
 /// How long one query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -100,25 +102,32 @@ impl Observer {
     }
 
     /// High watermarks of the inputs of these tasks, in one request by broker; only of tasks all
-    /// of whose inputs answer. What one of the others is missed for comes with it.
+    /// of whose inputs answer. Why the others are missing comes with it.
     pub(crate) fn ends(&self, partitions: &[u32]) -> (Ends, Option<BrokerError>) {
+        let doing = "read the end offsets of the inputs";
         match self.ask_ends(partitions) {
-            Ok((ends, None)) => (ends, None),
-            Ok((ends, Some((topic, partition, error)))) => {
-                let doing = format!("read the end offset of \"{topic}\" partition {partition}");
-                (ends, Some(self.unanswered(&doing, &[&topic], &error)))
+            Ok((ends, failures)) => {
+                let first = failures.first().map(|(topic, partition, error)| {
+                    let doing = format!("{doing}: \"{topic}\" partition {partition}");
+                    self.failed(&doing, error)
+                });
+                let topics: BTreeSet<&str> =
+                    failures.iter().map(|(topic, ..)| topic.as_str()).collect();
+                self.look_up(topics);
+                (ends, first)
             }
             Err(error) => {
-                let doing = "read the end offsets of the inputs";
-                let topics = Input::ALL.map(|input| self.names.input(input));
-                (Ends::new(), Some(self.unanswered(doing, &topics, &error)))
+                if is_leaderless(&error) {
+                    self.look_up(Input::ALL.map(|input| self.names.input(input)));
+                }
+                (Ends::new(), Some(self.failed(doing, &error)))
             }
         }
     }
 
-    fn ask_ends(&self, partitions: &[u32]) -> Result<(Ends, Option<Unanswered>), KafkaError> {
+    fn ask_ends(&self, partitions: &[u32]) -> Result<(Ends, Vec<Unanswered>), KafkaError> {
         if partitions.is_empty() {
-            return Ok((Ends::new(), None));
+            return Ok((Ends::new(), Vec::new()));
         }
         let mut wanted = TopicPartitionList::with_capacity(partitions.len() * 3);
         for input in Input::ALL {
@@ -130,7 +139,7 @@ impl Observer {
         }
         let answer = self.consumer.offsets_for_times(wanted, QUERY_TIMEOUT)?;
         let elements = answer.elements();
-        let (mut ends, mut unanswered) = (Ends::new(), None);
+        let (mut ends, mut unanswered) = (Ends::new(), Vec::new());
         for (index, partition) in partitions.iter().enumerate() {
             let mut of_task = [0; 3];
             let mut is_whole = true;
@@ -143,7 +152,7 @@ impl Observer {
                             RDKafkaErrorCode::LeaderNotAvailable,
                         ));
                         let topic = element.topic().to_owned();
-                        unanswered = Some((topic, element.partition(), error));
+                        unanswered.push((topic, element.partition(), error));
                         is_whole = false;
                     }
                 }
@@ -165,22 +174,21 @@ impl Observer {
             .fetch_watermarks(topic, number(partition), QUERY_TIMEOUT)
             .map(|(low, high)| Watermarks { low, high })
             .map_err(|error| {
+                if is_leaderless(&error) {
+                    self.look_up([topic]);
+                }
                 let doing = format!("read the watermarks of \"{topic}\" partition {partition}");
-                self.unanswered(&doing, &[topic], &error)
+                self.failed(&doing, &error)
             })
     }
 
-    /// A query that some partition did not answer. Of one without a leader librdkafka says so from
-    /// its cache and does not ask again (`rd_kafka_topic_partition_list_get_leaders`), so its topic
-    /// is looked up anew.
-    fn unanswered(&self, doing: &str, topics: &[&str], error: &KafkaError) -> BrokerError {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::LeaderNotAvailable) {
-            let look_up = |topic: &&str| self.consumer.fetch_metadata(Some(topic), QUERY_TIMEOUT);
-            if let Some(error) = topics.iter().find_map(|topic| look_up(topic).err()) {
-                tracing::debug!(%error, "topic not looked up");
-            }
+    /// Of a partition that was seen without a leader librdkafka says so from its cache, and does
+    /// not ask again for minutes (`rd_kafka_topic_partition_list_get_leaders`): asks again.
+    fn look_up<'t>(&self, topics: impl IntoIterator<Item = &'t str>) {
+        let look_up = |topic| self.consumer.fetch_metadata(Some(topic), QUERY_TIMEOUT);
+        if let Some(error) = topics.into_iter().find_map(|topic| look_up(topic).err()) {
+            tracing::debug!(%error, "topic not looked up");
         }
-        self.failed(doing, error)
     }
 
     fn failed(&self, doing: &str, error: &KafkaError) -> BrokerError {
@@ -203,6 +211,14 @@ pub(crate) struct TopicShape {
     pub(crate) partitions: u32,
     /// The least of its partitions.
     pub(crate) replicas: usize,
+}
+
+/// Whether it comes from the cache: all that was asked for has no leader there.
+fn is_leaderless(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::LeaderNotAvailable | RDKafkaErrorCode::UnknownPartition)
+    )
 }
 
 /// Kafka's partition number.
@@ -289,7 +305,7 @@ impl Drop for Sampler {
 }
 
 fn sample(shared: &Shared, observer: &Observer) {
-    let mut next_reach_ms = i64::MIN;
+    let (mut next_reach_ms, mut next_told_ms) = (i64::MIN, i64::MIN);
     loop {
         let (watched, generation) = {
             let state = shared.lock();
@@ -301,7 +317,7 @@ fn sample(shared: &Shared, observer: &Observer) {
         let now_ms = monotonic_ms();
         if !watched.is_empty() || now_ms >= next_reach_ms {
             next_reach_ms = now_ms + REACH_EVERY_MS;
-            ask(shared, observer, &watched, generation);
+            ask(shared, observer, &watched, generation, &mut next_told_ms);
         }
         observer.serve();
         let state = shared.lock();
@@ -311,7 +327,13 @@ fn sample(shared: &Shared, observer: &Observer) {
 }
 
 /// Takes one sample and tells whether the cluster answered.
-fn ask(shared: &Shared, observer: &Observer, watched: &[u32], generation: u64) {
+fn ask(
+    shared: &Shared,
+    observer: &Observer,
+    watched: &[u32],
+    generation: u64,
+    next_told_ms: &mut i64,
+) {
     // Read before the ends are asked for: that order is what a sample promises.
     let (at, asked_ms) = (wall_now(), monotonic_ms());
     let (ends, error) = if watched.is_empty() {
@@ -319,24 +341,25 @@ fn ask(shared: &Shared, observer: &Observer, watched: &[u32], generation: u64) {
     } else {
         observer.ends(watched)
     };
+    let answered = !ends.is_empty() || error.is_none();
     let mut state = shared.lock();
     if state.generation == generation {
         let sample = |(task, ends)| (task, EndSample { at, asked_ms, ends });
         state.samples.extend(ends.into_iter().map(sample));
     }
     drop(state);
-    let listener = shared.listener.get();
-    match error {
-        None => {
-            if let Some((status, worker)) = listener {
-                status.cluster().answered(*worker, wall_now());
-            }
-        }
-        Some(error) => {
+    if let Some(error) = &error {
+        let now_ms = monotonic_ms();
+        if answered && now_ms >= *next_told_ms {
+            *next_told_ms = now_ms + TELL_EVERY_MS;
+            tracing::warn!(%error, "a task waits for the end of an input");
+        } else {
             tracing::debug!(%error, "end offsets not sampled, clocks wait");
-            if let Some((status, worker)) = listener {
-                status.cluster().failed(*worker, at, wall_now(), &error.to_string());
-            }
         }
+    }
+    let Some((status, worker)) = shared.listener.get() else { return };
+    match error.filter(|_| !answered) {
+        None => status.cluster().answered(*worker, wall_now()),
+        Some(error) => status.cluster().failed(*worker, at, wall_now(), &error.to_string()),
     }
 }

@@ -27,27 +27,34 @@ impl Mark {
         format!("{metadata}{BY}{} {}", self.member, self.state_topic)
     }
 
+    /// The member and the state topic of another deployment that has committed.
+    pub(crate) fn stranger<'m>(&self, metadata: &'m str) -> Option<(&'m str, &'m str)> {
+        let (_, member, state_topic) = split(metadata)?;
+        (state_topic != self.state_topic).then_some((member, state_topic))
+    }
+
     /// Metadata without the mark; an error when it is that of another deployment.
     pub(crate) fn take_off(&self, task: u32, metadata: &str) -> Result<String, BrokerError> {
-        let marked = metadata.rsplit_once(BY);
-        let Some((own, (member, state_topic))) =
-            marked.and_then(|(own, mark)| Some((own, mark.split_once(' ')?)))
-        else {
-            return Ok(metadata.to_owned());
+        let Some((member, state_topic)) = self.stranger(metadata) else {
+            return Ok(split(metadata).map_or(metadata, |(own, ..)| own).to_owned());
         };
-        if state_topic == self.state_topic {
-            return Ok(own.to_owned());
-        }
         Err(BrokerError::Fatal(format!(
             "partition {task}: the offsets of the consumer group \"{group}\" were committed by \
              \"{member}\", whose state topic is \"{state_topic}\", not \"{own_topic}\": two \
              deployments have the same application_id; hint: give each its own; if it is one, and \
              its state topic has another name now, name that one again, or stop all instances, \
-             delete the group and begin anew",
+             delete the group and run `ebbflow run --rebuild` once",
             group = self.group_id,
             own_topic = self.state_topic,
         )))
     }
+}
+
+/// What the runtime has committed, the member, its state topic.
+fn split(metadata: &str) -> Option<(&str, &str, &str)> {
+    let (own, mark) = metadata.rsplit_once(BY)?;
+    let (member, state_topic) = mark.split_once(' ')?;
+    Some((own, member, state_topic))
 }
 
 #[cfg(test)]

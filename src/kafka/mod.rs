@@ -104,8 +104,19 @@ impl Broker for KafkaBroker {
     }
 
     fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
-        let (ends, error): (Ends, _) = self.observer.ends(partitions);
-        error.map_or(Ok(()), Err)?;
+        let (mut ends, error): (Ends, _) = self.observer.ends(partitions);
+        for task in partitions {
+            // Of a task whose end is unknown every offset that exists will do: nothing is handed
+            // out before a seek.
+            if !ends.contains_key(task) {
+                let [Some(first), Some(second), Some(third)] =
+                    self.group.committed(*task)?.next_offsets
+                else {
+                    return error.map_or(Ok(()), Err);
+                };
+                ends.insert(*task, [first, second, third]);
+            }
+        }
         self.group.assign(&ends)?;
         self.sampler.watch(partitions);
         Ok(())

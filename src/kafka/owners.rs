@@ -5,12 +5,16 @@
 //! protocol, "ConsumerProtocolAssignment". Next: `service.rs`, which asks now and then.
 
 use crate::config::Config;
+use crate::kafka::batch::offset_metadata;
 use crate::kafka::client::{Clients, ConnectMode, create};
 use crate::kafka::diagnostics::PlainContext;
+use crate::kafka::ends::number;
+use crate::kafka::mark::Mark;
 use crate::runtime::broker::BrokerError;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::groups::GroupMemberInfo;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +36,8 @@ pub struct Owners {
     topics: [String; 3],
     /// The client id of this process's first worker.
     own: String,
+    partitions: u32,
+    mark: Mark,
 }
 
 impl Owners {
@@ -41,8 +47,12 @@ impl Owners {
     /// `Fatal` when a setting is refused.
     pub fn new(config: &Config) -> Result<Self, BrokerError> {
         let clients = Clients::new(config, 0, ConnectMode::Cluster);
-        let settings = clients.observer();
+        let mut settings = clients.observer();
+        // For the group's offsets.
+        settings.set("group.id", &config.application_id);
         Ok(Self {
+            partitions: config.topics.partitions,
+            mark: clients.mark.clone(),
             own: settings.get("client.id").unwrap_or_default().to_owned(),
             consumer: create(&settings, clients.plain_context())?,
             group_id: config.application_id.clone(),
@@ -72,7 +82,25 @@ impl Owners {
                 members.owners.insert(partition, member.client_id().to_owned());
             }
         })?;
+        members.strangers.extend(self.foreign_marks()?);
         Ok(members)
+    }
+
+    /// Who has committed offsets that belong to another state than this process's.
+    fn foreign_marks(&self) -> Result<BTreeSet<String>, BrokerError> {
+        let mut wanted = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            wanted.add_partition(&self.topics[0], number(partition));
+        }
+        let committed = self.consumer.committed_offsets(wanted, TIMEOUT).map_err(|error| {
+            BrokerError::Retriable(format!("could not read the group's offsets: {error}"))
+        })?;
+        let of = |index| {
+            let metadata = offset_metadata(&committed, index)?;
+            let (member, state) = self.mark.stranger(&metadata)?;
+            Some(format!("{member}, whose state topic is \"{state}\""))
+        };
+        Ok((0..committed.count()).filter_map(of).collect())
     }
 
     /// The members of the group, each with its host.

@@ -37,6 +37,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                                 .to_owned(),
                         )));
                     }
+                    // librdkafka rejoins without a revocation while an assignment is unanswered.
+                    let is_kept = |slot: &Slot<_>| matches!(slot.state, SlotState::Kept);
+                    if !self.slots.values().all(is_kept) {
+                        self.revoked(true)?;
+                    }
                     self.unanswered = Some(Answer::Assign(partitions));
                 }
                 GroupEvent::Revoked { lost } => {
@@ -59,7 +64,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         };
         match answered {
             Err(BrokerError::Retriable(reason)) => {
-                tracing::debug!(reason, "the group could not be answered; trying again");
+                let what = "the group could not be answered";
+                self.remarks.trying_again(what, &reason, false, self.now_ms);
                 self.unanswered = Some(answer);
                 return Ok(());
             }
@@ -121,19 +127,20 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             }
             slot.clear_queues();
         }
-        // Only a task that was complete is worth keeping.
+        // Only a task that was complete is worth keeping. What was rolled back stands at its last
+        // commit, so it is also good after a session that was lost while nobody took over, as
+        // when the group's coordinator dies.
         let stores = &self.shared.stores;
         self.slots.retain(|partition, slot| {
             let complete = matches!(
                 slot.state,
                 SlotState::Running | SlotState::Seeking | SlotState::Verifying | SlotState::Kept
             );
-            let kept = complete && !lost;
-            if !kept {
+            if !complete {
                 stores.remove(*partition);
             }
             slot.state = SlotState::Kept;
-            kept
+            complete
         });
         self.next_report_ms = 0;
         result

@@ -140,12 +140,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let lineage = self.lineage()?;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let SlotState::Restoring(restore) = &slot.state else { return Ok(()) };
-        if restore.needs_ids(lineage.number) {
-            return self.open(partition, true);
+        if let Some(collects_ids) = restore.reads_otherwise(lineage.number) {
+            return self.open(partition, collects_ids);
         }
         // A member that stood still may have been expelled without knowing it yet: then another
         // one has committed between its reading of the offsets and of the changelog.
-        if !restore.agrees(partition) {
+        if !restore.agrees(&slot.task) {
             let read = restore.offsets.clone();
             let moved = self.broker.committed(partition)? != read;
             if moved {

@@ -194,17 +194,20 @@ impl Restore {
         Ok(Restored::Ready)
     }
 
-    /// Whether the group's offsets are those of the progress that was read.
-    pub(super) fn agrees(&self, partition: u32) -> bool {
-        match &self.progress {
-            None => self.offsets.next_offsets.iter().all(Option::is_none),
-            Some(progress) => check_offsets(partition, progress, &self.offsets).is_ok(),
-        }
+    /// Whether the group's offsets and the customers are those of the progress that was read.
+    pub(super) fn agrees(&self, task: &PartitionTask) -> bool {
+        let Some(progress) = &self.progress else {
+            return self.offsets.next_offsets.iter().all(Option::is_none);
+        };
+        let whole = self.ids.is_some() || task.store().len() as u64 == progress.customers;
+        whole && check_offsets(task.partition(), progress, &self.offsets).is_ok()
     }
 
-    /// Whether the ids have to be collected after all, because all of them are to be deleted.
-    pub(super) fn needs_ids(&self, lineage: u32) -> bool {
-        self.ids.is_none() && self.begins_anew(lineage).is_some()
+    /// Whether it has to be read again, and if so, whether for the ids alone: because all of them
+    /// are to be deleted, or because another instance has done so meanwhile.
+    pub(super) fn reads_otherwise(&self, lineage: u32) -> Option<bool> {
+        let anew = self.begins_anew(lineage).is_some();
+        (self.ids.is_some() != anew).then_some(anew)
     }
 
     /// The commits so far, when the task has to begin anew: what is there is of an older lineage,

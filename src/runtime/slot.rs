@@ -124,11 +124,11 @@ impl<R: Record> Slot<R> {
         }
         for index in 0..3 {
             let next_offset = self.task.inputs()[index].next_offset;
-            if let Some(sample) = self.sample {
-                self.pending[index].get_or_insert((sample.at, sample.ends[index]));
-            }
-            if let Some((at, end)) = self.pending[index]
-                && next_offset >= end
+            let Some(sample) = self.sample else { continue };
+            let latest = (sample.at, sample.ends[index]);
+            // The latest may be the lesser end, if a log was cut off.
+            let first = *self.pending[index].get_or_insert(latest);
+            if let Some((at, _)) = [latest, first].into_iter().find(|(_, end)| next_offset >= *end)
             {
                 // The sample has the host's time, which may have leapt ahead.
                 self.task.pass(index, at.min(now));

@@ -6,6 +6,7 @@ use crate::admin::create_topic;
 use crate::instances::SHORT_SESSION;
 use crate::program::{Application, Program};
 use crate::refusals::{assert_refuses, with_state};
+use crate::workload::{Formats, Workload};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::time::Duration;
@@ -35,6 +36,25 @@ fn two_deployments_with_other_topics_name_each_other() {
     running.wait_until_ready();
     assert!(running.log().contains("has no strangers any more"), "{}", running.log());
     assert_eq!(running.terminate().code(), Some(0));
+}
+
+/// Each begins where the other has not committed yet, so neither is refused anything.
+#[test]
+fn two_deployments_with_the_same_inputs_name_each_other() {
+    let first = Application::new("twice", &SHORT_SESSION);
+    let second = first.with(&["topics.state=twice-state", "instance_id=1"]);
+    second.create_topics();
+    let mut programs = [first.start(&[]), second.start(&[])];
+    for program in &mut programs {
+        program.wait_for("its half of the partitions", |program| {
+            (program.tasks().len() == 2).then_some(())
+        });
+    }
+    Workload::new(30, 400).produce(&first, Formats::JSON);
+    let [running, other] = &mut programs;
+    let [state, other_state] = ["state", "twice-state"].map(|name| first.topic(name));
+    wait_until_named(running, &format!("-1-000, whose state topic is {other_state:?}"));
+    wait_until_named(other, &format!("-0-000, whose state topic is {state:?}"));
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub(crate) struct SimBroker {
     /// Of the last assignment, as the client keeps it.
     pub(super) generation: Option<u32>,
     joined: bool,
+    /// It was told that another process is the member now.
+    replaced: bool,
     question: Question,
     assigned: Option<BTreeSet<u32>>,
     /// Positions of the inputs that were sought.
@@ -91,6 +93,7 @@ impl SimBroker {
             member,
             generation: None,
             joined: false,
+            replaced: false,
             question: Question::None,
             assigned: None,
             positions: BTreeMap::new(),
@@ -174,6 +177,11 @@ impl SimBroker {
         assert!(!open, "{what} asked for while a transaction is open");
     }
 
+    /// Whoever was told that it is not has nothing to commit.
+    pub(super) fn is_still_the_member(&self) -> Result<(), BrokerError> {
+        if self.replaced { Err(BrokerError::Fatal(REPLACED.to_owned())) } else { Ok(()) }
+    }
+
     fn wall(&self) -> Timestamp {
         EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms.get())
     }
@@ -208,6 +216,7 @@ impl Broker for SimBroker {
             Ok(match cluster.group.poll(this.instance, this.member, now_ms) {
                 News::Nothing => None,
                 News::Replaced => {
+                    this.replaced = true;
                     return Err(BrokerError::Fatal(REPLACED.to_owned()));
                 }
                 News::Unknown if this.assigned.is_some() => {
@@ -363,7 +372,12 @@ impl Broker for SimBroker {
         self.call(|this| {
             this.check_no_transaction("committed offsets");
             this.answers()?;
-            let committed = this.stage.cluster.borrow().group.committed(partition);
+            let cluster = this.stage.cluster.borrow();
+            if cluster.group.is_waiting(this.instance, this.member) {
+                // Its connection to the coordinator is held by the request to join.
+                return Err(BrokerError::Retriable("the group is rebalancing".to_owned()));
+            }
+            let committed = cluster.group.committed(partition);
             committed.ok_or_else(|| BrokerError::Retriable("a transaction is open".to_owned()))
         })
     }

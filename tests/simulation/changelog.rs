@@ -83,7 +83,11 @@ impl SimBroker {
     pub(super) fn control_read(&mut self) -> Result<Vec<ChangelogRecord>, BrokerError> {
         self.answers()?;
         let mut cluster = self.stage.cluster.borrow_mut();
-        let records = cluster.log(Topic::Control, 0).committed();
+        let log = cluster.log(Topic::Control, 0);
+        if log.stable_end() < log.end() {
+            return Err(BrokerError::Retriable("a transaction is open in control".to_owned()));
+        }
+        let records = log.committed();
         Ok(records
             .map(|(_, payload)| ChangelogRecord {
                 key: payload.key.clone().unwrap_or_default(),

@@ -56,6 +56,15 @@ struct Producer {
     transaction: u64,
 }
 
+/// A request that arrives when its sender has given it up.
+#[derive(Debug)]
+enum Stray {
+    /// The end of a transaction: commit or abort.
+    End(bool),
+    /// A record of this transaction.
+    Record { transaction: u64, place: (Topic, u32), payload: Payload },
+}
+
 /// The cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -70,8 +79,8 @@ pub(crate) struct Cluster {
     random: Random,
     /// Nothing is answered before.
     down_until_ms: i64,
-    /// Ends of transactions that are still on their way: when, who, commit or abort.
-    strays: Vec<(i64, (usize, u32), bool)>,
+    /// Requests that are still on their way: when they arrive, from whom.
+    strays: Vec<(i64, (usize, u32), Stray)>,
     /// Those that arrived, and how many of them have hit another transaction.
     pub(crate) strays_landed: u64,
     pub(crate) strays_hit: u64,
@@ -147,24 +156,53 @@ impl Cluster {
 
     /// The same end of a transaction arrives once more, so much later.
     pub(crate) fn delay_end(&mut self, ms: i64, producer: (usize, u32), commit: bool) {
-        self.strays.push((self.now_ms + ms, producer, commit));
+        self.strays.push((self.now_ms + ms, producer, Stray::End(commit)));
     }
 
-    /// An end says nothing of which transaction it means: it ends whatever this epoch has open.
+    /// A record whose partition is in the transaction already arrives so much later.
+    pub(crate) fn delay_record(
+        &mut self,
+        ms: i64,
+        (transactional, epoch): (usize, u32),
+        place: (Topic, u32),
+        payload: Payload,
+    ) -> Result<(), Refused> {
+        let writer = self.writer(transactional, epoch, Place::Log(place.0, place.1))?;
+        let stray = Stray::Record { transaction: writer.transaction, place, payload };
+        self.strays.push((self.now_ms + ms, (transactional, epoch), stray));
+        Ok(())
+    }
+
+    /// A request says nothing of which transaction it means: an end ends whatever this epoch has
+    /// open, a record joins it if its partition is in it (KIP-890, part 1).
     fn land_strays(&mut self) {
         let now_ms = self.now_ms;
-        let (landed, strays) = self.strays.iter().partition(|stray| stray.0 <= now_ms);
-        self.strays = strays;
-        let landed: Vec<(i64, (usize, u32), bool)> = landed;
-        for (_, (transactional, epoch), commit) in landed {
+        for (_, (transactional, epoch), stray) in
+            self.strays.extract_if(.., |stray| stray.0 <= now_ms).collect::<Vec<_>>()
+        {
             self.strays_landed += 1;
             let producer = self.producers.get_mut(&transactional);
-            let hit = producer
-                .filter(|it| it.epoch == epoch && it.decision.is_none() && !it.places.is_empty());
-            if let Some(producer) = hit {
-                producer.decision = Some(commit);
-                self.strays_hit += 1;
-                self.write_markers(transactional, usize::MAX);
+            let Some(producer) = producer
+                .filter(|it| it.epoch == epoch && it.decision.is_none() && !it.places.is_empty())
+            else {
+                continue;
+            };
+            match stray {
+                Stray::End(commit) => {
+                    producer.decision = Some(commit);
+                    self.strays_hit += 1;
+                    self.write_markers(transactional, usize::MAX);
+                }
+                Stray::Record { transaction, place, mut payload } => {
+                    if !producer.places.contains(&Place::Log(place.0, place.1)) {
+                        continue;
+                    }
+                    self.strays_hit += u64::from(producer.transaction != transaction);
+                    payload.transaction = producer.transaction;
+                    payload.at = ebbflow::domain::time::Timestamp(now_ms);
+                    let id = producer.id;
+                    self.log(place.0, place.1).append(payload, Some(id));
+                }
             }
         }
     }

@@ -47,7 +47,7 @@ pub(crate) enum Fault {
     SlowMarkers,
     /// A record is refused.
     SendRefused,
-    /// A record is not delivered.
+    /// A record counts as not delivered, though it was.
     Undelivered,
     /// Offsets are refused.
     OffsetsRefused,
@@ -95,10 +95,12 @@ pub(crate) enum Fault {
     ClockJump,
     /// The ends of the inputs cannot be asked for a while.
     EndsUnknown,
+    /// A record counts as not delivered, and arrives much later.
+    DelayedRecord,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 44] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
@@ -142,6 +144,7 @@ impl Fault {
         Self::ClockSkew,
         Self::ClockJump,
         Self::EndsUnknown,
+        Self::DelayedRecord,
     ];
 
     /// Times of a thousand that it strikes where it can.
@@ -153,7 +156,7 @@ impl Fault {
             Self::SendRefused => 4,
             Self::ClockJump | Self::EndsUnknown => 5,
             Self::StallInRestore | Self::SlowRestore => 30,
-            Self::Undelivered => 20,
+            Self::Undelivered | Self::DelayedRecord => 20,
             Self::TransactionTimeout | Self::CommitFenced | Self::CommitFencedAfterwards => 25,
             Self::CommitRefused | Self::OffsetsAnswerLost => 25,
             Self::CommitUnanswered | Self::CommitAnswerLost | Self::OffsetsRefused => 40,

@@ -173,6 +173,12 @@ impl Group {
         expelled
     }
 
+    /// Whether this member has asked to join and not been answered.
+    pub(crate) fn is_waiting(&self, instance: usize, id: u64) -> bool {
+        let member = self.members.get(&instance).filter(|member| member.id == id);
+        member.is_some_and(|member| member.standing == Standing::Joined)
+    }
+
     pub(crate) fn is_stable(&self) -> bool {
         !self.rebalancing || self.members.is_empty()
     }

@@ -1,8 +1,8 @@
 //! One process's transactional producer on the simulated cluster.
 //!
-//! States and errors are those that `kafka.md` saw of librdkafka: after an error that asks for an
-//! abort nothing but `abort` succeeds; after a fence nothing but `init_producer`; after a commit
-//! without an answer nothing but `commit` is allowed. Next: `stage.rs`.
+//! States and errors are those of librdkafka, as `tests/conformance` compares them: after an error
+//! that asks for an abort nothing but `abort` succeeds; after a fence nothing but `init_producer`;
+//! after a commit without an answer nothing but `commit` is allowed. Next: `stage.rs`.
 
 use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::{Refused, Topic};
@@ -26,10 +26,14 @@ pub(crate) enum Producing {
         epoch: u32,
         began_ms: i64,
         queue: Waiting,
+        /// Nothing was sent in it: the coordinator does not know of it, nor asks whose it is.
+        empty: bool,
     },
     MustAbort {
         epoch: u32,
         reason: String,
+        /// Records were numbered that may not have reached the log.
+        undelivered: bool,
     },
     /// The end of the transaction was asked for and has not been answered so often.
     Ending {
@@ -63,7 +67,8 @@ impl SimBroker {
         match self.producing {
             Producing::Idle { epoch } => {
                 let began_ms = self.stage.now_ms();
-                self.producing = Producing::Open { epoch, began_ms, queue: VecDeque::new() };
+                let queue = VecDeque::new();
+                self.producing = Producing::Open { epoch, began_ms, queue, empty: true };
                 Ok(())
             }
             Producing::Fenced => Err(fenced()),
@@ -82,8 +87,34 @@ impl SimBroker {
     }
 
     fn must_abort(&mut self, epoch: u32, reason: &str) -> BrokerError {
-        self.producing = Producing::MustAbort { epoch, reason: reason.to_owned() };
-        BrokerError::Abort(reason.to_owned())
+        let undelivered = self.has_undelivered();
+        let reason = reason.to_owned();
+        self.producing = Producing::MustAbort { epoch, reason: reason.clone(), undelivered };
+        BrokerError::Abort(reason)
+    }
+
+    /// Whether an abort leaves a gap in the numbers of records, with which nothing more can be
+    /// sent.
+    fn has_undelivered(&self) -> bool {
+        match &self.producing {
+            Producing::Open { queue, .. } => !queue.is_empty(),
+            Producing::MustAbort { undelivered, .. } => *undelivered,
+            _ => false,
+        }
+    }
+
+    /// From here on the coordinator knows of the open transaction.
+    fn fill(&mut self) {
+        if let Producing::Open { empty, .. } = &mut self.producing {
+            *empty = false;
+        }
+    }
+
+    /// Ends an open transaction that nothing was sent in, without asking anybody.
+    fn end_empty(&mut self) -> Option<Ended> {
+        let Producing::Open { epoch, empty: true, .. } = self.producing else { return None };
+        self.producing = Producing::Idle { epoch };
+        Some(Ended { renew_producer: false })
     }
 
     fn refused(&mut self, epoch: u32, refused: Refused) -> BrokerError {
@@ -98,6 +129,7 @@ impl SimBroker {
 
     pub(super) fn producer_send(&mut self, record: &OutRecord<'_>) -> Result<Sent, BrokerError> {
         let epoch = self.open()?;
+        self.fill();
         if self.stage.strikes(Fault::SendRefused) {
             return Err(self.must_abort(epoch, "a record was refused"));
         }
@@ -129,6 +161,10 @@ impl SimBroker {
     }
 
     pub(super) fn producer_drained(&mut self) -> Result<bool, BrokerError> {
+        if matches!(self.producing, Producing::MustAbort { undelivered: false, .. }) {
+            // It knows of no record that has failed.
+            return Ok(true);
+        }
         let epoch = self.open()?;
         if self.is_down() {
             let Producing::Open { began_ms, queue, .. } = &self.producing else { return Ok(false) };
@@ -145,14 +181,25 @@ impl SimBroker {
         for _ in 0..count {
             let Producing::Open { queue, .. } = &mut self.producing else { break };
             let Some((place, payload)) = queue.pop_front() else { break };
+            let delayed = self.stage.strikes(Fault::DelayedRecord);
+            let ms = self.stage.below(*self.stage.pick(&[20, 1_000, 8_000]));
             let mut cluster = self.stage.cluster.borrow_mut();
-            let produced = cluster.produce((self.instance, epoch), place, payload);
+            let produced = if delayed {
+                let ms = i64::try_from(1 + ms).unwrap();
+                cluster.delay_record(ms, (self.instance, epoch), place, payload)
+            } else {
+                cluster.produce((self.instance, epoch), place, payload)
+            };
             drop(cluster);
             if let Err(error) = produced {
                 return Err(self.refused(epoch, error));
             }
-            if self.stage.strikes(Fault::Undelivered) {
-                return Err(self.must_abort(epoch, "a record was not delivered"));
+            if delayed || self.stage.strikes(Fault::Undelivered) {
+                let error = self.must_abort(epoch, "a record was not delivered");
+                if let Producing::MustAbort { undelivered, .. } = &mut self.producing {
+                    *undelivered = true;
+                }
+                return Err(error);
             }
         }
         Ok(matches!(&self.producing, Producing::Open { queue, .. } if queue.is_empty()))
@@ -163,7 +210,9 @@ impl SimBroker {
         offsets: &[TaskOffsets],
     ) -> Result<(), BrokerError> {
         assert!(!offsets.is_empty(), "an empty list is not fenced by the group");
+        self.is_still_the_member()?;
         let epoch = self.open()?;
+        self.fill();
         if self.is_down() || self.stage.strikes(Fault::OffsetsUnanswered) {
             self.stage.pass(500);
             return Err(BrokerError::Retriable("no answer to the offsets".to_owned()));
@@ -191,14 +240,14 @@ impl SimBroker {
         ended.map_err(|error| self.refused(epoch, error))
     }
 
-    fn ended(&mut self, epoch: u32, commit: bool, slow: bool) -> Ended {
+    fn ended(&mut self, epoch: u32, commit: bool, renew: bool) -> Ended {
         let delayed = self.stage.strikes(Fault::DelayedEnd);
         if delayed {
             let ms = i64::try_from(1 + self.stage.below(*self.stage.pick(&[20, 1_000, 8_000])));
             let mut cluster = self.stage.cluster.borrow_mut();
             cluster.delay_end(ms.unwrap(), (self.instance, epoch), commit);
         }
-        let renew_producer = slow || delayed || self.stage.strikes(Fault::SlowEnd);
+        let renew_producer = renew || delayed || self.stage.strikes(Fault::SlowEnd);
         // Nothing keeps a producer that has to be renewed from beginning again.
         self.producing = Producing::Idle { epoch };
         Ended { renew_producer }
@@ -212,6 +261,10 @@ impl SimBroker {
     }
 
     pub(super) fn producer_commit(&mut self) -> Result<Ended, BrokerError> {
+        self.is_still_the_member()?;
+        if let Some(ended) = self.end_empty() {
+            return Ok(ended);
+        }
         if let Producing::Ending { epoch, commit, unanswered } = self.producing {
             assert!(commit, "a commit while an abort has not been answered");
             return self.end_again(epoch, commit, unanswered);
@@ -257,6 +310,10 @@ impl SimBroker {
     }
 
     pub(super) fn producer_abort(&mut self) -> Result<Ended, BrokerError> {
+        if let Some(ended) = self.end_empty() {
+            return Ok(ended);
+        }
+        let gap = self.has_undelivered();
         let epoch = match self.producing {
             Producing::Ending { epoch, commit, unanswered } => {
                 assert!(!commit, "an abort while a commit has not been answered");
@@ -276,6 +333,6 @@ impl SimBroker {
         if self.stage.strikes(Fault::AbortAnswerLost) {
             return Err(self.unanswered(epoch, false));
         }
-        Ok(self.ended(epoch, false, false))
+        Ok(self.ended(epoch, false, gap))
     }
 }

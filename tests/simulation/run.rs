@@ -94,12 +94,12 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
         ("transactions timed out", cluster.timed_out),
         ("members expelled", cluster.expelled),
         ("partitions came straight back", cluster.group.came_back),
-        ("delayed ends landed", cluster.strays_landed),
+        ("delayed requests landed", cluster.strays_landed),
         ("deletions rolled back", purges_aborted as u64),
         ("commits", cluster.group.commits.len() as u64),
     ];
     if cluster.strays_hit > 0 {
-        return Err("a delayed end of a transaction has hit another one".to_owned());
+        return Err("a delayed request has hit another transaction than its own".to_owned());
     }
     Ok(Report {
         counts: run.stage.plan.borrow().counts.clone(),

@@ -1,6 +1,6 @@
-//! The simulator itself: the broker behaves as `kafka.md` saw a real one, and the oracle can fail.
+//! The simulator itself: the broker behaves as a real one, and the oracle can fail.
 //!
-//! Next: `cluster.rs`, `oracle.rs`.
+//! `tests/conformance` holds it against a real one. Next: `cluster.rs`, `oracle.rs`.
 
 use crate::simulation::cluster::{Cluster, Refused, Topic};
 use crate::simulation::group::News;
