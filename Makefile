@@ -71,10 +71,12 @@ bench:
 simulate:
 	SIM_SEEDS=$(SEEDS) cargo test --release --locked --test simulation -- --nocapture
 
-# Fewer bytes than one record may have, and far less memory than a bomb would take.
+# Fewer bytes than one record may have, and far less memory than a bomb would take. Begins with what
+# covered the most so far.
 fuzz:
 	@cargo +nightly fuzz --version >/dev/null || { \
 	  echo "needs: rustup toolchain install nightly; cargo install cargo-fuzz" >&2; exit 1; }
+	@mkdir -p fuzz/corpus; [ -n "$$(ls -A fuzz/corpus)" ] || tar -xJf fuzz/corpus.tar.xz -C fuzz/corpus
 	@set -e; for target in $(FUZZ_TARGETS); do \
 	  echo "=== fuzz $$target: $(FUZZ_SECONDS) s"; mkdir -p fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
