@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench simulate fire soak up down \
+.PHONY: help demo test bench simulate fuzz fire soak up down \
         deps check-format check-lints check-tests check-mutations check-alerts check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
@@ -16,6 +16,10 @@ DEMO_MINUTES      := 12
 
 # Seeds of `make simulate`.
 SEEDS ?= 2000
+
+# Seconds of `make fuzz` for each decoder, and which.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # How long `make fire` and `make soak` take.
 FIRE_MINUTES ?= 10
@@ -44,6 +48,7 @@ help:
 	@echo "make test      install or name what is needed; format, lints, all tests, alerts, demo"
 	@echo "make bench     benchmarks"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
+	@echo "make fuzz      every decoder with libFuzzer; FUZZ_SECONDS=$(FUZZ_SECONDS) for each"
 	@echo "make fire      three brokers and three instances, all of them hit; FIRE_MINUTES=$(FIRE_MINUTES)"
 	@echo "make soak      memory, descriptors, commits over time; SOAK_MINUTES=$(SOAK_MINUTES)"
 	@echo "make up, down  Kafka, registry, ebbflow, Prometheus in containers; down removes the data"
@@ -65,6 +70,19 @@ bench:
 
 simulate:
 	SIM_SEEDS=$(SEEDS) cargo test --release --locked --test simulation -- --nocapture
+
+# Fewer bytes than one record may have, and far less memory than a bomb would take. Begins with what
+# covered the most so far.
+fuzz:
+	@cargo +nightly fuzz --version >/dev/null || { \
+	  echo "needs: rustup toolchain install nightly; cargo install cargo-fuzz" >&2; exit 1; }
+	@mkdir -p fuzz/corpus; [ -n "$$(ls -A fuzz/corpus)" ] || tar -xJf fuzz/corpus.tar.xz -C fuzz/corpus
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  echo "=== fuzz $$target: $(FUZZ_SECONDS) s"; mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 \
+	    -rss_limit_mb=1024 -malloc_limit_mb=64 -print_final_stats=1; \
+	done
 
 fire:
 	FIRE_MINUTES=$(FIRE_MINUTES) cargo test --release --locked --test fire -- --nocapture

@@ -91,6 +91,11 @@ pub fn unpack_into(
             count: reader.number()?,
         })
     })?;
+    // Damaged bytes: what searches them relies on their order.
+    let place = |entry: &Entries| (entry.dimension, entry.value);
+    if !customer.entries.is_sorted_by(|entry, next| place(entry) < place(next)) {
+        return Err(UnpackError::Invalid);
+    }
     add_implied_entries(&mut customer.entries, &customer.published);
     customer.recent_events.clear();
     reader.array_into(&mut customer.recent_events, Reader::hash)?;

@@ -1,0 +1,4 @@
+//! Records of the control topic.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ebbflow_fuzz::control(data));
