@@ -3,7 +3,7 @@
 //! Next: `src/kafka/topics.rs`.
 
 use crate::broker::{PASSWORD, USER, shared};
-use crate::fixture::{config, config_with_topics};
+use crate::fixture::{config, config_with_topics, wait_for};
 use crate::records;
 use ebbflow::kafka::topics::{
     MAX_BYTES, MIN_INSYNC, PARTITIONS, POLICY, check_topics, create_topics,
@@ -75,7 +75,12 @@ fn unfit_topics_are_told_all_at_once() {
             .set("min.insync.replicas", "2"),
         NewTopic::new("unfit.relay", 2, TopicReplication::Fixed(1)).set("retention.ms", "1000"),
     ]);
-    let report = check_topics(&config).expect("check");
+    // Brokers learn of new topics one by one.
+    let report = wait_for("the topics", || {
+        let report = check_topics(&config).expect("check");
+        let found = report.topics.iter().filter(|topic| topic.partitions.is_some()).count();
+        (found == 5).then_some(report)
+    });
     let told = report.problems.join("\n");
     assert!(told.contains("\"unfit.control\""), "{told}");
     assert!(told.contains("\"unfit.purchases\" has 4"), "{told}");
