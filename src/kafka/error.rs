@@ -158,7 +158,10 @@ pub(crate) fn sentence(doing: &str, error: &KafkaError, told: &Diagnostics) -> S
     if let Some(last) = &last {
         text.push_str(&format!("; last told by the client: {}", last.reason));
     }
-    let code = last.map(|last| last.code).or_else(|| error.rdkafka_error_code());
+    // A handshake that fails at once is told as a failure of the connection.
+    let unverified = last.as_ref().is_some_and(|last| last.reason.contains("certificate verify"));
+    let told = last.map(|last| last.code).or_else(|| error.rdkafka_error_code());
+    let code = if unverified { Some(Code::SSL) } else { told };
     if let Some(hint) = code.and_then(hint) {
         text.push_str(&format!("; hint: {hint}"));
     }

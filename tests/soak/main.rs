@@ -47,9 +47,9 @@ use std::time::{Duration, Instant};
 
 /// Records a second.
 const PER_SECOND: usize = 300;
-/// So few that all are known after the first window; each then has what the bounds of its memory
-/// allow, or comes near it.
-const CUSTOMERS: usize = 600;
+/// So few that after the first of the windows of half an hour each has the orders that the bounds
+/// of its memory allow (64 and 512 older ones): from then on there is no state left to grow.
+const CUSTOMERS: usize = 80;
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// A fault of the third instance begins so often, and lasts for a tenth of this.
 const FAULT_EVERY: Duration = Duration::from_secs(20);
