@@ -90,14 +90,7 @@ impl Driver for Simulated {
     }
 
     fn read(&mut self, output: Output) -> Vec<(u32, i64, String)> {
-        let topic = match output {
-            Output::SegmentChanges => Topic::SegmentChanges,
-            Output::Customers => Topic::Customers,
-            Output::State => Topic::State,
-            Output::Relay => Topic::Relay,
-            Output::DeadLetters => Topic::DeadLetters,
-            Output::Control => Topic::Control,
-        };
+        let topic = Topic::from(output);
         let mut cluster = self.stage.cluster.borrow_mut();
         let mut records = Vec::new();
         for partition in 0..PARTITIONS {

@@ -6,7 +6,7 @@
 use crate::simulation::group::Group;
 use crate::simulation::log::{Log, Payload};
 use crate::simulation::random::Random;
-use ebbflow::runtime::broker::TaskOffsets;
+use ebbflow::runtime::broker::{Output, TaskOffsets};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every topic of the application.
@@ -24,6 +24,19 @@ pub(crate) enum Topic {
 
 impl Topic {
     pub(crate) const INPUTS: [Self; 3] = [Self::Interactions, Self::Purchases, Self::Relay];
+}
+
+impl From<Output> for Topic {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::SegmentChanges => Self::SegmentChanges,
+            Output::Customers => Self::Customers,
+            Output::State => Self::State,
+            Output::Relay => Self::Relay,
+            Output::DeadLetters => Self::DeadLetters,
+            Output::Control => Self::Control,
+        }
+    }
 }
 
 /// Why the coordinator refuses.

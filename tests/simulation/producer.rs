@@ -9,7 +9,7 @@ use crate::simulation::cluster::{Refused, Topic};
 use crate::simulation::faults::Fault;
 use crate::simulation::log::Payload;
 use crate::simulation::stage::TRANSACTION_MS;
-use ebbflow::runtime::broker::{BrokerError, Ended, OutRecord, Output, Sent, TaskOffsets};
+use ebbflow::runtime::broker::{BrokerError, Ended, OutRecord, Sent, TaskOffsets};
 use std::collections::VecDeque;
 
 type Waiting = VecDeque<((Topic, u32), Payload)>;
@@ -139,14 +139,7 @@ impl SimBroker {
         if self.stage.strikes(Fault::QueueFull) {
             return Ok(Sent::QueueFull);
         }
-        let topic = match record.output {
-            Output::SegmentChanges => Topic::SegmentChanges,
-            Output::Customers => Topic::Customers,
-            Output::State => Topic::State,
-            Output::Relay => Topic::Relay,
-            Output::DeadLetters => Topic::DeadLetters,
-            Output::Control => Topic::Control,
-        };
+        let topic = Topic::from(record.output);
         let headers = record.headers.iter();
         let payload = Payload {
             key: record.key.map(<[u8]>::to_vec),
