@@ -11,7 +11,7 @@ use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::event_writer::EventEncoder;
 use ebbflow::codec::profile::ProfileEncoder;
 use ebbflow::domain::event::Event;
-use ebbflow::task::profile::profile;
+use ebbflow::domain::publish::profile::profile;
 use std::hint::black_box;
 
 #[allow(dead_code, reason = "each benchmark uses a part")]

@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ebbflow::config::Config;
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::evaluate::Context;
+use ebbflow::domain::publish::evaluate::Context;
 use ebbflow::task::PartitionTask;
 use std::hint::black_box;
 use std::time::Duration;

@@ -13,12 +13,12 @@ use crate::domain::event::{Body, Event, Interaction};
 use crate::domain::id::partition_of;
 use crate::domain::name::Name;
 use crate::domain::progress::Phase;
+use crate::domain::publish::profile::profile;
 use crate::domain::refusal::Reason;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::runtime::broker::{Input, Record};
 use crate::runtime::pump::{Decode, Limits, pump};
-use crate::task::profile::profile;
 use crate::task::{PartitionTask, TaskConfig};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -371,7 +371,7 @@ impl Run<'_, '_> {
 }
 
 fn write_profiles(task: &PartitionTask, into: &mut impl Write) -> Result<()> {
-    let mut encoder = ProfileEncoder::new(OutputFormat::Json);
+    let mut encoder = ProfileEncoder::with_evidence();
     let mut value = Vec::with_capacity(1024);
     for customer in task.store().customers(task.rules()) {
         let customer = customer?;

@@ -254,8 +254,8 @@ pub(crate) fn look_up(
             let now = if wall { wall_now() } else { customer.evaluated_at };
             let at = customer.evaluated_at.max(now);
             let mut json = Vec::with_capacity(1024);
-            crate::codec::profile::ProfileEncoder::new(OutputFormat::Json)
-                .encode(&crate::task::profile::profile(&customer, rules, at), &mut json);
+            crate::codec::profile::ProfileEncoder::with_evidence()
+                .encode(&crate::domain::publish::profile::profile(&customer, rules, at), &mut json);
             CustomerAnswer::Found(json)
         }
     }

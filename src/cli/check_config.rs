@@ -70,6 +70,6 @@ fn verdict(name: &str, loaded: &Loaded) -> String {
         identity.set,
         identity.revision,
         identity.hash,
-        rules.rfm.map.name(),
+        rules.thresholds.rfm.map.name(),
     )
 }

@@ -127,18 +127,18 @@ struct RuleRecord<'a> {
     id: &'a str,
 }
 
-struct EvidenceList<'a>(&'a [Evidence]);
+pub(super) struct EvidenceList<'a>(pub(super) &'a [Evidence]);
 
 #[derive(Serialize)]
-struct EvidenceRecord {
+struct EvidenceRecord<'a> {
     name: &'static str,
     op: &'static str,
-    threshold: NumberValue,
-    before: NumberValue,
-    after: NumberValue,
+    threshold: NumberValue<'a>,
+    before: NumberValue<'a>,
+    after: NumberValue<'a>,
 }
 
-struct NumberValue(Number);
+struct NumberValue<'a>(&'a Number);
 
 struct Hex(ChangeId);
 
@@ -269,21 +269,22 @@ impl Serialize for EvidenceList<'_> {
             list.serialize_element(&EvidenceRecord {
                 name: evidence.name,
                 op: evidence.op,
-                threshold: NumberValue(evidence.threshold),
-                before: NumberValue(evidence.before),
-                after: NumberValue(evidence.after),
+                threshold: NumberValue(&evidence.threshold),
+                before: NumberValue(&evidence.before),
+                after: NumberValue(&evidence.after),
             })?;
         }
         list.end()
     }
 }
 
-impl Serialize for NumberValue {
+impl Serialize for NumberValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Number::None => serializer.serialize_none(),
-            Number::Integer(value) => serializer.serialize_i64(value),
-            Number::Decimal(value) => serializer.serialize_f64(value),
+            Number::Integer(value) => serializer.serialize_i64(*value),
+            Number::Decimal(value) => serializer.serialize_f64(*value),
+            Number::Text(text) => serializer.serialize_str(text),
         }
     }
 }

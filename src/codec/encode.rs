@@ -112,6 +112,15 @@ impl Serialize for Time {
 /// A list of pairs as a map, in its order.
 pub(super) struct Map<'a, K, V>(pub(super) &'a [(K, V)]);
 
+/// The same, of pairs that were made for it.
+pub(super) struct OwnedMap<K, V>(pub(super) Vec<(K, V)>);
+
+impl<K: Serialize, V: Serialize> Serialize for OwnedMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Map(&self.0).serialize(serializer)
+    }
+}
+
 impl<K: Serialize, V: Serialize> Serialize for Map<'_, K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

@@ -1,31 +1,39 @@
 //! Profiles as records of the `customers` topic; HTTP and `replay` write the same JSON.
 //!
-//! Adds nothing to a [`Profile`] and leaves nothing out. Next: `encode.rs`.
+//! Adds nothing to a [`Profile`]; the topic leaves out the evidence. Next: `encode.rs`.
 
-use crate::codec::change::{HoldoutRecord, NextRecord, holdout_record, next_record};
-use crate::codec::encode::{Encoder, Map, OutputFormat, Time};
+use crate::codec::change::{EvidenceList, HoldoutRecord, NextRecord, holdout_record, next_record};
+use crate::codec::encode::{Encoder, Map, OutputFormat, OwnedMap, Time};
 use crate::codec::schema::CUSTOMERS;
-use crate::domain::change::{Profile, ProfileDimension, Scores};
+use crate::domain::change::{CauseKind, Scores};
+use crate::domain::name::Name;
+use crate::domain::publish::profile::Profile;
 use crate::domain::time::Timestamp;
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
 
 /// Writes profiles.
 #[derive(Debug)]
 pub struct ProfileEncoder {
     encoder: Encoder,
+    evidence: bool,
 }
 
 impl ProfileEncoder {
     /// An encoder for the topic's format.
     #[must_use]
     pub fn new(format: OutputFormat) -> Self {
-        Self { encoder: Encoder::new(&CUSTOMERS, format) }
+        Self { encoder: Encoder::new(&CUSTOMERS, format), evidence: false }
+    }
+
+    /// An encoder for people: JSON with the evidence of each dimension.
+    #[must_use]
+    pub fn with_evidence() -> Self {
+        Self { evidence: true, ..Self::new(OutputFormat::Json) }
     }
 
     /// Replaces what the buffer holds by the profile.
     pub fn encode(&mut self, profile: &Profile, into: &mut Vec<u8>) {
-        let record = record(profile, self.encoder.writes_text());
+        let record = record(profile, self.encoder.writes_text(), self.evidence);
         self.encoder.encode(&record, into);
     }
 }
@@ -35,18 +43,14 @@ struct ProfileRecord<'a> {
     customer_id: &'a str,
     seq: u64,
     as_of: Time,
-    dimensions: Dimensions<'a>,
+    dimensions: OwnedMap<Name, DimensionRecord<'a>>,
     scores: Option<ScoresRecord>,
-    facts: FactsRecord,
+    facts: FactsRecord<'a>,
+    surveys: OwnedMap<&'static str, SurveyRecord<'a>>,
     next: Vec<NextRecord<'a>>,
     holdout: HoldoutRecord,
     traits: Map<'a, String, String>,
     consent: Map<'a, String, bool>,
-}
-
-struct Dimensions<'a> {
-    dimensions: &'a [ProfileDimension],
-    as_text: bool,
 }
 
 #[derive(Serialize)]
@@ -54,6 +58,34 @@ struct DimensionRecord<'a> {
     value: &'a str,
     raw: &'a str,
     since: Option<Time>,
+    cause: Option<&'static str>,
+    pending: Option<PendingRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceList<'a>>,
+}
+
+#[derive(Serialize)]
+struct PendingRecord<'a> {
+    value: &'a str,
+    until: Time,
+}
+
+#[derive(Serialize)]
+struct SurveyRecord<'a> {
+    last: Option<u8>,
+    at: Time,
+    mean: Option<f64>,
+    count: u64,
+    reasons: &'a [String],
+}
+
+#[derive(Serialize)]
+struct PerceivedRecord {
+    benefit: f64,
+    cost: f64,
+    ratio: f64,
+    difference: f64,
+    against_alternative: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +99,7 @@ struct ScoresRecord {
 }
 
 #[derive(Serialize)]
-struct FactsRecord {
+struct FactsRecord<'a> {
     orders: u64,
     net_minor: i64,
     average_order_minor: Option<i64>,
@@ -76,31 +108,102 @@ struct FactsRecord {
     recency_days: Option<f64>,
     average_gap_days: Option<f64>,
     expected_gap_days: Option<f64>,
+    expected_date_of_next_order: Option<Time>,
+    running_subscriptions: u32,
+    net_365d_minor: i64,
+    annualised_net_minor: i64,
+    marketing_cost_minor: i64,
+    service_cost_minor: i64,
+    acquisition_cost_minor: i64,
+    financial_value_minor: i64,
+    touches_before_first_order: u64,
+    net_revenue_retention: Option<f64>,
+    perceived_value: Option<PerceivedRecord>,
+    attention_gap_days: Option<f64>,
+    engagement_score: f64,
+    interactions: u64,
+    discount_dependence: Option<f64>,
+    preferred_category: Option<&'a str>,
+    preferred_channel: Option<&'a str>,
+    meddic_sum: Option<u32>,
 }
 
-fn record(profile: &Profile, as_text: bool) -> ProfileRecord<'_> {
+fn record(profile: &Profile, as_text: bool, with_evidence: bool) -> ProfileRecord<'_> {
     let time = |at: Timestamp| Time { at, as_text };
-    let facts = &profile.facts;
+    let dimensions = profile.dimensions.iter().map(|dimension| {
+        let pending = dimension.pending.as_ref();
+        let record = DimensionRecord {
+            value: &dimension.value,
+            raw: &dimension.raw,
+            since: dimension.since.map(time),
+            cause: dimension.cause.map(CauseKind::name),
+            pending: pending.map(|(value, until)| PendingRecord { value, until: time(*until) }),
+            evidence: with_evidence.then_some(EvidenceList(&dimension.evidence)),
+        };
+        (dimension.name.clone(), record)
+    });
+    let surveys = profile.surveys.iter().map(|(name, facts)| {
+        let record = SurveyRecord {
+            last: facts.last,
+            at: time(facts.at),
+            mean: facts.mean,
+            count: facts.count,
+            reasons: &facts.reasons,
+        };
+        (*name, record)
+    });
     ProfileRecord {
         customer_id: &profile.customer_id,
         seq: profile.seq,
         as_of: time(profile.as_of),
-        dimensions: Dimensions { dimensions: &profile.dimensions, as_text },
+        dimensions: OwnedMap(dimensions.collect()),
         scores: profile.scores.map(scores_record),
-        facts: FactsRecord {
-            orders: facts.orders,
-            net_minor: facts.net_minor,
-            average_order_minor: facts.average_order_minor,
-            first_order_at: facts.first_order_at.map(time),
-            last_order_at: facts.last_order_at.map(time),
-            recency_days: profile.recency_days,
-            average_gap_days: facts.average_gap_days,
-            expected_gap_days: facts.expected_gap_days,
-        },
+        facts: facts_record(profile, as_text),
+        surveys: OwnedMap(surveys.collect()),
         next: profile.next.iter().map(|next| next_record(next, as_text)).collect(),
         holdout: holdout_record(profile.holdout),
         traits: Map(&profile.traits),
         consent: Map(&profile.consent),
+    }
+}
+
+fn facts_record(profile: &Profile, as_text: bool) -> FactsRecord<'_> {
+    let time = |at: Timestamp| Time { at, as_text };
+    let Profile { facts, more, .. } = profile;
+    let perceived = more.perceived_value;
+    FactsRecord {
+        orders: facts.orders,
+        net_minor: facts.net_minor,
+        average_order_minor: facts.average_order_minor,
+        first_order_at: facts.first_order_at.map(time),
+        last_order_at: facts.last_order_at.map(time),
+        recency_days: more.recency_days,
+        average_gap_days: facts.average_gap_days,
+        expected_gap_days: facts.expected_gap_days,
+        expected_date_of_next_order: more.expected_next_order_at.map(time),
+        running_subscriptions: more.running_subscriptions,
+        net_365d_minor: more.net_365d_minor,
+        annualised_net_minor: more.annualised_net_minor,
+        marketing_cost_minor: more.marketing_cost_minor,
+        service_cost_minor: more.service_cost_minor,
+        acquisition_cost_minor: more.acquisition_cost_minor,
+        financial_value_minor: more.financial_value_minor,
+        touches_before_first_order: more.touches_before_first_order,
+        net_revenue_retention: more.net_revenue_retention,
+        perceived_value: perceived.map(|value| PerceivedRecord {
+            benefit: value.benefit,
+            cost: value.cost,
+            ratio: value.ratio,
+            difference: value.difference,
+            against_alternative: value.against_alternative,
+        }),
+        attention_gap_days: more.attention_gap_days,
+        engagement_score: more.engagement_score,
+        interactions: more.interactions,
+        discount_dependence: more.discount_dependence,
+        preferred_category: more.preferred_category.as_deref(),
+        preferred_channel: more.preferred_channel.as_deref(),
+        meddic_sum: more.meddic_sum,
     }
 }
 
@@ -112,21 +215,6 @@ fn scores_record(scores: Scores) -> ScoresRecord {
         frequency: scores.frequency,
         monetary_minor: scores.monetary_minor,
         cuts: scores.cuts,
-    }
-}
-
-impl Serialize for Dimensions<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.dimensions.len()))?;
-        for dimension in self.dimensions {
-            let record = DimensionRecord {
-                value: &dimension.value,
-                raw: &dimension.raw,
-                since: dimension.since.map(|at| Time { at, as_text: self.as_text }),
-            };
-            map.serialize_entry(&dimension.name, &record)?;
-        }
-        map.end()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Never decides what a map means; `RfmMap::new` checks it. Next: `rules.rs`, which picks one.
 
-use crate::domain::rfm_map::{MapValue, RfmMap};
+use crate::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use serde::Deserialize;
 
 /// Maps that can be named in the configuration.

@@ -4,6 +4,7 @@
 //! `config/default.toml`. Next: `load.rs`, where it comes from; `validate.rs`, what is checked.
 
 mod currencies;
+mod dimension_rules;
 mod layers;
 mod load;
 pub mod map_file;
@@ -72,7 +73,7 @@ impl Config {
     /// hold. `None` when they are made to hold all that counts, or nothing is too old to count.
     #[must_use]
     pub fn rebuild_forgets(&self) -> Option<String> {
-        let window_ms = self.rules.rfm.window_ms?;
+        let window_ms = self.rules.thresholds.rfm.window_ms?;
         let kept = self.topics.input_retention.as_millis();
         let kept_ms = i64::try_from(kept).unwrap_or(i64::MAX);
         (kept_ms < window_ms).then(|| {

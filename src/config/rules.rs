@@ -2,15 +2,16 @@
 //!
 //! Next: `domain/rules.rs`, what comes out.
 
-use crate::config::currencies;
 use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
+use crate::config::{currencies, dimension_rules};
+use crate::domain::dimension::Dimension;
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
 use crate::domain::rules::{
-    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
+    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity, Thresholds,
 };
 use crate::domain::time::{DAY_MS, Day};
 use jiff::civil::{Date, date};
@@ -30,6 +31,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let rfm = rfm(reader, warnings);
     let gap = gap(reader);
     let lifecycle = lifecycle(reader);
+    let activity = dimension_rules::activity(reader);
+    let value_mode = dimension_rules::value_mode(reader);
+    let value_tier_minor = dimension_rules::value_tier(reader);
+    let engagement = dimension_rules::engagement(reader);
+    let satisfaction_ms = reader.milliseconds("satisfaction.lasts", 1..=CENTURY_MS);
+    let perceived = dimension_rules::perceived(reader);
+    let qualification = dimension_rules::qualification(reader);
+    let fold = dimension_rules::fold(reader);
+    let anti_flap = dimension_rules::anti_flap(reader);
+    let holdout = dimension_rules::holdout(reader);
     let roles = roles(reader);
     let rates = rates(reader, base);
     let output = output(reader);
@@ -37,11 +48,23 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let mut rules = Rules {
         identity: RulesIdentity { set: set?.into(), revision: revision?, hash: "".into() },
         rates: ExchangeRates::new(base, rates.into_iter().collect()),
-        rfm: rfm?,
-        gap: gap?,
-        lifecycle: lifecycle?,
+        fold: fold?,
+        thresholds: Thresholds {
+            rfm: rfm?,
+            gap: gap?,
+            lifecycle: lifecycle?,
+            activity: activity?,
+            value_mode: value_mode?,
+            value_tier_minor: value_tier_minor?,
+            engagement: engagement?,
+            satisfaction_ms: satisfaction_ms?,
+            perceived: perceived?,
+            qualification: qualification?,
+        },
+        anti_flap: anti_flap?,
         roles: roles?.map(Name::from),
         output: output?,
+        holdout: holdout?,
     };
     rules.identity.hash = hash(&canonical_text(&rules)).into();
     Some(rules)
@@ -209,42 +232,42 @@ fn rate(
 }
 
 fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
-    let dimensions = reader.choices("output.dimensions", &["rfm", "lifecycle"]);
+    let names = Dimension::ALL.map(Dimension::name);
+    let chosen = reader.choices("output.dimensions", &names);
     let act_within_ms = reader.milliseconds("output.act_within", 0..=CENTURY_MS);
-    let dimensions = dimensions?;
-    let has = |name: &str| dimensions.iter().any(|dimension| dimension == name);
-    Some(OutputRules {
-        act_within_ms: act_within_ms?,
-        rfm: has("rfm"),
-        lifecycle: has("lifecycle"),
-    })
+    let chosen = chosen?;
+    let dimensions = names.map(|name| chosen.iter().any(|chosen| chosen == name));
+    Some(OutputRules { act_within_ms: act_within_ms?, dimensions })
 }
 
 /// Everything that decides, as text: equal for equal rules however they were written. What only
 /// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
 /// rates, to which others are added: `ExchangeRates::history` names those that have decided.
 fn canonical_text(rules: &Rules) -> String {
-    let Rules { rfm, gap, lifecycle, .. } = rules;
+    let Rules { rates, fold, thresholds, anti_flap, .. } = rules;
+    let Thresholds { rfm, gap, lifecycle, .. } = thresholds;
+    let Thresholds { activity, value_mode, value_tier_minor, engagement, .. } = thresholds;
+    let Thresholds { satisfaction_ms, perceived, qualification, .. } = thresholds;
     let mut lines = vec![
-        "ebbflow rules 1".to_owned(),
-        format!("base_currency {}", rules.rates.base().code()),
+        "ebbflow rules 2".to_owned(),
+        format!("base_currency {}", rates.base().code()),
+        format!("fold {fold:?}"),
         format!("rfm.window_ms {:?}", rfm.window_ms),
         format!("rfm.monetary {:?}", rfm.monetary),
         format!("rfm.recency_days {:?}", rfm.recency_days),
         format!("rfm.frequency {:?}", rfm.frequency),
         format!("rfm.monetary_minor {:?}", rfm.monetary_minor),
         format!("rfm.map {:?} {}", rfm.map.name(), rfm.map.levels()),
-        format!("gap {} {} {}", gap.prior_days, gap.prior_weight, gap.subscription_grace_ms),
-        format!(
-            "lifecycle {} {} {} {} {} {} {}",
-            lifecycle.live_gaps,
-            lifecycle.retention_orders,
-            lifecycle.consideration_ms,
-            lifecycle.referral_ms,
-            lifecycle.promoter_ms,
-            lifecycle.review_ms,
-            lifecycle.review_orders,
-        ),
+        format!("{gap:?}"),
+        format!("{lifecycle:?}"),
+        format!("{activity:?}"),
+        format!("{value_mode:?}"),
+        format!("value_tier {value_tier_minor:?}"),
+        format!("{engagement:?}"),
+        format!("satisfaction {satisfaction_ms}"),
+        format!("{perceived:?}"),
+        format!("{qualification:?}"),
+        format!("{anti_flap:?}"),
     ];
     for value in rfm.map.values() {
         lines.push(format!("rfm.value {:?} {}", value.name, value.rank));

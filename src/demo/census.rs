@@ -5,9 +5,9 @@
 use crate::demo::journal::Journal;
 use crate::domain::dimension::Dimension;
 use crate::domain::id::partition_of;
+use crate::domain::publish::profile::profile;
 use crate::domain::rules::Rules;
 use crate::runtime::stores::Stores;
-use crate::task::profile::profile;
 use crate::task::store::look_up;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;

@@ -19,7 +19,8 @@ use crate::demo::cluster::Cluster;
 use crate::demo::feed::{CURRENCY, Feed};
 use crate::demo::journal::Journal;
 use crate::demo::report::{Addresses, Figures, Moments};
-use crate::domain::lifecycle::Stage;
+use crate::domain::dimension::Dimension;
+use crate::domain::dimensions::lifecycle::Stage;
 use crate::domain::money::Currency;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::kafka::mock::{Feeder, MockBroker, TopicReader};
@@ -71,8 +72,9 @@ pub fn check(config: &Config) -> Result<()> {
     if !Currency::parse(CURRENCY).is_some_and(|currency| config.rules.rates.knows(currency)) {
         bail!("the demo needs base_currency = \"{CURRENCY}\", or a rate for it");
     }
-    if !(config.rules.output.rfm && config.rules.output.lifecycle) {
-        bail!("the demo needs both dimensions in output.dimensions");
+    let needed = [Dimension::Rfm, Dimension::Lifecycle];
+    if !needed.into_iter().all(|dimension| dimension.is_emitted(&config.rules)) {
+        bail!("the demo needs \"rfm\" and \"lifecycle\" in output.dimensions");
     }
     Ok(())
 }
@@ -188,7 +190,7 @@ impl Demo<'_> {
             after: &after,
         };
         let (example, steps) = self.journal.example().context("nobody came back")?;
-        let values = self.config.rules.rfm.map.values();
+        let values = self.config.rules.thresholds.rfm.map.values();
         let mut segments: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
         segments.push("none");
         let stages = Stage::ALL.map(Stage::name);

@@ -1,17 +1,20 @@
 //! What one event, or one deadline, does to one customer.
 //!
-//! Infallible and total: bad input was refused before. Next: `evaluate.rs`, which publishes.
+//! Infallible and total: bad input was refused before. Next: `publish/evaluate.rs`.
 
 use crate::domain::change::{CauseKind, Change};
 use crate::domain::customer::Customer;
-use crate::domain::evaluate::{CauseEvent, Context, publish};
-use crate::domain::event::{Body, Event, Purchase};
+use crate::domain::event::{Body, Event, Interaction, MessageKind, Purchase, Survey};
+use crate::domain::facts::order::Stamp;
+use crate::domain::facts::order_book::{BookTally, Booked};
+use crate::domain::facts::scored_kind::ScoredKind;
+use crate::domain::facts::signals::Signals;
+use crate::domain::facts::spending::Spending;
 use crate::domain::id::{EventKey, hash64};
 use crate::domain::name::Name;
-use crate::domain::order::Stamp;
-use crate::domain::order_book::{BookTally, Booked};
-use crate::domain::raw::{measure, raw};
-use crate::domain::signals::Signals;
+use crate::domain::publish::evaluate::{CauseEvent, Context, publish};
+use crate::domain::raw::measure;
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 
@@ -24,7 +27,11 @@ pub struct Tally {
     pub duplicates: u64,
     /// Events before their customer's last evaluation.
     pub late: u64,
-    /// Changes of published values that are not written.
+    /// Interactions too old to be scored.
+    pub unscored: u64,
+    /// Names and texts that were cut, or found no room.
+    pub bounded: u64,
+    /// Values that have to wait for a dwell or a cool-down.
     pub suppressed: u64,
 }
 
@@ -60,24 +67,25 @@ pub fn apply(
     while customer.deadline <= evaluated_at && !Mutation::EventsBeforeTimers.is_on() {
         expire(customer, context, tally, changes);
     }
+    let stamp = Stamp { at, key: EventKey::hashed(&event.event_id, id_hash) };
+    let rules = context.rules;
     if let Body::Interaction(interaction) = &event.body
-        && !Signals::reads(interaction)
+        && !is_read(interaction, rules)
     {
         // No raw value reads it, and nothing is due before the deadline.
         customer.remember_event(id_hash);
+        take_in(customer, interaction, stamp, rules, tally);
         customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
         tally.late += u64::from(late);
         return true;
     }
-    let stamp = Stamp { at, key: EventKey::hashed(&event.event_id, id_hash) };
-    let before = measure(customer, context.rules, evaluated_at);
+    let before = measure(customer, rules, evaluated_at);
     match &event.body {
         Body::Purchase(purchase) => {
-            let rates = &context.rules.rates;
-            let book = &mut customer.book;
+            let Customer { book, preferences, .. } = customer;
             // The clock may not have come as far as the event.
             let clock = context.clock.max(evaluated_at);
-            match book.apply(purchase, stamp, clock, rates, &mut tally.book) {
+            match book.apply(purchase, stamp, clock, preferences, &rules.rates, &mut tally.book) {
                 Booked::Duplicate => return false,
                 // What a subscription's record did hangs on its effective time, and a record that
                 // is sent again may have another: its order's default id is of another day.
@@ -88,19 +96,89 @@ pub fn apply(
         }
         Body::Interaction(interaction) => {
             customer.remember_event(id_hash);
-            customer.signals.get_or_insert_default().apply(interaction, stamp);
+            take_in(customer, interaction, stamp, rules, tally);
         }
     }
     tally.late += u64::from(late);
-    let after = raw(customer, context.rules, evaluated_at);
+    let after = measure(customer, rules, evaluated_at);
     let cause = CauseEvent {
         event_id: &event.event_id,
         occurred_at: event.occurred_at,
         effective_at: at,
         origin,
     };
-    tally.suppressed += publish(customer, &before, &after, kind, Some(&cause), context, changes);
+    let out = (&mut tally.suppressed, changes);
+    publish(customer, &before, &after, kind, Some(&cause), context, out);
     true
+}
+
+/// Whether a raw value reads what an interaction leaves behind.
+fn is_read(interaction: &Interaction<'_>, rules: &Rules) -> bool {
+    let scored =
+        ScoredKind::of(interaction).is_some_and(|kind| rules.fold.weights[kind.index()] > 0);
+    scored
+        || Signals::reads(interaction)
+        || Spending::reads(interaction)
+        || matches!(
+            interaction,
+            Interaction::SurveyAnswered { survey: Survey::Nps, .. }
+                | Interaction::QualificationUpdated(_)
+        )
+}
+
+/// Takes an interaction into everything that remembers it.
+fn take_in(
+    customer: &mut Customer,
+    interaction: &Interaction<'_>,
+    stamp: Stamp,
+    rules: &Rules,
+    tally: &mut Tally,
+) {
+    let (at, fold) = (stamp.at, &rules.fold);
+    let interactions = customer.interactions.get_or_insert_default();
+    tally.unscored += u64::from(!interactions.apply(interaction, at, fold));
+    if Signals::reads(interaction) {
+        customer.signals.get_or_insert_default().apply(interaction, stamp);
+    }
+    if Spending::reads(interaction) {
+        let spending = customer.spending.get_or_insert_default();
+        spending.apply(interaction, at, fold, &rules.rates);
+    }
+    let weight = ScoredKind::of(interaction).map_or(0, |kind| fold.weights[kind.index()]);
+    if let Interaction::Visit { category, channel, .. } = interaction
+        && weight > 0
+        && (category.is_some() || channel.is_some())
+    {
+        let (in_use, weight) = (customer.book.in_use(), (weight, at.day()));
+        let names = [category.as_deref(), channel.as_deref()];
+        let preferences = customer.preferences.get_or_insert_default();
+        let room = preferences.add(names, in_use, weight, &fold.preference_half_life);
+        tally.bounded += u64::from(!room);
+    }
+    match interaction {
+        Interaction::SurveyAnswered { survey, score, reason } => {
+            let surveys = customer.surveys.get_or_insert_default();
+            let fell_out = surveys.apply(survey, *score, reason.as_deref(), stamp);
+            tally.bounded += u64::from(fell_out);
+        }
+        Interaction::QualificationUpdated(update) => {
+            customer.meddic.get_or_insert_default().apply(update, at);
+        }
+        Interaction::ProfileUpdated { traits } => {
+            let traits = traits.iter().map(|(name, value)| (&**name, &**value));
+            tally.bounded += customer.traits.get_or_insert_default().update(traits, at);
+        }
+        Interaction::ConsentChanged { purposes } => {
+            let purposes = purposes.iter().map(|(name, permitted)| (&**name, *permitted));
+            tally.bounded += customer.consent.get_or_insert_default().update(purposes, at);
+        }
+        Interaction::Message { kind: MessageKind::Unsubscribed, channel, .. } => {
+            let purpose = format!("marketing:{}", channel.as_deref().unwrap_or("email"));
+            let refused = std::iter::once((purpose.as_str(), false));
+            tally.bounded += customer.consent.get_or_insert_default().update(refused, at);
+        }
+        _ => {}
+    }
 }
 
 /// Fires the customer's deadline: what time alone changes at that instant.
@@ -113,7 +191,7 @@ pub fn expire(
     let at = customer.deadline.max(customer.evaluated_at);
     let before = measure(customer, context.rules, at.plus_ms(-1));
     customer.book.expire_parked(at, &mut tally.book);
-    let after = raw(customer, context.rules, at);
-    tally.suppressed +=
-        publish(customer, &before, &after, CauseKind::Timer, None, context, changes);
+    let after = measure(customer, context.rules, at);
+    let out = (&mut tally.suppressed, changes);
+    publish(customer, &before, &after, CauseKind::Timer, None, context, out);
 }

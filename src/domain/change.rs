@@ -5,7 +5,7 @@
 
 use crate::domain::name::Name;
 use crate::domain::rules::RulesIdentity;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{DAY_MS, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 
@@ -124,9 +124,10 @@ impl Direction {
 }
 
 /// What brings changes about.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum CauseKind {
+    #[default]
     Event,
     Timer,
     LateEvent,
@@ -142,6 +143,22 @@ pub enum CauseKind {
 }
 
 impl CauseKind {
+    /// All kinds, by the number that is stored.
+    pub const ALL: [Self; 12] = [
+        Self::Event,
+        Self::Timer,
+        Self::LateEvent,
+        Self::Refund,
+        Self::Merge,
+        Self::Consent,
+        Self::Dwell,
+        Self::Thresholds,
+        Self::Model,
+        Self::Rules,
+        Self::Baseline,
+        Self::Erase,
+    ];
+
     /// The word that is written.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -216,8 +233,8 @@ pub struct Evidence {
     pub after: Number,
 }
 
-/// A number of an evidence entry; written as JSON number or null.
-#[derive(Clone, Copy, PartialEq, Debug)]
+/// A number of an evidence entry, or a name; written as JSON number, string or null.
+#[derive(Clone, PartialEq, Debug)]
 pub enum Number {
     /// Unknown.
     None,
@@ -225,6 +242,19 @@ pub enum Number {
     Integer(i64),
     /// A measure such as days.
     Decimal(f64),
+    /// A name or a reason.
+    Text(Arc<str>),
+}
+
+/// Milliseconds as days for people.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "for people; decisions use milliseconds")]
+pub fn in_days(ms: i64) -> Number {
+    if ms % DAY_MS == 0 {
+        Number::Integer(ms / DAY_MS)
+    } else {
+        Number::Decimal(ms as f64 / DAY_MS as f64)
+    }
 }
 
 /// RFM scores; 5 is best.
@@ -292,44 +322,4 @@ pub struct Holdout {
     pub bucket: u8,
     /// Whether messages may go out.
     pub treated: bool,
-}
-
-/// A customer as others see them: the `customers` topic, HTTP, `replay --customers`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Profile {
-    /// The subject's id.
-    pub customer_id: String,
-    /// `seq` of the last change.
-    pub seq: u64,
-    /// The instant that raw values and ages are computed for.
-    pub as_of: Timestamp,
-    /// Every dimension, in their fixed order.
-    pub dimensions: Vec<ProfileDimension>,
-    /// RFM scores.
-    pub scores: Option<Scores>,
-    /// Facts.
-    pub facts: Facts,
-    /// Days since the last counting order at `as_of`.
-    pub recency_days: Option<f64>,
-    /// The next change of each dimension that time alone will bring.
-    pub next: Vec<NextChange>,
-    /// The hold-out bucket.
-    pub holdout: Holdout,
-    /// Traits.
-    pub traits: Vec<(String, String)>,
-    /// Purposes and whether they are allowed.
-    pub consent: Vec<(String, bool)>,
-}
-
-/// One dimension of a [`Profile`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ProfileDimension {
-    /// Name of the dimension.
-    pub name: Name,
-    /// The published value.
-    pub value: Name,
-    /// The raw value at `as_of`.
-    pub raw: Name,
-    /// Since when `value` is published; of the initial one: since the customer is known.
-    pub since: Option<Timestamp>,
 }

@@ -3,8 +3,14 @@
 //! A plain value: cloned, compared, packed (`pack.rs`). What happens to it is in `apply.rs`.
 
 use crate::domain::dimension::{self, Dimension, Entries, Published};
-use crate::domain::order_book::OrderBook;
-use crate::domain::signals::Signals;
+use crate::domain::facts::interactions::Interactions;
+use crate::domain::facts::meddic::Meddic;
+use crate::domain::facts::order_book::OrderBook;
+use crate::domain::facts::preferences::Preferences;
+use crate::domain::facts::signals::Signals;
+use crate::domain::facts::spending::Spending;
+use crate::domain::facts::surveys::Surveys;
+use crate::domain::facts::traits::{Consent, Traits};
 use crate::domain::time::Timestamp;
 
 /// Ids of recent events that are remembered.
@@ -21,6 +27,8 @@ pub struct Customer {
     pub seq: u64,
     /// Revision of the rules that the published values come from.
     pub rules_revision: u32,
+    /// When the customer was first heard of.
+    pub first_seen_at: Timestamp,
     /// The instant that the raw values were last computed for.
     pub evaluated_at: Timestamp,
     /// The first instant at which time alone changes something; [`Timestamp::MAX`] = never.
@@ -33,8 +41,22 @@ pub struct Customer {
     pub recent_events: Vec<u64>,
     /// Orders and subscriptions.
     pub book: OrderBook,
-    /// Signs from interactions; most buyers of imported histories have none.
+    /// Signs of consideration and advocacy; most buyers of imported histories have none.
     pub signals: Option<Box<Signals>>,
+    /// Interactions and their score.
+    pub interactions: Option<Box<Interactions>>,
+    /// Categories and channels.
+    pub preferences: Option<Box<Preferences>>,
+    /// Costs and touches.
+    pub spending: Option<Box<Spending>>,
+    /// Answers to surveys.
+    pub surveys: Option<Box<Surveys>>,
+    /// Qualification of a sale to a company.
+    pub meddic: Option<Box<Meddic>>,
+    /// What the customer is like.
+    pub traits: Option<Box<Traits>>,
+    /// What the customer permits.
+    pub consent: Option<Box<Consent>>,
 }
 
 impl Customer {
@@ -48,16 +70,18 @@ impl Customer {
 
     /// Makes this a customer first heard of at `at`, in the memory that the one before held.
     pub fn renew(&mut self, id: &str, at: Timestamp, rules_revision: u32) {
-        let initial = Published { value: dimension::INITIAL, since: at, seq: 0 };
+        let initial = Published { since: at, ..Published::default() };
         self.id.clear();
         self.id.push_str(id);
         (self.incarnation, self.seq, self.rules_revision) = (0, 0, rules_revision);
-        (self.evaluated_at, self.deadline) = (at, Timestamp::MAX);
+        (self.first_seen_at, self.evaluated_at, self.deadline) = (at, at, Timestamp::MAX);
         self.published = [initial; dimension::COUNT];
         self.entries.clear();
         self.recent_events.clear();
         self.book.orders.clear();
-        (self.book.rare, self.signals) = (None, None);
+        (self.book.rare, self.signals, self.interactions) = (None, None, None);
+        (self.preferences, self.spending, self.surveys) = (None, None, None);
+        (self.meddic, self.traits, self.consent) = (None, None, None);
     }
 
     /// Remembers the id of an event; the oldest one falls out.
@@ -84,6 +108,12 @@ impl Customer {
                 1
             }
         }
+    }
+
+    /// Whether a dimension ever took a value.
+    #[must_use]
+    pub fn has_moved(&self, dimension: Dimension) -> bool {
+        self.entries.iter().any(|entry| entry.dimension == dimension)
     }
 
     /// How often a value was entered.

@@ -1,10 +1,15 @@
 //! The rules: every number and map that decides, validated, immutable while a task runs.
 //!
-//! Built by `config`; nothing here reads a file. Next: `rfm.rs` and `lifecycle.rs`, which decide.
+//! Built by `config`; nothing here reads a file. What is used when an event comes in is in
+//! [`FoldRules`]: changing it needs a rebuild; all else is judged anew from what is kept.
+//! Next: the files of `dimensions`, which decide.
 
+use crate::domain::decay::HalfLife;
+use crate::domain::dimension;
+use crate::domain::dimensions::rfm_map::RfmMap;
+use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::money::ExchangeRates;
 use crate::domain::name::Name;
-use crate::domain::rfm_map::RfmMap;
 
 /// Everything that decides about a customer.
 #[derive(Clone, Debug)]
@@ -13,16 +18,18 @@ pub struct Rules {
     pub identity: RulesIdentity,
     /// How amounts become base currency.
     pub rates: ExchangeRates,
-    /// The `rfm` dimension.
-    pub rfm: RfmRules,
-    /// Expected gaps.
-    pub gap: GapRules,
-    /// The `lifecycle` dimension.
-    pub lifecycle: LifecycleRules,
+    /// What events leave behind.
+    pub fold: FoldRules,
+    /// What the dimensions are judged by.
+    pub thresholds: Thresholds,
+    /// What stands between raw and published values, by [`dimension::Dimension::index`].
+    pub anti_flap: [AntiFlap; dimension::COUNT],
     /// Owner role of each lifecycle stage, in the order of `lifecycle::Stage::ALL`.
     pub roles: [Name; 6],
     /// Which dimensions are emitted and how.
     pub output: OutputRules,
+    /// Who is held out.
+    pub holdout: HoldoutRules,
 }
 
 /// Names a rule set; written into every change and every `progress`.
@@ -34,6 +41,49 @@ pub struct RulesIdentity {
     pub revision: u32,
     /// First 16 hex digits of the SHA-256 of the effective rules.
     pub hash: Name,
+}
+
+/// What is used when an event comes in, and cannot be used again on what is kept.
+#[derive(Clone, Debug)]
+pub struct FoldRules {
+    /// Weight of an event for `engagement`, by [`ScoredKind::index`]; 0 to 1000.
+    pub weights: [u32; ScoredKind::COUNT],
+    /// Events of a kind and day beyond this are not scored.
+    pub daily_cap: u32,
+    /// How fast engagement fades.
+    pub engagement_half_life: HalfLife,
+    /// How fast preferences for categories and channels fade.
+    pub preference_half_life: HalfLife,
+    /// Cost of a minute of support, minor units of the base currency.
+    pub service_cost_per_minute_minor: i64,
+    /// Cost of a message by channel, minor units of the base currency.
+    pub touch_cost_minor: Vec<(String, i64)>,
+}
+
+/// What the dimensions are judged by.
+#[derive(Clone, Debug)]
+pub struct Thresholds {
+    /// The `rfm` dimension.
+    pub rfm: RfmRules,
+    /// Expected gaps.
+    pub gap: GapRules,
+    /// The `lifecycle` dimension.
+    pub lifecycle: LifecycleRules,
+    /// The `activity` dimension.
+    pub activity: ActivityRules,
+    /// The `value_mode` dimension.
+    pub value_mode: ValueModeRules,
+    /// The `value_tier` dimension: edges between low, medium, high and top, in minor units;
+    /// strictly above.
+    pub value_tier_minor: [i64; 3],
+    /// The `engagement` dimension.
+    pub engagement: EngagementRules,
+    /// How long an NPS answer stands for satisfaction, in ms.
+    pub satisfaction_ms: i64,
+    /// Perceived value.
+    pub perceived: PerceivedRules,
+    /// The `qualification` dimension.
+    pub qualification: QualificationRules,
 }
 
 /// The `rfm` dimension.
@@ -92,14 +142,100 @@ pub struct LifecycleRules {
     pub review_orders: u64,
 }
 
+/// The `activity` dimension.
+#[derive(Clone, Debug)]
+pub struct ActivityRules {
+    /// From where on a customer is at risk, lapsed and churned.
+    pub bands: [ActivityBand; 3],
+    /// An order after more than so many thousandths of the gap expected before it reactivates.
+    pub reactivation_milli: i64,
+}
+
+/// A band of silence begins when more than each of these has passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ActivityBand {
+    /// Thousandths of the expected gap.
+    pub gap_milli: i64,
+    /// Days.
+    pub floor_days: i64,
+    /// Thousandths of the own longest gap, where there are two or more.
+    pub longest_milli: i64,
+}
+
+/// The `value_mode` dimension.
+#[derive(Clone, Debug)]
+pub struct ValueModeRules {
+    /// Thousandths of the expected gap that the window spans.
+    pub window_milli: i64,
+    /// Bounds of the window in days.
+    pub window_days: [i64; 2],
+    /// Thousandths of the spend before that a difference has to exceed.
+    pub change_milli: i64,
+    /// Thousandths of a standard error that a difference has to exceed.
+    pub z_milli: i64,
+    /// Thousandths of the spend before from which on a new category or higher plan is expansion.
+    pub wider_milli: i64,
+}
+
+/// The `engagement` dimension: scores at which a band is entered, and below which it is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EngagementRules {
+    /// Warm from here on.
+    pub warm: u32,
+    /// No longer warm below this.
+    pub warm_leaves: u32,
+    /// Hot from here on.
+    pub hot: u32,
+    /// No longer hot below this.
+    pub hot_leaves: u32,
+}
+
+/// Perceived value.
+#[derive(Clone, Debug)]
+pub struct PerceivedRules {
+    /// How long an answer counts, in ms.
+    pub lasts_ms: i64,
+    /// Weights of benefits, by name; 1 for others.
+    pub benefit_weights: Vec<(String, u32)>,
+    /// Weights of costs, by name; 1 for others.
+    pub cost_weights: Vec<(String, u32)>,
+}
+
+/// The `qualification` dimension.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QualificationRules {
+    /// Sum of the six scores from which on a customer is qualified.
+    pub qualified: u32,
+    /// Score that economic buyer, pain and champion need.
+    pub needed: u8,
+    /// Age at which a needed element is stale, in ms.
+    pub stale_ms: i64,
+}
+
+/// What stands between a raw value and the published one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AntiFlap {
+    /// How long a value stays published at least, in ms.
+    pub dwell_ms: i64,
+    /// How long the value that was left is not taken again, in ms.
+    pub cool_down_ms: i64,
+}
+
 /// What is emitted and how.
 #[derive(Clone, Debug)]
 pub struct OutputRules {
     /// Changes detected later than this after they, or the events that caused them, occurred are
     /// not actionable, in ms.
     pub act_within_ms: i64,
-    /// Whether `rfm` changes are emitted.
-    pub rfm: bool,
-    /// Whether `lifecycle` changes are emitted.
-    pub lifecycle: bool,
+    /// Whether changes of a dimension are emitted, by [`dimension::Dimension::index`].
+    pub dimensions: [bool; dimension::COUNT],
+}
+
+/// Who is held out.
+#[derive(Clone, Debug)]
+pub struct HoldoutRules {
+    /// Makes the buckets of one application independent of those of others.
+    pub salt: String,
+    /// Buckets below this are held out, by [`dimension::Dimension::index`]; 0 to 100.
+    pub held: [u8; dimension::COUNT],
 }

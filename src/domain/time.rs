@@ -96,9 +96,26 @@ impl Day {
     }
 }
 
+impl fmt::Display for Day {
+    /// `YYYY-MM-DD`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.civil();
+        write!(formatter, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_written_as_dates() {
+        for (day, date) in
+            [(0, "1970-01-01"), (-1, "1969-12-31"), (19_782, "2024-02-29"), (20_514, "2026-03-02")]
+        {
+            assert_eq!(Day(day).to_string(), date);
+        }
+    }
 
     #[test]
     fn times_are_shown_as_rfc_3339() {

@@ -52,6 +52,7 @@ pub struct Metrics {
     dead_letters: IntCounterVec,
     changes: IntCounterVec,
     suppressed_changes: IntCounter,
+    unscored_interactions: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -180,7 +181,12 @@ impl Metrics {
             suppressed_changes: counter(
                 &to,
                 "suppressed_changes_total",
-                "Changes of raw values that were not published.",
+                "Changes of raw values that have to wait for a dwell or a cool-down.",
+            )?,
+            unscored_interactions: counter(
+                &to,
+                "unscored_interactions_total",
+                "Interactions that came too late to be scored for engagement.",
             )?,
             output_records: counters(
                 &to,

@@ -29,8 +29,10 @@ pub struct TransactionTally {
     pub clipped_refunds: u64,
     /// Entries that fell out of a customer's memory.
     pub evicted: u64,
-    /// Changes that were not published.
+    /// Changes that have to wait for a dwell or a cool-down.
     pub suppressed: u64,
+    /// Interactions too old to be scored.
+    pub unscored: u64,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
     events: Series<[&'static str; 2]>,
@@ -56,6 +58,7 @@ impl Metrics {
             clipped_refunds: 0,
             evicted: 0,
             suppressed: 0,
+            unscored: 0,
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
@@ -125,6 +128,7 @@ impl TransactionTally {
             (&metrics.clipped_refunds, self.clipped_refunds),
             (&metrics.evicted_entries, self.evicted),
             (&metrics.suppressed_changes, self.suppressed),
+            (&metrics.unscored_interactions, self.unscored),
         ] {
             counter.inc_by(count);
         }
@@ -156,6 +160,7 @@ impl TransactionTally {
         self.clipped_refunds = 0;
         self.evicted = 0;
         self.suppressed = 0;
+        self.unscored = 0;
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();

@@ -273,7 +273,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.unmatched += domain.book.unmatched;
         self.tally.clipped_refunds += domain.book.clipped;
         self.tally.suppressed += domain.suppressed;
-        self.tally.evicted += domain.book.evicted;
+        self.tally.evicted += domain.book.evicted + domain.bounded;
+        self.tally.unscored += domain.unscored;
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),

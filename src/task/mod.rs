@@ -6,7 +6,6 @@
 pub mod clock;
 pub mod merge;
 pub mod partition_task;
-pub mod profile;
 pub mod store;
 pub mod timers;
 

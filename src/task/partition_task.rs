@@ -4,20 +4,21 @@
 //! Next: `store.rs`, the customers; `clock.rs`, what moves time.
 
 use crate::domain::apply::{Tally, apply, expire};
-use crate::domain::change::{Change, Profile};
+use crate::domain::change::Change;
 use crate::domain::dimension::INITIAL;
-use crate::domain::evaluate::{Context, publish_baseline};
 use crate::domain::event::Event;
 use crate::domain::id::partition_of;
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
+use crate::domain::publish::evaluate::{Context, publish_baseline};
+use crate::domain::publish::profile::Profile;
+use crate::domain::publish::profile::profile;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
-use crate::task::profile::profile;
 use crate::task::store::Store;
 use std::sync::Arc;
 
@@ -427,7 +428,14 @@ impl PartitionTask {
             rules_hash: rules.identity.hash.to_string(),
             latest_order_at,
             rates: rules.rates.history(latest_order_at),
-            rfm_values: rules.rfm.map.values().iter().map(|value| value.name.to_string()).collect(),
+            rfm_values: rules
+                .thresholds
+                .rfm
+                .map
+                .values()
+                .iter()
+                .map(|value| value.name.to_string())
+                .collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,
             cursor: None,

@@ -6,8 +6,8 @@ use ebbflow::config::{
     ClockMode, CommitConfig, Config, Encoding, EncodingConfig, HttpConfig, KafkaConfig, LogConfig,
     TopicsConfig,
 };
+use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::money::{Currency, ExchangeRates};
-use ebbflow::domain::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::rules::{
     GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
 };

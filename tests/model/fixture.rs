@@ -3,10 +3,10 @@
 //! Decides nothing. Next: `reference.rs`, the naive model.
 
 use ebbflow::domain::change::Change;
+use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
 use ebbflow::domain::progress::Phase;
-use ebbflow::domain::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::rules::{
     GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
 };

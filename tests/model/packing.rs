@@ -8,15 +8,15 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::{Dimension, Entries, Published};
-use ebbflow::domain::id::EventKey;
-use ebbflow::domain::money::Money;
-use ebbflow::domain::order::{Order, OrderChanges, Refund, Stamp};
-use ebbflow::domain::order_book::{
+use ebbflow::domain::facts::order::{Order, OrderChanges, Refund, Stamp};
+use ebbflow::domain::facts::order_book::{
     EvictedOrder, OlderOrders, OrderBook, Parked, ParkedRecord, RareParts,
 };
+use ebbflow::domain::facts::signals::{Scored, Signals};
+use ebbflow::domain::facts::subscription::{Price, Subscription};
+use ebbflow::domain::id::EventKey;
+use ebbflow::domain::money::Money;
 use ebbflow::domain::pack::{pack, peek, unpack};
-use ebbflow::domain::signals::{Scored, Signals};
-use ebbflow::domain::subscription::{Price, Subscription};
 use ebbflow::domain::time::{Day, Timestamp};
 use proptest::collection::vec;
 use proptest::option::of;

@@ -1,7 +1,7 @@
 //! Small rules for the simulation: few levels and short gaps, so that customers move often.
 
+use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates};
-use ebbflow::domain::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::rules::{
     GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
 };

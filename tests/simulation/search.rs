@@ -14,13 +14,13 @@ use ebbflow::codec::state::{frame, unframe};
 use ebbflow::domain::apply::{Tally, apply, expire};
 use ebbflow::domain::change::Change;
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::evaluate::Context;
 use ebbflow::domain::event::{Body, Purchase};
 use ebbflow::domain::pack::{pack, unpack};
+use ebbflow::domain::publish::evaluate::Context;
+use ebbflow::domain::publish::profile::profile;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
-use ebbflow::task::profile::profile;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

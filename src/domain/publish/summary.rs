@@ -38,7 +38,7 @@ fn silence(change: &Change, after: &Measured, text: &mut String) {
     // R counts from the last order that counts, the lifecycle from the last one not cancelled.
     let last_at = match sign.map(|sign| (sign.name, sign.op)) {
         Some(("days_since_consideration", _)) => {
-            let days = Whole(sign.map_or(Number::None, |sign| sign.threshold));
+            let days = sign.map_or(Whole(&Number::None), |sign| Whole(&sign.threshold));
             return say(text, format_args!("no sign of interest for {days} days"));
         }
         Some(("frequency" | "monetary_minor", _)) => {
@@ -62,17 +62,17 @@ fn silence(change: &Change, after: &Measured, text: &mut String) {
 
 fn occasion(change: &Change, text: &mut String) {
     let Some(sign) = change.evidence.first() else { return text.push_str("after an event") };
-    let after = Whole(sign.after);
+    let after = Whole(&sign.after);
     match sign.name {
         // The order is of this moment, so that what was measured before it is the gap to it.
         "recency_days" if sign.op == "<=" && sign.after == Number::Integer(0) => {
-            say(text, format_args!("ordered again after {} days", Whole(sign.before)));
+            say(text, format_args!("ordered again after {} days", Whole(&sign.before)));
         }
         "recency_days" | "days_since_order" => {
             say(text, format_args!("last order {after} days ago"));
         }
         "frequency" => say(text, format_args!("{after} orders in the window")),
-        "monetary_minor" => say(text, format_args!("worth {} in the window", Amount(sign.after))),
+        "monetary_minor" => say(text, format_args!("worth {} in the window", Amount(&sign.after))),
         "orders" => match sign.after {
             Number::Integer(0) => text.push_str("no order counts"),
             Number::Integer(1) => text.push_str("first order"),
@@ -94,26 +94,27 @@ fn say(text: &mut String, words: fmt::Arguments<'_>) {
 }
 
 /// A number without decimals.
-struct Whole(Number);
+struct Whole<'a>(&'a Number);
 
-impl fmt::Display for Whole {
+impl fmt::Display for Whole<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Number::Integer(number) => number.fmt(formatter),
             Number::Decimal(number) => write!(formatter, "{number:.0}"),
+            Number::Text(text) => formatter.write_str(text),
             Number::None => formatter.write_str("some"),
         }
     }
 }
 
 /// Minor units as major ones.
-struct Amount(Number);
+struct Amount<'a>(&'a Number);
 
-impl fmt::Display for Amount {
+impl fmt::Display for Amount<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Number::Integer(minor) => write!(formatter, "{}.{:02}", minor / 100, minor.abs() % 100),
-            Number::Decimal(_) | Number::None => formatter.write_str("more"),
+            Number::Decimal(_) | Number::Text(_) | Number::None => formatter.write_str("more"),
         }
     }
 }

@@ -1,19 +1,19 @@
 //! Raw values become published ones: the changes of one cause, complete, in one group.
 //!
-//! Takes no decision of its own about a value; `raw.rs` does. Next: `evidence.rs`, the numbers
-//! that a change carries; `summary.rs`, its sentence.
+//! Takes no decision of its own about a value; `raw.rs` does. Next: `anti_flap.rs`, what has to
+//! wait; `summary.rs`, the sentence of a change.
 
-use crate::domain::change::{
-    Cause, CauseKind, Change, ChangeId, Group, Holdout, NextChange, Origin, Rule,
-};
+use crate::domain::change::{Cause, CauseKind, Change, ChangeId, Group, NextChange, Origin, Rule};
 use crate::domain::customer::Customer;
-use crate::domain::dimension::{Dimension, INITIAL, stage};
-use crate::domain::evidence::evidence;
-use crate::domain::id::{ANONYMOUS_PREFIX, hash64};
+use crate::domain::dimension::{self, Dimension, INITIAL, Published, stage};
+use crate::domain::dimensions::view::View;
+use crate::domain::id::ANONYMOUS_PREFIX;
 use crate::domain::name::Name;
-use crate::domain::raw::{Measured, Raw, next_changes, raw};
+use crate::domain::publish::anti_flap::{allowed_at, next_published};
+use crate::domain::publish::holdout::holdout;
+use crate::domain::publish::summary::summary;
+use crate::domain::raw::{Measured, NextChanges, evidence, measure};
 use crate::domain::rules::Rules;
-use crate::domain::summary::summary;
 use crate::domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -52,57 +52,54 @@ pub struct CauseEvent<'a> {
     pub origin: (&'a Name, u32, i64),
 }
 
+/// A dimension that takes another value.
+#[derive(Clone, Copy)]
+struct Move {
+    dimension: Dimension,
+    previous: Published,
+    /// What was told before: while a dimension is not written its values move unseen.
+    told: u8,
+    entry: u32,
+    kind: CauseKind,
+}
+
 /// Publishes what differs between raw values and published ones, and sets the next deadline.
-/// `before` is what was measured an instant before, for the evidence. Returns how many values moved
-/// without a change being written.
+/// `before` is what was measured an instant before. Counts the values that have to wait.
 pub fn publish(
     customer: &mut Customer,
     before: &Measured,
-    after: &Raw,
+    after: &Measured,
     kind: CauseKind,
     event: Option<&CauseEvent<'_>>,
     context: &Context<'_>,
-    changes: &mut Vec<Change>,
-) -> u64 {
+    (suppressed, changes): (&mut u64, &mut Vec<Change>),
+) {
     let rules = context.rules;
-    let mut suppressed = 0;
-    let next = next_changes(customer, after, rules);
-    customer.evaluated_at = customer.evaluated_at.max(after.measured.at);
+    customer.evaluated_at = customer.evaluated_at.max(after.at);
     customer.rules_revision = rules.identity.revision;
-    customer.deadline = next
-        .iter()
-        .flatten()
-        .map(|(at, _)| *at)
-        .chain(customer.book.next_expiry())
-        .min()
-        .unwrap_or(Timestamp::MAX);
-    let first = changes.len();
+    let mut moves = [None; dimension::COUNT];
     for dimension in Dimension::ALL {
-        let value = after.values[dimension.index()];
-        let previous = customer.published[dimension.index()];
-        if value == previous.value {
-            continue;
-        }
-        // While a dimension is not written its values move unseen.
-        let told = if previous.seq > 0 { previous.value } else { INITIAL };
-        let entry = customer.enter(dimension, value);
-        let published = &mut customer.published[dimension.index()];
-        (published.value, published.since) = (value, after.measured.at);
+        moves[dimension.index()] =
+            take(customer, dimension, (before, after), kind, rules, suppressed);
+    }
+    let next = see_ahead(customer, after, rules);
+    let first = changes.len();
+    for Move { dimension, previous, told, entry, kind } in moves.into_iter().flatten() {
+        let value = customer.published[dimension.index()].value;
         if context.silent || !dimension.is_emitted(rules) || told == value {
-            suppressed += 1;
             continue;
         }
         customer.seq += 1;
-        let published = &mut customer.published[dimension.index()];
-        published.seq = customer.seq;
+        customer.published[dimension.index()].seq = customer.seq;
         let corrects = event.is_some_and(|event| event.effective_at < previous.since);
         let mut change = change(customer, dimension, after, &next, kind, context);
         change.previous = Some(dimension.value_name(told, rules));
         change.direction = dimension.direction(told, value, rules);
         change.entry = entry;
-        change.dwell_ms = after.measured.at.since(previous.since).max(0);
+        change.dwell_ms = after.at.since(previous.since).max(0);
         change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
-        change.evidence = evidence(dimension, before, after, customer, rules);
+        let view = View::of(customer, rules, after.facts);
+        change.evidence = evidence(&view, dimension, before, after, value);
         change.cause = Cause {
             kind,
             event_id: event.map(|event| event.event_id.to_owned()),
@@ -115,7 +112,49 @@ pub fn publish(
         changes.push(change);
     }
     close_group(customer, after, context, &mut changes[first..]);
-    suppressed
+}
+
+/// Lets a dimension take the value that it should have, unless that has to wait.
+fn take(
+    customer: &mut Customer,
+    dimension: Dimension,
+    (before, after): (&Measured, &Measured),
+    kind: CauseKind,
+    rules: &Rules,
+    suppressed: &mut u64,
+) -> Option<Move> {
+    let previous = customer.published[dimension.index()];
+    let target = after.target(dimension, previous.value);
+    if target == previous.value {
+        return None;
+    }
+    let waited = before.target(dimension, previous.value) == target;
+    if allowed_at(customer, dimension, target, rules) > after.at {
+        *suppressed += u64::from(!waited);
+        return None;
+    }
+    let kind = if kind == CauseKind::Timer && waited { CauseKind::Dwell } else { kind };
+    let told = if previous.seq > 0 { previous.value } else { INITIAL };
+    let entry = customer.enter(dimension, target);
+    let cools_down = rules.anti_flap[dimension.index()].cool_down_ms > 0;
+    let published = &mut customer.published[dimension.index()];
+    (published.value, published.since, published.cause) = (target, after.at, kind);
+    published.left = if cools_down { previous.value } else { 0 };
+    Some(Move { dimension, previous, told, entry, kind })
+}
+
+/// What time alone will publish, by dimension; sets the customer's deadline.
+fn see_ahead(customer: &mut Customer, present: &Measured, rules: &Rules) -> NextChanges {
+    let view = View::of(customer, rules, present.facts);
+    let next = Dimension::ALL.map(|dimension| next_published(&view, dimension, present));
+    customer.deadline = next
+        .iter()
+        .flatten()
+        .map(|(at, _)| *at)
+        .chain(customer.book.next_expiry())
+        .min()
+        .unwrap_or(Timestamp::MAX);
+    next
 }
 
 /// One change per dimension that is not in its initial value: cause `baseline`.
@@ -124,8 +163,9 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
     // What falls due by then has not been published.
     let clock = context.clock.min(customer.deadline.plus_ms(-1));
     let at = customer.evaluated_at.max(clock);
-    let present = raw(customer, rules, at);
-    let next = next_changes(customer, &present, rules);
+    let present = measure(customer, rules, at);
+    let view = View::of(customer, rules, present.facts);
+    let next = Dimension::ALL.map(|dimension| next_published(&view, dimension, &present));
     let first = changes.len();
     for dimension in Dimension::ALL {
         let published = customer.published[dimension.index()];
@@ -135,10 +175,11 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
         customer.seq += 1;
         customer.published[dimension.index()].seq = customer.seq;
         let mut change = change(customer, dimension, &present, &next, CauseKind::Baseline, context);
-        change.direction = dimension.direction(0, published.value, rules);
+        change.direction = dimension.direction(INITIAL, published.value, rules);
         change.entry = customer.entered(dimension, published.value);
         change.dwell_ms = at.since(published.since).max(0);
-        change.evidence = evidence(dimension, &present.measured, &present, customer, rules);
+        let view = View::of(customer, rules, present.facts);
+        change.evidence = evidence(&view, dimension, &present, &present, published.value);
         changes.push(change);
     }
     close_group(customer, &present, context, &mut changes[first..]);
@@ -148,17 +189,16 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
 fn change(
     customer: &Customer,
     dimension: Dimension,
-    after: &Raw,
-    next: &[Option<(Timestamp, u8)>],
+    after: &Measured,
+    next: &NextChanges,
     kind: CauseKind,
     context: &Context<'_>,
 ) -> Change {
     let rules = context.rules;
     let value = customer.published[dimension.index()].value;
-    let detected_at = context.now.unwrap_or(after.measured.at);
+    let detected_at = context.now.unwrap_or(after.at);
     let passed = next[dimension.index()].is_some_and(|(at, _)| at <= detected_at);
-    let news =
-        is_news(after.measured.at, detected_at, rules) && after.measured.at > context.rebuilt_at;
+    let news = is_news(after.at, detected_at, rules) && after.at > context.rebuilt_at;
     let backfill = kind.is_backfill();
     Change {
         change_id: change_id(customer, context),
@@ -170,18 +210,18 @@ fn change(
         current: Some(dimension.value_name(value, rules)),
         direction: crate::domain::change::Direction::Lateral,
         entry: 0,
-        occurred_at: after.measured.at,
+        occurred_at: after.at,
         detected_at,
         cause: Cause { kind, event_id: None, occurred_at: None, origin: None },
         rule: Rule { identity: rules.identity.clone(), id: dimension.rule_id(value, rules) },
         evidence: Vec::new(),
         scores: after.scores,
-        facts: after.measured.facts.written(&customer.book, &rules.gap, after.measured.at),
+        facts: after.facts.written(&customer.book, &rules.thresholds.gap, after.at),
         dimensions: Arc::default(),
         dwell_ms: 0,
         next: next_of_all(next, rules),
         group: Group::default(),
-        holdout: holdout(&customer.id),
+        holdout: holdout(&customer.id, dimension, &rules.holdout),
         owner_role: None,
         consent: Vec::new(),
         summary: String::new(),
@@ -198,7 +238,7 @@ fn is_news(at: Timestamp, detected_at: Timestamp, rules: &Rules) -> bool {
 }
 
 /// Fills in what is known only when all changes of a cause are.
-fn close_group(customer: &Customer, after: &Raw, context: &Context<'_>, group: &mut [Change]) {
+fn close_group(customer: &Customer, after: &Measured, context: &Context<'_>, group: &mut [Change]) {
     let Some(id) = group.first().map(|change| change.change_id) else { return };
     let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
     let dimensions: Arc<[(Name, Name)]> = Dimension::ALL
@@ -213,12 +253,12 @@ fn close_group(customer: &Customer, after: &Raw, context: &Context<'_>, group: &
         change.owner_role.clone_from(&owner_role);
         change.group = Group { id, index, size };
         change.dimensions = Arc::clone(&dimensions);
-        change.summary = summary(change, &after.measured);
+        change.summary = summary(change, after);
     }
 }
 
 /// The earliest of the next changes, written out.
-fn next_of_all(next: &[Option<(Timestamp, u8)>], rules: &Rules) -> Option<NextChange> {
+fn next_of_all(next: &NextChanges, rules: &Rules) -> Option<NextChange> {
     Dimension::ALL
         .into_iter()
         .filter_map(|dimension| next[dimension.index()].map(|(at, value)| (at, dimension, value)))
@@ -230,13 +270,6 @@ fn next_of_all(next: &[Option<(Timestamp, u8)>], rules: &Rules) -> Option<NextCh
 #[must_use]
 pub fn next_change(at: Timestamp, dimension: Dimension, value: u8, rules: &Rules) -> NextChange {
     NextChange { at, dimension: dimension.name().into(), value: dimension.value_name(value, rules) }
-}
-
-/// The hold-out bucket of a subject: its hash modulo 100.
-#[must_use]
-pub fn holdout(subject_id: &str) -> Holdout {
-    let bucket = u8::try_from(hash64(subject_id) % 100).unwrap_or(0);
-    Holdout { bucket, treated: true }
 }
 
 fn owner_role(customer: &Customer, rules: &Rules) -> Name {

@@ -3,8 +3,8 @@
 //! Every field is a maximum over a set of events, so arrival order does not matter.
 //! Next: `lifecycle.rs`, which reads them.
 
-use crate::domain::event::{Interaction, Survey, VisitKind};
-use crate::domain::order::Stamp;
+use crate::domain::event::{Interaction, VisitKind};
+use crate::domain::facts::order::Stamp;
 use crate::domain::time::Timestamp;
 
 /// Product views that together are a sign of consideration.
@@ -19,8 +19,6 @@ pub struct Signals {
     pub considered_at: Timestamp,
     /// The latest accepted referral.
     pub referral_at: Timestamp,
-    /// The latest NPS answer.
-    pub nps: Option<Scored>,
     /// The latest review.
     pub review: Option<Scored>,
     /// The latest review of 4 or 5.
@@ -44,7 +42,6 @@ impl Default for Signals {
             product_views: [Timestamp::MIN; VIEWS],
             considered_at: Timestamp::MIN,
             referral_at: Timestamp::MIN,
-            nps: None,
             review: None,
             good_review_at: Timestamp::MIN,
             shared_at: Timestamp::MIN,
@@ -67,8 +64,7 @@ impl Signals {
             ),
             Interaction::ProductReviewed { .. }
             | Interaction::Shared { .. }
-            | Interaction::ReferralAccepted { .. }
-            | Interaction::SurveyAnswered { survey: Survey::Nps, .. } => true,
+            | Interaction::ReferralAccepted { .. } => true,
             _ => false,
         }
     }
@@ -87,9 +83,6 @@ impl Signals {
             }
             Interaction::Shared { .. } => self.shared_at = self.shared_at.max(at),
             Interaction::ReferralAccepted { .. } => self.referral_at = self.referral_at.max(at),
-            Interaction::SurveyAnswered { survey: Survey::Nps, score: Some(score), .. } => {
-                self.nps = self.nps.max(Some(Scored { stamp, score: *score }));
-            }
             _ => {}
         }
     }
@@ -107,5 +100,11 @@ impl Signals {
     #[must_use]
     pub fn consideration_at(&self) -> Timestamp {
         self.considered_at.max(self.product_views[VIEWS - 1])
+    }
+
+    /// When the customer last praised us: a good review or a share.
+    #[must_use]
+    pub fn praised_at(&self) -> Timestamp {
+        self.good_review_at.max(self.shared_at)
     }
 }

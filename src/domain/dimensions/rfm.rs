@@ -3,10 +3,13 @@
 //! Scores are compared strictly (`value > edge`) in integer milliseconds or minor units, so
 //! equal values always get the equal score. Next: `rfm_map.rs`, cells to names.
 
-use crate::domain::change::Scores;
+use crate::domain::change::{Evidence, Number, Scores, in_days};
+use crate::domain::dimensions::lifecycle::orders;
+use crate::domain::dimensions::view::View;
+use crate::domain::facts::order_book::OrderBook;
+use crate::domain::facts::order_facts::OrderFacts;
 use crate::domain::money::ExchangeRates;
-use crate::domain::order_book::OrderBook;
-use crate::domain::order_facts::OrderFacts;
+use crate::domain::raw::Measured;
 use crate::domain::rules::{Monetary, RfmRules};
 use crate::domain::time::{DAY_MS, Timestamp};
 use std::iter::Peekable;
@@ -145,8 +148,7 @@ pub fn value(scores: &Scores, rules: &RfmRules) -> u8 {
     1 + rules.map.look_up(scores.r, scores.f, scores.m)
 }
 
-/// The next instant after `after`, when the scores are `scores`, at which time alone changes the
-/// raw value, and that value.
+/// The next instant after `after` at which time alone changes the raw value, and that value.
 #[must_use]
 pub fn next_change(
     book: &OrderBook,
@@ -154,9 +156,9 @@ pub fn next_change(
     rates: &ExchangeRates,
     rules: &RfmRules,
     after: Timestamp,
-    mut scores: Scores,
 ) -> Option<(Timestamp, u8)> {
     let mut window = window(book, facts, rates, rules, after)?;
+    let mut scores = scores(&window.measures(after), rules);
     let present = value(&scores, rules);
     let mut edge = window.next_edge(after);
     loop {
@@ -174,5 +176,59 @@ pub fn next_change(
         if then != present {
             return Some((at, then));
         }
+    }
+}
+
+/// The numbers behind a value.
+#[must_use]
+pub fn evidence(view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evidence> {
+    let rules = &view.thresholds.rfm;
+    let (Some(old), Some(new)) = (&before.rfm, &after.rfm) else {
+        let op = if after.rfm.is_some() { ">=" } else { "<" };
+        return vec![orders(op, 1, before, after)];
+    };
+    let days = |edge: i64| edge.saturating_mul(DAY_MS);
+    let mut evidence = Vec::new();
+    let recency = crossed(&rules.recency_days, days, old.recency_ms, new.recency_ms);
+    if let Some((op, edge)) = recency {
+        evidence.push(Evidence {
+            name: "recency_days",
+            op,
+            threshold: Number::Integer(edge),
+            before: in_days(old.recency_ms),
+            after: in_days(new.recency_ms),
+        });
+    }
+    let frequencies = [old.frequency, new.frequency].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    let measures = [
+        ("frequency", &rules.frequency, frequencies),
+        ("monetary_minor", &rules.monetary_minor, [old.monetary_minor, new.monetary_minor]),
+    ];
+    for (name, edges, [old, new]) in measures {
+        if let Some((op, edge)) = crossed(edges, |edge| edge, old, new) {
+            evidence.push(Evidence {
+                name,
+                op,
+                threshold: Number::Integer(edge),
+                before: Number::Integer(old),
+                after: Number::Integer(new),
+            });
+        }
+    }
+    evidence
+}
+
+/// The last edge that lies between two values, and on which side of it the new one is.
+fn crossed(
+    edges: &[i64],
+    unit: impl Fn(i64) -> i64,
+    old: i64,
+    new: i64,
+) -> Option<(&'static str, i64)> {
+    let above = |value: i64| edges.iter().filter(|edge| value > unit(**edge)).count();
+    match above(old).cmp(&above(new)) {
+        std::cmp::Ordering::Less => Some((">", edges[above(new) - 1])),
+        std::cmp::Ordering::Greater => Some(("<=", edges[above(new)])),
+        std::cmp::Ordering::Equal => None,
     }
 }

@@ -4,8 +4,9 @@
 //! asked for an instant. Next: `rfm.rs` and `lifecycle.rs`, which decide on them.
 
 use crate::domain::change::Facts;
+use crate::domain::facts::order_book::OrderBook;
+use crate::domain::facts::subscription::Subscription;
 use crate::domain::money::ExchangeRates;
-use crate::domain::order_book::OrderBook;
 use crate::domain::rules::{GapRules, LifecycleRules};
 use crate::domain::time::{DAY_MS, Day, Timestamp};
 
@@ -45,6 +46,14 @@ impl Gap {
     pub fn passed_at(self, from: Timestamp, gaps: i64) -> Timestamp {
         let ms = gaps.saturating_mul(self.days).saturating_mul(DAY_MS);
         from.plus_ms(ms.div_euclid(self.parts).saturating_add(1))
+    }
+
+    /// The first instant at which more than so many thousandths of this have passed since `from`.
+    #[must_use]
+    pub fn passed_at_milli(self, from: Timestamp, milli: i64) -> Timestamp {
+        let ms = i128::from(self.days) * i128::from(DAY_MS) * i128::from(milli);
+        let ms = ms.div_euclid(i128::from(self.parts) * 1000) + 1;
+        from.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX))
     }
 
     /// For people: the gap in days.
@@ -143,7 +152,7 @@ pub fn expected_gap(facts: &OrderFacts, book: &OrderBook, rules: &GapRules, at: 
         .subscriptions()
         .iter()
         .filter(|subscription| subscription.runs_at(at, rules.subscription_grace_ms))
-        .filter_map(super::subscription::Subscription::term_days)
+        .filter_map(Subscription::term_days)
         .min();
     match term_days {
         Some(days) => Gap { days: i64::from(days), parts: 1 },
@@ -186,6 +195,15 @@ pub fn running_until(book: &OrderBook, gap: &GapRules, at: Timestamp) -> Option<
         .filter_map(|subscription| subscription.runs_until(gap.subscription_grace_ms))
         .filter(|until| at <= *until)
         .max()
+}
+
+/// The first instant after `after` at which [`expected_gap`] may give another answer: a
+/// subscription stops.
+#[must_use]
+pub fn next_gap_boundary(book: &OrderBook, gap: &GapRules, after: Timestamp) -> Option<Timestamp> {
+    let stops =
+        book.subscriptions().iter().filter_map(|it| it.runs_until(gap.subscription_grace_ms));
+    stops.map(|until| until.plus_ms(1)).filter(|stop| *stop > after).min()
 }
 
 /// The first instant after `after` at which `live_until` may give another answer because of time.

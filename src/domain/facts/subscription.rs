@@ -3,12 +3,15 @@
 //! Each term is also an order; that part is in `order_book.rs`. Like an order, a subscription is
 //! a function of the set of its records.
 
-use crate::domain::money::Money;
-use crate::domain::order::{Folded, Stamp};
+use crate::domain::facts::order::{Folded, Stamp};
+use crate::domain::money::{ExchangeRates, Money};
 use crate::domain::time::{DAY_MS, Timestamp};
 
 /// Prices kept per subscription; older ones fall out, the oldest kept one stands in for them.
 pub const MAX_PRICES: usize = 8;
+
+/// Bytes of a plan's name that are kept.
+pub const MAX_PLAN_BYTES: usize = 64;
 
 /// What is remembered of one subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,14 +29,14 @@ pub struct Subscription {
 }
 
 /// What a record set for its term or later ones.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Price {
     /// The record.
     pub stamp: Stamp,
     /// Price of a term.
     pub amount: Option<Money>,
-    /// Hash of the plan's name.
-    pub plan: Option<u64>,
+    /// The plan's name, shortened.
+    pub plan: Option<Box<str>>,
     /// Length of a term in days.
     pub term_days: Option<u32>,
 }
@@ -85,10 +88,38 @@ impl Subscription {
             .or_else(|| self.prices.iter().find_map(&field))
     }
 
+    /// Length of a term that began with `stamp`, in days.
+    #[must_use]
+    pub fn days_at(&self, stamp: Stamp) -> Option<u32> {
+        self.latest_set(stamp, |price| price.term_days)
+    }
+
     /// Length of the latest term in days.
     #[must_use]
     pub fn term_days(&self) -> Option<u32> {
-        self.latest_set(self.latest_term?, |price| price.term_days)
+        self.days_at(self.latest_term?)
+    }
+
+    /// Moves to a plan that costs more a day than the one before: when, and its name; in time
+    /// order. A plan without a price cannot be compared.
+    pub fn upgrades<'a>(
+        &'a self,
+        rates: &'a ExchangeRates,
+    ) -> impl Iterator<Item = (Timestamp, &'a str)> + 'a {
+        self.prices.windows(2).filter_map(move |pair| {
+            let [before, after] = pair else { return None };
+            let (old, new) = (before.plan.as_deref()?, after.plan.as_deref()?);
+            if old == new {
+                return None;
+            }
+            let daily = |price: &Price| {
+                let days = price.term_days.or_else(|| self.days_at(price.stamp))?;
+                let minor = rates.to_base_minor(price.amount?, price.stamp.at);
+                Some((i128::from(minor), i128::from(days)))
+            };
+            let ((old_minor, old_days), (new_minor, new_days)) = (daily(before)?, daily(after)?);
+            (new_minor * old_days > old_minor * new_days).then_some((after.stamp.at, new))
+        })
     }
 
     /// The last instant at which it runs: the end of the latest term and the grace in which a

@@ -5,11 +5,14 @@
 //! order means for a dimension. Next: `order_facts.rs`, what is counted from it.
 
 use crate::domain::event::{Purchase, Term};
+use crate::domain::facts::bounded_text::cut;
+use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders};
+use crate::domain::facts::order::{Folded, Marks, Order, PaidTerm, Refund, Stamp};
+use crate::domain::facts::preferences::{InUse, Preferences, mark};
+use crate::domain::facts::subscription::{MAX_PLAN_BYTES, Price, Subscription};
 use crate::domain::id::hash64;
 use crate::domain::money::{ExchangeRates, Money};
-use crate::domain::order::{Folded, Order, Refund, Stamp};
-use crate::domain::subscription::{Price, Subscription};
-use crate::domain::time::{DAY_MS, Day, Timestamp};
+use crate::domain::time::{DAY_MS, Timestamp};
 
 /// Orders kept exactly.
 pub const MAX_ORDERS: usize = 64;
@@ -38,42 +41,12 @@ pub struct RareParts {
     pub evicted: Vec<EvictedOrder>,
     /// Orders before the evicted ones.
     pub before: OlderOrders,
+    /// Places of the categories of all these in the customer's preferences, a bit each.
+    pub categories: u8,
     /// Records whose order has not come, in arrival order.
     pub parked: Vec<Parked>,
     /// Subscriptions, ordered by id.
     pub subscriptions: Vec<Subscription>,
-}
-
-/// What is left of an order that fell out of the exact ones.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EvictedOrder {
-    /// Hash of the order id.
-    pub id: u64,
-    /// UTC day of the order.
-    pub day: Day,
-    /// Net amount in minor units of the base currency.
-    pub net_minor: i64,
-    /// Whether a cancellation was seen.
-    pub cancelled: bool,
-}
-
-/// Sums over the orders that fell out altogether.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct OlderOrders {
-    /// Counting orders.
-    pub orders: u64,
-    /// Their net amounts.
-    pub net_minor: i64,
-    /// First day of a counting order.
-    pub first_counting_day: Option<Day>,
-    /// Last day of a counting order.
-    pub last_counting_day: Option<Day>,
-    /// First day of an order that was not cancelled.
-    pub first_day: Option<Day>,
-    /// Last day of an order that was not cancelled.
-    pub last_day: Option<Day>,
-    /// Distinct days of orders that were not cancelled.
-    pub order_days: u64,
 }
 
 /// A record that waits for its order.
@@ -98,6 +71,13 @@ pub enum ParkedRecord {
     Cancel,
     /// Refunds: id and part.
     Refund(u64, Option<Money>),
+}
+
+/// What opens an order.
+struct Base {
+    stamp: Stamp,
+    amount: Money,
+    term: Option<PaidTerm>,
 }
 
 /// What happened to records, added up for the metrics.
@@ -133,12 +113,19 @@ impl OrderBook {
         purchase: &Purchase<'_>,
         stamp: Stamp,
         clock: Timestamp,
+        preferences: &mut Option<Box<Preferences>>,
         rates: &ExchangeRates,
         tally: &mut BookTally,
     ) -> Booked {
         match purchase {
-            Purchase::OrderCompleted { order_id, amount, .. } => {
-                let folded = self.open(hash64(order_id), stamp, *amount, None, rates, tally);
+            Purchase::OrderCompleted { order_id, amount, channel, coupon, items } => {
+                let base = Base { stamp, amount: *amount, term: None };
+                let marks = |book: &Self| {
+                    let preferred = mark(preferences, book.in_use(), items, channel.as_deref());
+                    let coupon = coupon.as_ref().is_some_and(|coupon| !coupon.is_empty());
+                    Marks { coupon, ..preferred }
+                };
+                let folded = self.open(hash64(order_id), base, marks, rates, tally);
                 booked(folded, tally)
             }
             Purchase::OrderUpdated { order_id, amount } => self.amend(
@@ -207,13 +194,25 @@ impl OrderBook {
 
     /// Time and net amount of the orders that count, in time order, but for those before the
     /// evicted ones.
-    pub(super) fn counting<'a>(
+    pub(in crate::domain) fn counting<'a>(
         &'a self,
         rates: &'a ExchangeRates,
     ) -> impl Iterator<Item = (Timestamp, i64)> + 'a {
         let evicted = self.evicted().iter().map(|order| (order.day.start(), order.net_minor));
         let exact = self.orders.iter().map(|order| (order.base.at, order.net_minor(rates)));
         evicted.chain(exact).filter(|(_, net_minor)| *net_minor > 0)
+    }
+
+    /// The places of categories and channels that orders name.
+    #[must_use]
+    pub fn in_use(&self) -> InUse {
+        let mut in_use =
+            InUse { categories: self.rare.as_ref().map_or(0, |rare| rare.categories), channels: 0 };
+        for Order { marks, .. } in &self.orders {
+            in_use.categories |= marks.categories;
+            in_use.channels |= marks.channel.checked_sub(1).map_or(0, |place| 1 << place);
+        }
+        in_use
     }
 
     fn begin_term(
@@ -234,11 +233,17 @@ impl OrderBook {
         let unpriced = Money { amount_minor: 0, currency: rates.base() };
         let amount = term.amount.or_else(|| subscription.amount_at(stamp)).unwrap_or(unpriced);
         let order = term.order_id.as_ref().map_or_else(
-            || hash64(&format!("{}@{}", term.subscription_id, utc_date(stamp.at.day()))),
+            || hash64(&format!("{}@{}", term.subscription_id, stamp.at.day())),
             |order_id| hash64(order_id),
         );
-        let priced_by = term.amount.is_none().then_some(id);
-        let opened = self.open(order, stamp, amount, priced_by, rates, tally);
+        let paid = PaidTerm {
+            subscription: id,
+            days: term.term_days.or_else(|| subscription.days_at(stamp)).unwrap_or(0),
+            own_amount: term.amount.is_some(),
+            own_days: term.term_days.is_some(),
+        };
+        let base = Base { stamp, amount, term: Some(paid) };
+        let opened = self.open(order, base, |_| Marks::default(), rates, tally);
         self.reprice(id);
         // The term stands even where another record of the same order is its base.
         let lost = opened == Folded::Lost && folded == Folded::Lost;
@@ -248,25 +253,28 @@ impl OrderBook {
     fn open(
         &mut self,
         id: u64,
-        base: Stamp,
-        amount: Money,
-        priced_by: Option<u64>,
+        base: Base,
+        marks: impl FnOnce(&Self) -> Marks,
         rates: &ExchangeRates,
         tally: &mut BookTally,
     ) -> Folded {
+        let Base { stamp, amount, term } = base;
         if let Some(place) = self.orders.iter().position(|order| order.id == id) {
-            if self.orders[place].base <= base {
+            if self.orders[place].base <= stamp {
                 return Folded::Lost;
             }
             let mut order = self.orders.remove(place);
-            (order.base, order.amount, order.priced_by) = (base, amount, priced_by);
+            (order.base, order.amount, order.term) = (stamp, amount, term);
+            order.marks = marks(self);
             self.insert(order, rates, tally);
             return Folded::Changed;
         }
         if self.evicted().iter().any(|evicted| evicted.id == id) {
             return Folded::Lost;
         }
-        let mut order = Order { id, base, amount, priced_by, cancelled: false, changes: None };
+        let marks = marks(self);
+        let mut order =
+            Order { id, base: stamp, amount, term, marks, cancelled: false, changes: None };
         if let Some(rare) = &mut self.rare {
             for parked in rare.parked.extract_if(.., |parked| parked.order == id) {
                 amend_order(&mut order, parked.stamp, parked.what, rates);
@@ -301,6 +309,7 @@ impl OrderBook {
             cancelled: order.cancelled,
         };
         let rare = self.rare.get_or_insert_default();
+        rare.categories |= order.marks.categories;
         let place = rare
             .evicted
             .partition_point(|present| (present.day, present.id) < (evicted.day, evicted.id));
@@ -364,8 +373,16 @@ impl OrderBook {
         Booked::ChangedUnknown
     }
 
-    fn evicted(&self) -> &[EvictedOrder] {
+    /// Orders that are kept by id, day and net, ordered by day.
+    #[must_use]
+    pub fn evicted(&self) -> &[EvictedOrder] {
         self.rare.as_ref().map_or(&[], |rare| &rare.evicted)
+    }
+
+    /// The orders before those.
+    #[must_use]
+    pub fn sums(&self) -> OlderOrders {
+        self.rare.as_ref().map_or_else(OlderOrders::default, |rare| rare.before)
     }
 
     fn subscription(&mut self, id: u64, tally: &mut BookTally) -> &mut Subscription {
@@ -385,37 +402,23 @@ impl OrderBook {
         &mut subscriptions[place]
     }
 
-    /// Sets the amounts of the terms that have no price of their own.
+    /// Sets the amounts and lengths of the terms that do not name their own.
     fn reprice(&mut self, subscription_id: u64) {
         let Self { orders, rare } = self;
         let subscriptions = rare.as_ref().map_or(&[][..], |rare| &rare.subscriptions);
         let Some(subscription) = subscriptions.iter().find(|s| s.id == subscription_id) else {
             return;
         };
-        for order in orders.iter_mut().filter(|o| o.priced_by == Some(subscription_id)) {
-            if let Some(amount) = subscription.amount_at(order.base) {
-                order.amount = amount;
+        for Order { base, amount, term, .. } in orders {
+            let Some(term) = term.as_mut().filter(|it| it.subscription == subscription_id) else {
+                continue;
+            };
+            if !term.own_amount {
+                *amount = subscription.amount_at(*base).unwrap_or(*amount);
             }
-        }
-    }
-}
-
-impl OlderOrders {
-    fn add(&mut self, order: EvictedOrder) {
-        if order.cancelled {
-            return;
-        }
-        if self.last_day < Some(order.day) {
-            self.order_days += 1;
-        }
-        self.first_day = Some(self.first_day.map_or(order.day, |day| day.min(order.day)));
-        self.last_day = self.last_day.max(Some(order.day));
-        if order.net_minor > 0 {
-            self.orders += 1;
-            self.net_minor = self.net_minor.saturating_add(order.net_minor);
-            let first = self.first_counting_day.map_or(order.day, |day| day.min(order.day));
-            self.first_counting_day = Some(first);
-            self.last_counting_day = self.last_counting_day.max(Some(order.day));
+            if !term.own_days {
+                term.days = subscription.days_at(*base).unwrap_or(term.days);
+            }
         }
     }
 }
@@ -463,27 +466,7 @@ fn price(term: &Term<'_>, stamp: Stamp) -> Price {
     Price {
         stamp,
         amount: term.amount,
-        plan: term.plan.as_ref().map(|plan| hash64(plan)),
+        plan: term.plan.as_ref().map(|plan| cut(plan, MAX_PLAN_BYTES).into()),
         term_days: term.term_days,
-    }
-}
-
-/// `YYYY-MM-DD` of a day.
-fn utc_date(day: Day) -> String {
-    let (year, month, day_of_month) = day.civil();
-    format!("{year:04}-{month:02}-{day_of_month:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_are_written_as_dates() {
-        for (day, date) in
-            [(0, "1970-01-01"), (-1, "1969-12-31"), (19_782, "2024-02-29"), (20_514, "2026-03-02")]
-        {
-            assert_eq!(utc_date(Day(day)), date);
-        }
     }
 }

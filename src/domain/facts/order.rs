@@ -28,12 +28,38 @@ pub struct Order {
     pub base: Stamp,
     /// Amount of the base record.
     pub amount: Money,
-    /// The subscription whose price list sets the amount, when the record had none.
-    pub priced_by: Option<u64>,
+    /// The term of a subscription that it pays for.
+    pub term: Option<PaidTerm>,
+    /// What the base record said beside the amount.
+    pub marks: Marks,
     /// Whether a cancellation was seen.
     pub cancelled: bool,
     /// Updates and refunds; most orders have none.
     pub changes: Option<Box<OrderChanges>>,
+}
+
+/// The term of a subscription that an order pays for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PaidTerm {
+    /// Hash of the subscription id.
+    pub subscription: u64,
+    /// Its length in days; 0 = unknown.
+    pub days: u32,
+    /// Whether the record named the amount; else the subscription's price list sets it.
+    pub own_amount: bool,
+    /// Whether the record named the length; else the subscription's price list sets it.
+    pub own_days: bool,
+}
+
+/// What the base record of an order said beside the amount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
+    /// Whether there was a coupon.
+    pub coupon: bool,
+    /// Places of its categories in the customer's preferences, a bit each.
+    pub categories: u8,
+    /// Place of its channel there, from 1; 0 = none.
+    pub channel: u8,
 }
 
 /// What happened to an order after it was placed.

@@ -1,0 +1,192 @@
+//! Sums that fade by half every so many days: forward decay in integers.
+//!
+//! The weight of a UTC day is fixed when something is added, so addition commutes and all that
+//! happens on one day weighs the same. Source: Cormode, Shkapenyuk, Srivastava, Xu, "Forward
+//! Decay", ICDE 2009, with the landmark moved by whole half-lives, which only shifts bits.
+//! Next: `facts/interactions.rs` and `facts/preferences.rs`, what fades.
+
+use crate::domain::time::Day;
+use std::cmp::Ordering;
+
+/// Bits behind the point of a day's factor.
+const FACTOR_BITS: u32 = 16;
+/// Half-lives after which a sum begins to lose its lowest bits.
+const SPARE_BITS: u32 = 20;
+/// Half-lives after which any sum is below one.
+const GONE: i64 = 64;
+
+/// How fast a sum fades.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HalfLife {
+    /// `2^(r / days)` for the days `r` of a half-life, in units of `2^-16`.
+    factors: Vec<u64>,
+}
+
+impl HalfLife {
+    /// A half-life of so many days.
+    ///
+    /// # Panics
+    /// When `days` is not above zero.
+    #[must_use]
+    pub fn new(days: u16) -> Self {
+        assert!(days > 0, "a half-life has days");
+        let factor = |day: u16| {
+            let scaled = libm::exp2(f64::from(day) / f64::from(days)) * f64::from(1 << FACTOR_BITS);
+            #[expect(clippy::cast_possible_truncation, reason = "between 2^16 and 2^17")]
+            #[expect(clippy::cast_sign_loss, reason = "positive")]
+            let factor = libm::round(scaled) as u64;
+            factor
+        };
+        Self { factors: (0..days).map(factor).collect() }
+    }
+
+    /// In days.
+    #[must_use]
+    pub fn days(&self) -> i64 {
+        i64::try_from(self.factors.len()).unwrap_or(i64::MAX)
+    }
+
+    /// The half-life that holds a day, and the factor of the day in it.
+    fn place(&self, day: Day) -> (i64, u64) {
+        let days = self.days();
+        let within = usize::try_from(day.0.rem_euclid(days)).unwrap_or(0);
+        (day.0.div_euclid(days), self.factors[within])
+    }
+}
+
+/// A sum that fades.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Decayed {
+    /// The half-life that `sum` is of, counted from 1970-01-01.
+    pub block: i64,
+    /// The sum as of the beginning of that half-life, in units of `2^-36`.
+    pub sum: u64,
+}
+
+impl Decayed {
+    /// Adds what has `weight` on its day.
+    pub fn add(&mut self, weight: u64, day: Day, half_life: &HalfLife) {
+        let (block, factor) = half_life.place(day);
+        let part = weight.saturating_mul(factor) << SPARE_BITS;
+        if self.sum == 0 {
+            (self.block, self.sum) = (block, part);
+        } else if block >= self.block {
+            let later = shifted(self.sum, block - self.block);
+            (self.block, self.sum) = (block, later.saturating_add(part));
+        } else {
+            self.sum = self.sum.saturating_add(shifted(part, self.block - block));
+        }
+    }
+
+    /// Whether it is `level` or more on a day.
+    #[must_use]
+    pub fn reaches(&self, level: u64, day: Day, half_life: &HalfLife) -> bool {
+        let (block, factor) = half_life.place(day);
+        let needed = u128::from(level) * u128::from(factor) << SPARE_BITS;
+        match block - self.block {
+            later @ 0..GONE => u128::from(self.sum) >= needed << later,
+            GONE.. => needed == 0,
+            earlier => u128::from(self.sum) << (-earlier).min(GONE) >= needed,
+        }
+    }
+
+    /// The first day after `day` on which it is below `level`; `None` when it is so already, or
+    /// never will be.
+    #[must_use]
+    pub fn falls_below(&self, level: u64, day: Day, half_life: &HalfLife) -> Option<Day> {
+        if level == 0 || !self.reaches(level, day, half_life) {
+            return None;
+        }
+        let (mut reached, mut below) = (day.0, day.0 + GONE * half_life.days());
+        while below - reached > 1 {
+            let middle = i64::midpoint(reached, below);
+            if self.reaches(level, Day(middle), half_life) {
+                reached = middle;
+            } else {
+                below = middle;
+            }
+        }
+        Some(Day(below))
+    }
+
+    /// Which of two that fade alike is greater, on any day.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        let first = self.block.min(other.block);
+        let at_first = |it: &Self| u128::from(it.sum) << (it.block - first).min(GONE);
+        at_first(self).cmp(&at_first(other))
+    }
+
+    /// For people: the sum on a day in thousandths, rounded down.
+    #[must_use]
+    pub fn milli(&self, day: Day, half_life: &HalfLife) -> u64 {
+        let (block, factor) = half_life.place(day);
+        let scaled = u128::from(self.sum) * 1000 / (u128::from(factor) << SPARE_BITS);
+        let scaled = match block - self.block {
+            later @ 0..GONE => scaled >> later,
+            GONE.. => 0,
+            earlier => scaled << (-earlier).min(GONE),
+        };
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+}
+
+fn shifted(sum: u64, by: i64) -> u64 {
+    u32::try_from(by).ok().and_then(|by| sum.checked_shr(by)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_sum_halves_with_every_half_life() {
+        let half_life = HalfLife::new(14);
+        let mut sum = Decayed::default();
+        sum.add(40, Day(20_000), &half_life);
+        for (days, milli) in [(0, 40_000), (14, 20_000), (28, 10_000), (7, 28_284)] {
+            assert_eq!(sum.milli(Day(20_000 + days), &half_life).abs_diff(milli) / 2, 0);
+        }
+        assert!(sum.reaches(20, Day(20_014), &half_life));
+        assert!(!sum.reaches(20, Day(20_015), &half_life));
+        assert_eq!(sum.falls_below(20, Day(20_003), &half_life), Some(Day(20_015)));
+        assert_eq!(sum.falls_below(41, Day(20_000), &half_life), None);
+        assert_eq!(sum.falls_below(0, Day(20_000), &half_life), None);
+    }
+
+    proptest! {
+        #[test]
+        fn addition_commutes(
+            parts in proptest::collection::vec((1_u64..=1000, 20_000_i64..20_200), 1..40),
+            seed in any::<u64>(),
+        ) {
+            let half_life = HalfLife::new(14);
+            let sum = |parts: &[(u64, i64)]| {
+                let mut sum = Decayed::default();
+                parts.iter().for_each(|(weight, day)| sum.add(*weight, Day(*day), &half_life));
+                sum
+            };
+            let mut shuffled = parts.clone();
+            shuffled.sort_by_key(|(weight, day)| (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs());
+            prop_assert_eq!(sum(&parts), sum(&shuffled));
+        }
+
+        #[test]
+        fn the_fall_is_the_first_day_below(
+            weight in 1_u64..=100_000, level in 1_u64..=50, days in 1_u16..400, later in 0_i64..900,
+        ) {
+            let half_life = HalfLife::new(days);
+            let mut sum = Decayed::default();
+            sum.add(weight, Day(20_000), &half_life);
+            let from = Day(20_000 + later);
+            match sum.falls_below(level, from, &half_life) {
+                Some(day) => {
+                    prop_assert!(!sum.reaches(level, day, &half_life));
+                    prop_assert!(sum.reaches(level, Day(day.0 - 1), &half_life));
+                }
+                None => prop_assert!(!sum.reaches(level, from, &half_life)),
+            }
+        }
+    }
+}

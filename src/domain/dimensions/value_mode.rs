@@ -1,0 +1,320 @@
+//! The `value_mode` dimension: whether a customer's value is being created, expanded or lost.
+//!
+//! The net spend of a window that fits the customer is compared with that of the window before;
+//! a difference counts only beyond the standard error of a compound Poisson sum, which is the
+//! root of the sum of the squared amounts. Source: S. M. Ross, "Introduction to Probability
+//! Models", section 5.4 (variance of a compound Poisson process). Next: `facts/revenue.rs`.
+
+use crate::domain::change::{Direction, Evidence, Number};
+use crate::domain::dimensions::lifecycle;
+use crate::domain::dimensions::view::{View, direction_by_rank, walk};
+use crate::domain::facts::order_facts::{expected_gap, live_until, next_live_boundary};
+use crate::domain::facts::revenue::{Earning, earnings};
+use crate::domain::rules::ValueModeRules;
+use crate::domain::time::{DAY_MS, Timestamp};
+
+/// Where a customer's value is going.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names are those of the contract")]
+pub enum ValueMode {
+    Prospect = 0,
+    Creating = 1,
+    Expanding = 2,
+    Plateau = 3,
+    Contracting = 4,
+    Lapsed = 5,
+}
+
+impl ValueMode {
+    /// All; the place is the value that is stored.
+    pub const ALL: [Self; 6] = [
+        Self::Prospect,
+        Self::Creating,
+        Self::Expanding,
+        Self::Plateau,
+        Self::Contracting,
+        Self::Lapsed,
+    ];
+
+    /// The name that is published.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prospect => "prospect",
+            Self::Creating => "creating",
+            Self::Expanding => "expanding",
+            Self::Plateau => "plateau",
+            Self::Contracting => "contracting",
+            Self::Lapsed => "lapsed",
+        }
+    }
+
+    /// The better, the higher.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Prospect => 0,
+            Self::Lapsed => 1,
+            Self::Contracting => 2,
+            Self::Creating => 3,
+            Self::Plateau => 4,
+            Self::Expanding => 5,
+        }
+    }
+}
+
+/// What decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decider {
+    /// How many orders there are, or that the customer is not live.
+    Orders,
+    /// The two sums.
+    Spend,
+    /// The category at this place of the customer's preferences is new.
+    Category(u8),
+    /// The subscription and price at these places are a higher plan.
+    Plan,
+}
+
+/// What decides, at an instant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Measure {
+    /// The value.
+    pub value: ValueMode,
+    /// What decided.
+    pub decider: Decider,
+    /// Length of the window in ms.
+    pub window_ms: i64,
+    /// Net spend of the window, minor units of the base currency.
+    pub now_minor: i64,
+    /// Net spend of the window before.
+    pub before_minor: i64,
+    /// What the difference of the two has to exceed.
+    pub margin_minor: i64,
+}
+
+/// Length of the window at an instant, in ms.
+fn window_ms(view: &View<'_>, at: Timestamp) -> i64 {
+    let rules = &view.thresholds.value_mode;
+    let gap = expected_gap(&view.facts, &view.customer.book, &view.thresholds.gap, at);
+    let ms = gap.passed_at_milli(Timestamp(0), rules.window_milli).0 - 1;
+    let [least, most] = rules.window_days;
+    ms.clamp(least * DAY_MS, most * DAY_MS)
+}
+
+/// Measures a customer at an instant.
+#[must_use]
+pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
+    let rules = &view.thresholds.value_mode;
+    let window_ms = window_ms(view, at);
+    let spend = Spend::of(view, at, window_ms);
+    let measure = |value, decider| Measure {
+        value,
+        decider,
+        window_ms,
+        now_minor: spend.now_minor,
+        before_minor: spend.before_minor,
+        margin_minor: spend.margin_minor(rules),
+    };
+    let gap = &view.thresholds.gap;
+    let live = live_until(&view.facts, &view.customer.book, gap, &view.thresholds.lifecycle, at);
+    if view.facts.orders == 0 {
+        return measure(ValueMode::Prospect, Decider::Orders);
+    }
+    if live.is_none() {
+        return measure(ValueMode::Lapsed, Decider::Orders);
+    }
+    if spend.before_minor == 0 {
+        return match spend.orders {
+            2.. => measure(ValueMode::Expanding, Decider::Orders),
+            _ if view.facts.orders == 1 => measure(ValueMode::Creating, Decider::Orders),
+            _ => measure(ValueMode::Plateau, Decider::Orders),
+        };
+    }
+    let difference = i128::from(spend.now_minor) - i128::from(spend.before_minor);
+    let moved = spend.exceeds_noise(difference, rules);
+    if moved && difference > 0 {
+        return measure(ValueMode::Expanding, Decider::Spend);
+    }
+    let kept = i128::from(spend.now_minor) * 1000
+        >= i128::from(spend.before_minor) * i128::from(rules.wider_milli);
+    if kept && let Some((_, decider)) = latest_widening(view, at, window_ms) {
+        return measure(ValueMode::Expanding, decider);
+    }
+    if moved {
+        return measure(ValueMode::Contracting, Decider::Spend);
+    }
+    measure(ValueMode::Plateau, Decider::Spend)
+}
+
+/// What was spent in the two windows.
+struct Spend {
+    now_minor: i64,
+    before_minor: i64,
+    /// Sum of the squared amounts in both.
+    squares: i128,
+    /// Orders in the window.
+    orders: u64,
+}
+
+impl Spend {
+    fn of(view: &View<'_>, at: Timestamp, window_ms: i64) -> Self {
+        let middle = at.plus_ms(-window_ms - 1);
+        let begin = middle.plus_ms(-window_ms);
+        let mut spend = Self { now_minor: 0, before_minor: 0, squares: 0, orders: 0 };
+        for earning in earnings(&view.customer.book, &view.rules.rates) {
+            let at_begin = earning.until(begin);
+            if at_begin == earning.net_minor {
+                continue;
+            }
+            let (at_middle, at_end) = (earning.until(middle), earning.until(at));
+            spend.now_minor = spend.now_minor.saturating_add(at_end - at_middle);
+            spend.before_minor = spend.before_minor.saturating_add(at_middle - at_begin);
+            let parts = earning.parts_until(at) - earning.parts_until(begin);
+            let part = i128::from(earning.net_minor / earning.parts);
+            spend.squares += part * part * i128::from(parts);
+            spend.orders += u64::from(earning.at > middle);
+        }
+        spend
+    }
+
+    /// `|difference| > max(share of the sum before, z * sqrt(squares))`, in integers.
+    fn exceeds_noise(&self, difference: i128, rules: &ValueModeRules) -> bool {
+        let scaled = difference.abs() * 1000;
+        let share = i128::from(self.before_minor) * i128::from(rules.change_milli);
+        let z = i128::from(rules.z_milli);
+        let noise = self.squares.checked_mul(z * z).unwrap_or(i128::MAX);
+        scaled > share && scaled.checked_mul(scaled).unwrap_or(i128::MAX) > noise
+    }
+
+    /// For people: what a difference has to exceed.
+    fn margin_minor(&self, rules: &ValueModeRules) -> i64 {
+        let share = i128::from(self.before_minor) * i128::from(rules.change_milli) / 1000;
+        let noise = self.squares.isqrt() * i128::from(rules.z_milli) / 1000;
+        i64::try_from(share.max(noise)).unwrap_or(i64::MAX)
+    }
+}
+
+/// The latest new category or higher plan within the window: when, and what.
+fn latest_widening(view: &View<'_>, at: Timestamp, window_ms: i64) -> Option<(Timestamp, Decider)> {
+    let within = |(then, _): &(Timestamp, Decider)| *then <= at && at.since(*then) <= window_ms;
+    widenings(view).filter(within).max_by_key(|(then, _)| *then)
+}
+
+/// Every new category that is not of the first order, and every higher plan: when, and what.
+fn widenings<'a>(view: &View<'a>) -> impl Iterator<Item = (Timestamp, Decider)> + 'a {
+    let View { customer, rules, facts, .. } = *view;
+    let book = &customer.book;
+    let mut seen = book.rare.as_ref().map_or(0, |rare| rare.categories);
+    let counting = book.orders.iter().filter(|order| order.net_minor(&rules.rates) > 0);
+    let new = counting.flat_map(move |order| {
+        let new = order.marks.categories & !seen;
+        seen |= order.marks.categories;
+        let first = facts.first_counting_at == Some(order.base.at);
+        (0..8)
+            .filter(move |place| !first && new >> place & 1 == 1)
+            .map(|place| (order.base.at, place))
+    });
+    let new = new.map(|(at, place)| (at, Decider::Category(place)));
+    let upgrades = book.subscriptions().iter().flat_map(|it| it.upgrades(&rules.rates));
+    new.chain(upgrades.map(|(at, _)| (at, Decider::Plan)))
+}
+
+/// The next instant after `after` at which time alone changes the value `present`, and to which.
+#[must_use]
+pub fn next_change(view: &View<'_>, after: Timestamp, present: u8) -> Option<(Timestamp, u8)> {
+    let View { customer, thresholds, facts, rules } = view;
+    let (book, gap) = (&customer.book, &thresholds.gap);
+    let next_boundary = |after: Timestamp| {
+        let live = next_live_boundary(facts, book, gap, &thresholds.lifecycle, after);
+        if live_until(facts, book, gap, &thresholds.lifecycle, after).is_none() {
+            return live;
+        }
+        let window_ms = window_ms(view, after);
+        let part = |earning: Earning| {
+            let ages = [0, window_ms + 1, 2 * window_ms + 1];
+            ages.into_iter().filter_map(|age| earning.next_at_age(age, after)).min()
+        };
+        let parts = earnings(book, &rules.rates).filter_map(part).min();
+        let wider = widenings(view).map(|(at, _)| at.plus_ms(window_ms + 1));
+        let wider = wider.filter(|at| *at > after).min();
+        live.into_iter().chain(parts).chain(wider).min()
+    };
+    walk(after, present, next_boundary, |at| measure(view, at).value as u8)
+}
+
+/// The numbers behind a value.
+#[must_use]
+pub fn evidence(
+    view: &View<'_>,
+    before: &Measure,
+    after: &Measure,
+    at: [Timestamp; 2],
+) -> Vec<Evidence> {
+    let number = |number: i64| Number::Integer(number);
+    let mut evidence = Vec::new();
+    if after.value == ValueMode::Lapsed {
+        evidence.extend(lifecycle::silence(view, ">", at));
+    }
+    let (op, margin_minor) = match (after.value, after.decider) {
+        (ValueMode::Expanding, Decider::Spend) => (">", after.margin_minor),
+        (ValueMode::Contracting, _) => ("<", -after.margin_minor),
+        _ => ("=", 0),
+    };
+    evidence.push(Evidence {
+        name: "window_net_minor",
+        op,
+        threshold: number(after.before_minor.saturating_add(margin_minor)),
+        before: number(before.now_minor),
+        after: number(after.now_minor),
+    });
+    evidence.push(Evidence {
+        name: "window_before_net_minor",
+        op: ">",
+        threshold: number(0),
+        before: number(before.before_minor),
+        after: number(after.before_minor),
+    });
+    let retention = |measure: &Measure| match measure.before_minor {
+        0 => Number::None,
+        #[expect(clippy::cast_precision_loss, reason = "for people; decisions use the amounts")]
+        before => Number::Decimal(measure.now_minor as f64 / before as f64),
+    };
+    if after.before_minor != 0 {
+        evidence.push(Evidence {
+            name: "net_revenue_retention",
+            op,
+            threshold: Number::Decimal(1.0),
+            before: retention(before),
+            after: retention(after),
+        });
+    }
+    let text = |name: &'static str, text: &str| Evidence {
+        name,
+        op: "=",
+        threshold: Number::None,
+        before: Number::None,
+        after: Number::Text(text.into()),
+    };
+    match after.decider {
+        Decider::Category(place) => {
+            let categories = view.customer.preferences.as_ref().map(|it| &it.categories);
+            let name = categories.and_then(|it| it.get(usize::from(place)));
+            evidence.extend(name.map(|it| text("new_category", &it.name)));
+        }
+        Decider::Plan => {
+            let subscriptions = view.customer.book.subscriptions().iter();
+            let upgrades = subscriptions.flat_map(|it| it.upgrades(&view.rules.rates));
+            let latest = upgrades.filter(|(then, _)| *then <= at[1]).max();
+            evidence.extend(latest.map(|(_, name)| text("higher_plan", name)));
+        }
+        Decider::Orders | Decider::Spend => {}
+    }
+    evidence
+}
+
+/// Which way a customer went from one value to another.
+#[must_use]
+pub fn direction(from: u8, to: u8) -> Direction {
+    let rank = |value: u8| ValueMode::ALL.get(usize::from(value)).map(|it| it.rank());
+    direction_by_rank(rank(from), rank(to))
+}

@@ -1,0 +1,56 @@
+//! The `value_tier` dimension: how much a customer is worth, by cut points on the financial value.
+//!
+//! Financial value = net revenue of a lifetime less marketing, service and acquisition costs.
+//! Time alone changes nothing. Next: `facts/spending.rs`, the costs.
+
+use crate::domain::change::{Direction, Evidence, Number};
+use crate::domain::dimensions::view::{View, direction_by_rank};
+
+/// The names that are published, by the value that is stored.
+pub const NAMES: [&str; 5] = ["none", "low", "medium", "high", "top"];
+
+/// What decides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Measure {
+    /// The value.
+    pub value: u8,
+    /// Net revenue less all costs, minor units of the base currency.
+    pub financial_value_minor: i64,
+}
+
+/// Measures a customer; without a counting order there is no tier.
+#[must_use]
+pub fn measure(view: &View<'_>) -> Measure {
+    let costs_minor = view.customer.spending.as_ref().map_or(0, |spending| spending.total_minor());
+    let financial_value_minor = view.facts.net_minor.saturating_sub(costs_minor);
+    let edges = &view.thresholds.value_tier_minor;
+    let above = edges.iter().filter(|edge| financial_value_minor > **edge).count();
+    let tier = u8::try_from(above).unwrap_or(u8::MAX) + 1;
+    Measure { value: if view.facts.orders == 0 { 0 } else { tier }, financial_value_minor }
+}
+
+/// The numbers behind a value.
+#[must_use]
+pub fn evidence(view: &View<'_>, before: &Measure, after: &Measure) -> Vec<Evidence> {
+    let edges = &view.thresholds.value_tier_minor;
+    // The edge that was crossed last, seen from where the customer was.
+    let (op, edge) = if after.value > before.value {
+        (">", usize::from(after.value).checked_sub(2))
+    } else {
+        ("<=", usize::from(after.value).checked_sub(1))
+    };
+    let threshold = edge.and_then(|edge| edges.get(edge)).copied();
+    vec![Evidence {
+        name: "financial_value_minor",
+        op,
+        threshold: threshold.map_or(Number::None, Number::Integer),
+        before: Number::Integer(before.financial_value_minor),
+        after: Number::Integer(after.financial_value_minor),
+    }]
+}
+
+/// Which way a customer went from one value to another.
+#[must_use]
+pub fn direction(from: u8, to: u8) -> Direction {
+    direction_by_rank(from, to)
+}

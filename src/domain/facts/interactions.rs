@@ -1,0 +1,101 @@
+//! How engaged a customer is: scored events of the last days, and when they last answered us.
+//!
+//! Orders are not folded in here: they are read from the book, where a cancelled one is none.
+//! Next: `scored_kind.rs`; `dimensions/engagement.rs`, which judges the score.
+
+use crate::domain::decay::Decayed;
+use crate::domain::event::{Interaction, MessageKind};
+use crate::domain::facts::scored_kind::ScoredKind;
+use crate::domain::rules::FoldRules;
+use crate::domain::time::{Day, Timestamp};
+
+/// Days whose counts are kept, the latest included: what is older is counted, not scored.
+pub const SCORED_DAYS: i64 = 7;
+
+/// Interactions of a customer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interactions {
+    /// All of them.
+    pub total: u64,
+    /// The sum of their weights, fading.
+    pub score: Decayed,
+    /// The latest day of one that has a weight.
+    pub latest_day: Day,
+    /// Counts up to the daily cap, ordered by (day, kind).
+    pub counts: Vec<DayCount>,
+    /// The latest in which both sides spoke; [`Timestamp::MIN`] = never.
+    pub contact_at: Timestamp,
+}
+
+/// How often something happened on a day.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DayCount {
+    /// The day.
+    pub day: Day,
+    /// What.
+    pub kind: ScoredKind,
+    /// How often, from 1.
+    pub count: u32,
+}
+
+impl Default for Interactions {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            score: Decayed::default(),
+            latest_day: Day(i64::MIN),
+            counts: Vec::new(),
+            contact_at: Timestamp::MIN,
+        }
+    }
+}
+
+impl Interactions {
+    /// Takes an interaction in; false when it is too old to be scored.
+    pub fn apply(
+        &mut self,
+        interaction: &Interaction<'_>,
+        at: Timestamp,
+        rules: &FoldRules,
+    ) -> bool {
+        self.total += 1;
+        if is_two_way(interaction) {
+            self.contact_at = self.contact_at.max(at);
+        }
+        let Some(kind) = ScoredKind::of(interaction) else { return true };
+        let weight = rules.weights[kind.index()];
+        if weight == 0 {
+            return true;
+        }
+        let day = at.day();
+        if day > self.latest_day {
+            self.latest_day = day;
+            self.counts.retain(|count| count.day.0 > day.0 - SCORED_DAYS);
+        } else if day.0 <= self.latest_day.0 - SCORED_DAYS {
+            return false;
+        }
+        let count = match self.counts.binary_search_by_key(&(day, kind), |it| (it.day, it.kind)) {
+            Ok(place) => &mut self.counts[place].count,
+            Err(place) => {
+                self.counts.insert(place, DayCount { day, kind, count: 0 });
+                &mut self.counts[place].count
+            }
+        };
+        if *count < rules.daily_cap {
+            *count += 1;
+            self.score.add(u64::from(weight), day, &rules.engagement_half_life);
+        }
+        true
+    }
+}
+
+/// Whether both sides spoke: the customer asked, or answered what we sent.
+const fn is_two_way(interaction: &Interaction<'_>) -> bool {
+    matches!(
+        interaction,
+        Interaction::SupportContacted { .. }
+            | Interaction::SurveyAnswered { .. }
+            | Interaction::ProductReviewed { .. }
+            | Interaction::Message { kind: MessageKind::Clicked, .. }
+    )
+}

@@ -1,0 +1,58 @@
+//! Orders that are no longer kept exactly: by id, day and net, and what lies before as sums.
+//!
+//! Next: `order_book.rs`, which moves them here.
+
+use crate::domain::time::Day;
+
+/// What is left of an order that fell out of the exact ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EvictedOrder {
+    /// Hash of the order id.
+    pub id: u64,
+    /// UTC day of the order.
+    pub day: Day,
+    /// Net amount in minor units of the base currency.
+    pub net_minor: i64,
+    /// Whether a cancellation was seen.
+    pub cancelled: bool,
+}
+
+/// Sums over the orders that fell out altogether.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OlderOrders {
+    /// Counting orders.
+    pub orders: u64,
+    /// Their net amounts.
+    pub net_minor: i64,
+    /// First day of a counting order.
+    pub first_counting_day: Option<Day>,
+    /// Last day of a counting order.
+    pub last_counting_day: Option<Day>,
+    /// First day of an order that was not cancelled.
+    pub first_day: Option<Day>,
+    /// Last day of an order that was not cancelled.
+    pub last_day: Option<Day>,
+    /// Distinct days of orders that were not cancelled.
+    pub order_days: u64,
+}
+
+impl OlderOrders {
+    /// Takes an order in that falls out altogether.
+    pub fn add(&mut self, order: EvictedOrder) {
+        if order.cancelled {
+            return;
+        }
+        if self.last_day < Some(order.day) {
+            self.order_days += 1;
+        }
+        self.first_day = Some(self.first_day.map_or(order.day, |day| day.min(order.day)));
+        self.last_day = self.last_day.max(Some(order.day));
+        if order.net_minor > 0 {
+            self.orders += 1;
+            self.net_minor = self.net_minor.saturating_add(order.net_minor);
+            let first = self.first_counting_day.map_or(order.day, |day| day.min(order.day));
+            self.first_counting_day = Some(first);
+            self.last_counting_day = self.last_counting_day.max(Some(order.day));
+        }
+    }
+}

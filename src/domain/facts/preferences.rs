@@ -1,0 +1,105 @@
+//! The categories and channels that a customer prefers: eight of each, with a fading score.
+//!
+//! Scores here are of interactions; orders name their places in a mask, so that a cancelled one
+//! counts for nothing. Next: `order.rs`, the mask; `preferred.rs`, what is preferred.
+
+use crate::domain::decay::{Decayed, HalfLife};
+use crate::domain::event::Item;
+use crate::domain::facts::bounded_text::cut;
+use crate::domain::facts::order::Marks;
+use crate::domain::time::Day;
+
+/// Categories, and channels, that are kept.
+pub const MAX_PREFERENCES: usize = 8;
+/// Bytes of a name that are kept.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Categories and channels of a customer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Preferences {
+    /// Categories; an order's mask names their places.
+    pub categories: Vec<Preference>,
+    /// Channels; an order names its channel's place.
+    pub channels: Vec<Preference>,
+}
+
+/// A category or channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Preference {
+    /// Its name.
+    pub name: Box<str>,
+    /// Weights of interactions with it.
+    pub score: Decayed,
+}
+
+/// The places that orders name, a bit each: they are not given to others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct InUse {
+    /// Categories.
+    pub categories: u8,
+    /// Channels.
+    pub channels: u8,
+}
+
+/// The place of a name, made for it where there is room.
+fn place_of(preferences: &mut Vec<Preference>, name: &str, in_use: u8) -> Option<usize> {
+    let name = cut(name, MAX_NAME_BYTES);
+    if name.is_empty() {
+        return None;
+    }
+    if let Some(place) = preferences.iter().position(|it| &*it.name == name) {
+        return Some(place);
+    }
+    let fresh = Preference { name: name.into(), score: Decayed::default() };
+    if preferences.len() < MAX_PREFERENCES {
+        preferences.push(fresh);
+        return Some(preferences.len() - 1);
+    }
+    let weakest = (0..preferences.len())
+        .filter(|place| in_use >> place & 1 == 0)
+        .min_by(|one, other| preferences[*one].score.compare(&preferences[*other].score))?;
+    preferences[weakest] = fresh;
+    Some(weakest)
+}
+
+/// The marks of an order with these items and this channel; what finds no room is left out.
+pub fn mark(
+    preferences: &mut Option<Box<Preferences>>,
+    in_use: InUse,
+    items: &[Item<'_>],
+    channel: Option<&str>,
+) -> Marks {
+    let mut marks = Marks::default();
+    let names = items.iter().filter_map(|item| item.category.as_deref());
+    for name in names {
+        let categories = &mut preferences.get_or_insert_default().categories;
+        let place = place_of(categories, name, in_use.categories | marks.categories);
+        marks.categories |= place.map_or(0, |place| 1 << place);
+    }
+    if let Some(name) = channel {
+        let channels = &mut preferences.get_or_insert_default().channels;
+        let place = place_of(channels, name, in_use.channels);
+        marks.channel = place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0);
+    }
+    marks
+}
+
+impl Preferences {
+    /// Adds an interaction with a category and a channel; false when one found no room.
+    pub fn add(
+        &mut self,
+        [category, channel]: [Option<&str>; 2],
+        in_use: InUse,
+        (weight, day): (u32, Day),
+        half_life: &HalfLife,
+    ) -> bool {
+        let add = |preferences: &mut Vec<Preference>, name: Option<&str>, in_use: u8| {
+            let Some(name) = name else { return true };
+            let Some(place) = place_of(preferences, name, in_use) else { return false };
+            preferences[place].score.add(u64::from(weight), day, half_life);
+            true
+        };
+        let category = add(&mut self.categories, category, in_use.categories);
+        add(&mut self.channels, channel, in_use.channels) && category
+    }
+}

@@ -1,0 +1,22 @@
+//! Who is held out: a stable bucket of each subject, and what of it is treated.
+//!
+//! Held-out customers are told like others, with `treated` false: who sends messages compares.
+
+use crate::domain::change::Holdout;
+use crate::domain::dimension::Dimension;
+use crate::domain::id::hash64;
+use crate::domain::rules::HoldoutRules;
+
+/// The bucket of a subject: the hash of salt and id modulo 100.
+#[must_use]
+pub fn bucket(subject_id: &str, rules: &HoldoutRules) -> u8 {
+    let salted = format!("{}\0{subject_id}", rules.salt);
+    u8::try_from(hash64(&salted) % 100).unwrap_or(0)
+}
+
+/// The bucket, and whether messages about a dimension may go out.
+#[must_use]
+pub fn holdout(subject_id: &str, dimension: Dimension, rules: &HoldoutRules) -> Holdout {
+    let bucket = bucket(subject_id, rules);
+    Holdout { bucket, treated: bucket >= rules.held[dimension.index()] }
+}
