@@ -9,7 +9,6 @@ mod workers;
 
 pub(crate) use workers::{decoders, worker_settings};
 
-use crate::codec::encode::OutputFormat;
 use crate::config::{ClockMode, Config};
 use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};

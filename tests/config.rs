@@ -86,8 +86,11 @@ fn commented_edges_are_those_of_the_default_map() {
 fn every_shipped_map_can_be_chosen() {
     for (name, _) in map_file::SHIPPED {
         let rules = config(&format!("[rfm]\nmap = \"{name}\""), &[], &[]).rules;
-        assert_eq!(rules.rfm.map.name(), name);
-        assert_eq!(rules.rfm.recency_days.len(), usize::from(rules.rfm.map.levels()) - 1);
+        assert_eq!(rules.thresholds.rfm.map.name(), name);
+        assert_eq!(
+            rules.thresholds.rfm.recency_days.len(),
+            usize::from(rules.thresholds.rfm.map.levels()) - 1
+        );
     }
 }
 
@@ -154,7 +157,9 @@ fn the_environment_needs_no_quotes_and_no_dots() {
     );
     assert_eq!((config.instance_id.as_str(), config.application_id.as_str()), ("007", "12"));
     assert_eq!((config.clock, config.workers), (ClockMode::Event, 3));
-    assert!(config.log.json && config.rules.output.rfm && !config.rules.output.lifecycle);
+    assert!(
+        config.log.json && config.rules.output.dimensions[0] && !config.rules.output.dimensions[1]
+    );
     assert_eq!(config.kafka.properties["sasl.password"], "1234");
     assert_eq!(config.kafka.properties["security.protocol"], "SSL");
     assert_eq!(config.topics.segment_changes, "shop.segment-changes");
@@ -403,8 +408,8 @@ fn a_map_can_be_a_file_beside_the_configuration() {
     assert!(missing.contains("cell 12 has no name"), "{missing}");
     let sound = map.replace("\"11\"", "\"1[12]\"");
     let loaded = load(&sound).expect("a sound map");
-    assert_eq!(loaded.config.rules.rfm.map.name(), "two");
-    assert_eq!(loaded.config.rules.rfm.recency_days, [90]);
+    assert_eq!(loaded.config.rules.thresholds.rfm.map.name(), "two");
+    assert_eq!(loaded.config.rules.thresholds.rfm.recency_days, [90]);
     let again = try_load(loaded.print(), &[], &[]).expect("what was printed");
     assert_eq!(again.config.rules.identity, loaded.config.rules.identity);
     let malformed = load(&sound.replace("levels", "level")).expect_err("an unknown key");

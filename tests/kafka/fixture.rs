@@ -4,13 +4,9 @@
 
 use ebbflow::config::{
     ClockMode, CommitConfig, Config, Encoding, EncodingConfig, HttpConfig, KafkaConfig, LogConfig,
-    TopicsConfig,
+    TopicsConfig, from_sources,
 };
-use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
-use ebbflow::domain::money::{Currency, ExchangeRates};
-use ebbflow::domain::rules::{
-    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
-};
+use ebbflow::domain::rules::Rules;
 use ebbflow::kafka::topics::create_topics;
 use ebbflow::kafka::{ConnectMode, FetchedRecord, KafkaBroker};
 use ebbflow::runtime::broker::{Broker, BrokerError, GroupEvent, Input, Record};
@@ -72,7 +68,7 @@ pub(crate) fn config(bootstrap: &str, name: &str, partitions: u32) -> Config {
             max_bytes: 1_000_000,
         },
         timers_per_round: 100,
-        rules: Arc::new(rules()),
+        rules: rules(),
         compact_changes: false,
         profiles_on_touch: false,
         dead_letter_budget_per_minute: 10,
@@ -94,32 +90,8 @@ pub(crate) fn config_with_topics(bootstrap: &str, name: &str, partitions: u32) -
     config
 }
 
-fn rules() -> Rules {
-    let all = MapValue { name: "all".into(), rank: 0, cells: vec!["[12][12]".to_owned()] };
-    Rules {
-        identity: RulesIdentity { set: "test".into(), revision: 1, hash: "0".into() },
-        rates: ExchangeRates::new(Currency::parse("EUR").expect("a currency"), Vec::new()),
-        rfm: RfmRules {
-            map: RfmMap::new("test", 2, vec![all]).expect("a map"),
-            window_ms: None,
-            monetary: Monetary::Sum,
-            recency_days: vec![30],
-            frequency: vec![1],
-            monetary_minor: vec![1_000],
-        },
-        gap: GapRules { prior_days: 90, prior_weight: 2, subscription_grace_ms: 0 },
-        lifecycle: LifecycleRules {
-            live_gaps: 2,
-            retention_orders: 2,
-            consideration_ms: 1,
-            referral_ms: 1,
-            promoter_ms: 1,
-            review_ms: 1,
-            review_orders: 2,
-        },
-        roles: [""; 6].map(Into::into),
-        output: OutputRules { act_within_ms: 1, rfm: true, lifecycle: true },
-    }
+fn rules() -> Arc<Rules> {
+    from_sources(None, [], &[]).expect("the defaults are valid").config.rules
 }
 
 /// The broker of the first worker.

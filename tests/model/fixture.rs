@@ -2,14 +2,13 @@
 //!
 //! Decides nothing. Next: `reference.rs`, the naive model.
 
+use ebbflow::config::from_sources;
 use ebbflow::domain::change::Change;
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
 use ebbflow::domain::progress::Phase;
-use ebbflow::domain::rules::{
-    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
-};
+use ebbflow::domain::rules::{Monetary, RfmRules, Rules};
 use ebbflow::domain::time::{DAY_MS, Day, Timestamp};
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use proptest::prelude::ProptestConfig;
@@ -56,42 +55,23 @@ pub(crate) fn map(name: &str, levels: u8, values: &[(&str, i32, &[&str])]) -> Rf
 /// The defaults of the contract.
 pub(crate) fn rules() -> Rules {
     let rate = |from, nano_base| DatedRate { from: Day(from), nano_base };
-    Rules {
-        identity: RulesIdentity { set: "default".into(), revision: 1, hash: "0".repeat(16).into() },
-        rates: ExchangeRates::new(
-            currency("EUR"),
-            vec![
-                (currency("USD"), vec![rate(0, 911_000_000), rate(19_753, 1_090_000_001)]),
-                (currency("JPY"), vec![rate(19_700, 6_123_000)]),
-            ],
-        ),
-        rfm: RfmRules {
-            map: map("rf-10", 5, &RF_10),
-            window_ms: Some(730 * DAY_MS),
-            monetary: Monetary::Sum,
-            recency_days: vec![30, 90, 180, 365],
-            frequency: vec![1, 2, 4, 8],
-            monetary_minor: vec![5_000, 15_000, 40_000, 100_000],
-        },
-        gap: GapRules { prior_days: 90, prior_weight: 2, subscription_grace_ms: 3 * DAY_MS },
-        lifecycle: LifecycleRules {
-            live_gaps: 2,
-            retention_orders: 2,
-            consideration_ms: 30 * DAY_MS,
-            referral_ms: 365 * DAY_MS,
-            promoter_ms: 180 * DAY_MS,
-            review_ms: 90 * DAY_MS,
-            review_orders: 2,
-        },
-        roles: ["m", "m", "s", "s", "a", "w"].map(Into::into),
-        output: OutputRules { act_within_ms: DAY_MS, rfm: true, lifecycle: true },
-    }
+    let defaults = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let mut rules = Rules::clone(&defaults);
+    rules.rates = ExchangeRates::new(
+        currency("EUR"),
+        vec![
+            (currency("USD"), vec![rate(0, 911_000_000), rate(19_753, 1_090_000_001)]),
+            (currency("JPY"), vec![rate(19_700, 6_123_000)]),
+        ],
+    );
+    rules.thresholds.rfm.map = map("rf-10", 5, &RF_10);
+    rules
 }
 
 /// Three levels in which M decides, its average, and a window short enough to matter.
 pub(crate) fn klaviyo_rules() -> Rules {
     let mut rules = rules();
-    rules.rfm = RfmRules {
+    rules.thresholds.rfm = RfmRules {
         map: map("klaviyo-6", 3, &KLAVIYO_6),
         window_ms: Some(60 * DAY_MS),
         monetary: Monetary::Average,

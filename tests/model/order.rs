@@ -8,7 +8,7 @@ use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::event::Event;
 use ebbflow::domain::publish::evaluate::Context;
-use ebbflow::domain::raw::raw;
+use ebbflow::domain::raw::measure;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
@@ -40,8 +40,8 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
 
 /// Raw values and facts as the code has them.
 pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String; 2], NaiveFacts) {
-    let raw = raw(customer, rules, Timestamp(at));
-    let written = raw.measured.facts.written(&customer.book, &rules.gap, Timestamp(at));
+    let measured = measure(customer, rules, Timestamp(at));
+    let written = measured.facts.written(&customer.book, &rules.thresholds.gap, Timestamp(at));
     let facts = NaiveFacts {
         orders: written.orders,
         net_minor: written.net_minor,
@@ -49,10 +49,11 @@ pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String;
         last_order_at: written.last_order_at.map(|at| at.0),
         average_gap_days: written.average_gap_days,
         expected_gap_days: written.expected_gap_days,
-        scores: raw.scores.map(|s| (s.r, s.f, s.m, s.frequency, s.monetary_minor)),
+        scores: measured.scores.map(|s| (s.r, s.f, s.m, s.frequency, s.monetary_minor)),
     };
-    let values = Dimension::ALL
-        .map(|dimension| dimension.value_name(raw.values[dimension.index()], rules).to_string());
+    let values = [Dimension::Rfm, Dimension::Lifecycle].map(|dimension| {
+        dimension.value_name(measured.values[dimension.index()], rules).to_string()
+    });
     (values, facts)
 }
 

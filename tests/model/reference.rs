@@ -190,7 +190,7 @@ impl Reference {
                 .or_else(|| known.prices.values().find_map(|(_, days)| *days));
             let Some(days) = days else { continue };
             let end = latest.0 + i64::from(days) * DAY_MS;
-            let grace = rules.gap.subscription_grace_ms;
+            let grace = rules.thresholds.gap.subscription_grace_ms;
             let cancelled = known.cancelled.as_ref().is_some_and(|at| at >= latest);
             let mut until = if cancelled { end } else { end + grace };
             if let Some(ended) = known.ended.as_ref().filter(|at| *at >= latest) {
@@ -233,7 +233,7 @@ impl Reference {
             }
             _ => (0, 0),
         };
-        (span + 2 * rules.gap.prior_days, gaps + 2)
+        (span + 2 * rules.thresholds.gap.prior_days, gaps + 2)
     }
 
     fn order_days(folded: &Folded) -> Vec<i64> {
@@ -285,26 +285,28 @@ impl Reference {
         let (last, _) = counting.last()?;
         let inside: Vec<i64> = counting
             .iter()
-            .filter(|(order_at, _)| rules.rfm.window_ms.is_none_or(|ms| at - order_at <= ms))
+            .filter(|(order_at, _)| {
+                rules.thresholds.rfm.window_ms.is_none_or(|ms| at - order_at <= ms)
+            })
             .map(|(_, net)| *net)
             .collect();
         let count = i64::try_from(inside.len()).expect("few");
         let sum: i64 = inside.iter().sum();
-        let monetary = match rules.rfm.monetary {
+        let monetary = match rules.thresholds.rfm.monetary {
             Monetary::Sum => sum,
             Monetary::Average if count == 0 => 0,
             Monetary::Average => sum / count,
         };
-        let levels = u8::try_from(rules.rfm.recency_days.len()).expect("few") + 1;
+        let levels = u8::try_from(rules.thresholds.rfm.recency_days.len()).expect("few") + 1;
         let mut r = levels;
-        for edge in &rules.rfm.recency_days {
+        for edge in &rules.thresholds.rfm.recency_days {
             r -= u8::from(at - last > edge * DAY_MS);
         }
         let (mut f, mut m) = (1, 1);
-        for edge in &rules.rfm.frequency {
+        for edge in &rules.thresholds.rfm.frequency {
             f += u8::from(count > *edge);
         }
-        for edge in &rules.rfm.monetary_minor {
+        for edge in &rules.thresholds.rfm.monetary_minor {
             m += u8::from(monetary > *edge);
         }
         Some((r, f, m, inside.len() as u64, monetary))
@@ -399,8 +401,9 @@ impl Reference {
             instants.push(at);
             let lasting = [30, 90, 180, 365].map(|days| days * DAY_MS);
             instants.extend(lasting.map(|ms| at + ms));
-            instants.extend(rules.rfm.recency_days.iter().map(|days| at + days * DAY_MS));
-            instants.extend(rules.rfm.window_ms.map(|ms| at + ms));
+            instants
+                .extend(rules.thresholds.rfm.recency_days.iter().map(|days| at + days * DAY_MS));
+            instants.extend(rules.thresholds.rfm.window_ms.map(|ms| at + ms));
             for (gap_at, _) in Self::runs(&folded, rules) {
                 let (days, parts) = Self::gap(&folded, rules, gap_at);
                 instants.push(at + 2 * days * DAY_MS / parts);
@@ -432,7 +435,7 @@ pub(crate) fn amends<'a>(event: &'a Event<'_>) -> Option<&'a str> {
 /// Looks a cell up by matching the patterns of the map one by one.
 fn cell_name(rules: &Rules, r: u8, f: u8, m: u8) -> String {
     let scores = [r, f, m];
-    for value in rules.rfm.map.values() {
+    for value in rules.thresholds.rfm.map.values() {
         for pattern in &value.cells {
             let mut rest = pattern.as_str();
             let mut fits = true;

@@ -277,7 +277,7 @@ fn orders_beyond_the_bounds_stay_in_the_sums() {
         let list = (0..count).map(|n| (n, ordered(&format!("o{n}"), eur(10)))).collect();
         let (customer, tally) = lived(&events(list));
         let mut rules = rules();
-        rules.rfm.window_ms = None;
+        rules.thresholds.rfm.window_ms = None;
         let (_, facts) = computed(&customer, &rules, T0 + count * DAY_MS);
         assert_eq!((facts.orders, facts.net_minor), (count.unsigned_abs(), 10 * count));
         assert_eq!(facts.average_gap_days, Some(1.0));

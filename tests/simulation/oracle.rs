@@ -13,7 +13,7 @@ use ebbflow::domain::id::partition_of;
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::{OffsetMetadata, Progress};
 use ebbflow::domain::publish::evaluate::Context;
-use ebbflow::domain::raw::raw;
+use ebbflow::domain::raw::measure;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
 use serde_json::Value;
@@ -306,11 +306,10 @@ fn check_states(
         let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
         let naive = naive.get(id).ok_or_else(|| format!("nobody told of {id}"))?;
         let at = latest.max(customer.evaluated_at);
-        let (ours, theirs) = (raw(&customer, &rules, at), raw(naive, &rules, at));
-        ensure(
-            ours.measured.facts == theirs.measured.facts && ours.values == theirs.values,
-            || format!("{id} is\n  {ours:?}\nand not\n  {theirs:?}"),
-        )?;
+        let (ours, theirs) = (measure(&customer, &rules, at), measure(naive, &rules, at));
+        ensure(ours.facts == theirs.facts && ours.values == theirs.values, || {
+            format!("{id} is\n  {ours:?}\nand not\n  {theirs:?}")
+        })?;
     }
     ensure(states == naive.len(), || format!("{states} customers, not {}", naive.len()))
 }

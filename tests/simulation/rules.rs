@@ -1,10 +1,10 @@
 //! Small rules for the simulation: few levels and short gaps, so that customers move often.
 
+use ebbflow::config::from_sources;
+use ebbflow::domain::dimension::{self, Dimension};
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates};
-use ebbflow::domain::rules::{
-    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
-};
+use ebbflow::domain::rules::{EngagementRules, Monetary, RfmRules, Rules, RulesIdentity};
 use ebbflow::domain::time::{DAY_MS, Day};
 use std::sync::Arc;
 
@@ -26,33 +26,28 @@ pub(crate) fn rules() -> Arc<Rules> {
     ];
     let currency = |code| Currency::parse(code).unwrap();
     let dollar = vec![DatedRate { from: Day(0), nano_base: 920_000_000 }];
-    Arc::new(Rules {
-        identity: RulesIdentity {
-            set: "simulation".into(),
-            revision: REVISION,
-            hash: "0123456789abcdef".into(),
-        },
-        rates: ExchangeRates::new(currency("EUR"), vec![(currency("USD"), dollar)]),
-        rfm: RfmRules {
-            map: RfmMap::new("rf-3", 3, values).unwrap(),
-            window_ms: Some(120 * DAY_MS),
-            monetary: Monetary::Sum,
-            recency_days: RECENCY_DAYS.to_vec(),
-            frequency: vec![1, 3],
-            monetary_minor: vec![2_000, 20_000],
-        },
-        gap: GapRules { prior_days: 30, prior_weight: 2, subscription_grace_ms: 3 * DAY_MS },
-        lifecycle: LifecycleRules {
-            live_gaps: 2,
-            retention_orders: 2,
-            consideration_ms: 30 * DAY_MS,
-            referral_ms: 365 * DAY_MS,
-            promoter_ms: 180 * DAY_MS,
-            review_ms: 90 * DAY_MS,
-            review_orders: 2,
-        },
-        roles: ["marketing", "marketing", "sales", "success", "success", "marketing"]
-            .map(Into::into),
-        output: OutputRules { act_within_ms: DAY_MS, rfm: true, lifecycle: true },
-    })
+    let defaults = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let mut rules = Rules::clone(&defaults);
+    rules.identity = RulesIdentity {
+        set: "simulation".into(),
+        revision: REVISION,
+        hash: "0123456789abcdef".into(),
+    };
+    rules.rates = ExchangeRates::new(currency("EUR"), vec![(currency("USD"), dollar)]);
+    rules.thresholds.rfm = RfmRules {
+        map: RfmMap::new("rf-3", 3, values).unwrap(),
+        window_ms: Some(120 * DAY_MS),
+        monetary: Monetary::Sum,
+        recency_days: RECENCY_DAYS.to_vec(),
+        frequency: vec![1, 3],
+        monetary_minor: vec![2_000, 20_000],
+    };
+    rules.thresholds.gap.prior_days = 30;
+    rules.thresholds.value_mode.window_days = [20, 60];
+    rules.thresholds.engagement =
+        EngagementRules { warm: 4, warm_leaves: 3, hot: 10, hot_leaves: 8 };
+    rules.anti_flap[Dimension::Activity.index()].cool_down_ms = 5 * DAY_MS;
+    rules.anti_flap[Dimension::ValueMode.index()].dwell_ms = 10 * DAY_MS;
+    rules.output.dimensions = [true; dimension::COUNT];
+    Arc::new(rules)
 }
