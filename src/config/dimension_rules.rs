@@ -204,8 +204,8 @@ pub(super) fn qualification(reader: &mut Reader<'_>) -> Option<QualificationRule
 
 /// Dwell and cool-down of each dimension.
 pub(super) fn anti_flap(reader: &mut Reader<'_>) -> Option<[AntiFlap; dimension::COUNT]> {
-    let rules = Dimension::ALL.map(|dimension| {
-        let key = |what: &str| format!("{what}.{}", dimension.name());
+    let rules = Dimension::BUILT_IN.map(|dimension| {
+        let key = |what: &str| format!("{what}.{}", dimension.built_in_name());
         let dwell_ms = reader.milliseconds(&key("dwell"), 0..=CENTURY_MS);
         let cool_down_ms = reader.milliseconds(&key("cool_down"), 0..=CENTURY_MS);
         Some(AntiFlap { dwell_ms: dwell_ms?, cool_down_ms: cool_down_ms? })
@@ -214,8 +214,8 @@ pub(super) fn anti_flap(reader: &mut Reader<'_>) -> Option<[AntiFlap; dimension:
     rules?.try_into().ok()
 }
 
-/// Who is held out.
-pub(super) fn holdout(reader: &mut Reader<'_>) -> Option<HoldoutRules> {
+/// Who is held out, and the percentage where nothing else is said.
+pub(super) fn holdout(reader: &mut Reader<'_>) -> Option<(HoldoutRules, u8)> {
     let salt = reader.text("holdout.salt", |text| {
         if text.len() <= 64 { Ok(text.to_owned()) } else { Err("expected at most 64 bytes".into()) }
     });
@@ -224,7 +224,7 @@ pub(super) fn holdout(reader: &mut Reader<'_>) -> Option<HoldoutRules> {
     let mut sound = true;
     for (path, entry) in reader.table("holdout.dimensions") {
         let dimension = match path.as_slice() {
-            [name] => Dimension::ALL.into_iter().find(|it| it.name() == name),
+            [name] => Dimension::BUILT_IN.iter().position(|it| it.built_in_name() == name),
             _ => None,
         };
         let percent = match &entry.value {
@@ -234,7 +234,7 @@ pub(super) fn holdout(reader: &mut Reader<'_>) -> Option<HoldoutRules> {
         match (dimension, percent) {
             (Some(dimension), Some(percent)) => {
                 held = held.map(|mut held| {
-                    held[dimension.index()] = percent;
+                    held[dimension] = percent;
                     held
                 });
             }
@@ -246,5 +246,5 @@ pub(super) fn holdout(reader: &mut Reader<'_>) -> Option<HoldoutRules> {
             }
         }
     }
-    Some(HoldoutRules { salt: salt?, held: held.filter(|_| sound)? })
+    Some((HoldoutRules { salt: salt?, held: held.filter(|_| sound)? }, percent?))
 }

@@ -3,6 +3,8 @@
 //! Never reads the environment outside `load.rs`, and knows no defaults: those are in
 //! `config/default.toml`. Next: `load.rs`, where it comes from; `validate.rs`, what is checked.
 
+mod audiences;
+mod cel;
 mod currencies;
 mod dimension_rules;
 mod layers;

@@ -6,12 +6,14 @@ use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
-use crate::config::{currencies, dimension_rules};
+use crate::config::{audiences, currencies, dimension_rules};
 use crate::domain::dimension::Dimension;
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
+use crate::domain::names::Names;
 use crate::domain::rules::{
-    GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity, Thresholds,
+    Audience, GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
+    Thresholds,
 };
 use crate::domain::time::{DAY_MS, Day};
 use jiff::civil::{Date, date};
@@ -40,7 +42,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let qualification = dimension_rules::qualification(reader);
     let fold = dimension_rules::fold(reader);
     let anti_flap = dimension_rules::anti_flap(reader);
-    let holdout = dimension_rules::holdout(reader);
+    let (holdout, percent) = dimension_rules::holdout(reader).unzip();
+    let map = rfm.as_ref().map(|rfm| &rfm.map);
+    let audiences = audiences::audiences(reader, map, percent.unwrap_or(0));
+    let seasons = audiences::seasons(reader);
     let roles = roles(reader);
     let rates = rates(reader, base);
     let output = output(reader);
@@ -61,13 +66,22 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
             perceived: perceived?,
             qualification: qualification?,
         },
+        names: Names::default(),
+        audiences: audiences?,
+        seasons: seasons?,
         anti_flap: anti_flap?,
         roles: roles?.map(Name::from),
         output: output?,
         holdout: holdout?,
     };
     rules.identity.hash = hash(&canonical_text(&rules)).into();
-    Some(rules)
+    match rules.with_names(Names::default()) {
+        Ok(rules) => Some(rules),
+        Err(error) => {
+            reader.problem("rfm.map", error.to_string());
+            None
+        }
+    }
 }
 
 fn rfm(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<RfmRules> {
@@ -232,7 +246,7 @@ fn rate(
 }
 
 fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
-    let names = Dimension::ALL.map(Dimension::name);
+    let names = Dimension::BUILT_IN.map(Dimension::built_in_name);
     let chosen = reader.choices("output.dimensions", &names);
     let act_within_ms = reader.milliseconds("output.act_within", 0..=CENTURY_MS);
     let chosen = chosen?;
@@ -244,7 +258,7 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
 /// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
 /// rates, to which others are added: `ExchangeRates::history` names those that have decided.
 fn canonical_text(rules: &Rules) -> String {
-    let Rules { rates, fold, thresholds, anti_flap, .. } = rules;
+    let Rules { rates, fold, thresholds, anti_flap, audiences, seasons, .. } = rules;
     let Thresholds { rfm, gap, lifecycle, .. } = thresholds;
     let Thresholds { activity, value_mode, value_tier_minor, engagement, .. } = thresholds;
     let Thresholds { satisfaction_ms, perceived, qualification, .. } = thresholds;
@@ -268,7 +282,12 @@ fn canonical_text(rules: &Rules) -> String {
         format!("{perceived:?}"),
         format!("{qualification:?}"),
         format!("{anti_flap:?}"),
+        format!("{seasons:?}"),
     ];
+    for audience in audiences {
+        let Audience { name, predicate, anti_flap, .. } = audience;
+        lines.push(format!("audience {name:?} {predicate:?} {anti_flap:?}"));
+    }
     for value in rfm.map.values() {
         lines.push(format!("rfm.value {:?} {}", value.name, value.rank));
     }

@@ -48,9 +48,9 @@ impl Census {
             for (dimension, shares) in
                 [(Dimension::Rfm, &mut census.rfm), (Dimension::Lifecycle, &mut census.lifecycle)]
             {
-                let value = &profile.dimensions[dimension.index()].value;
+                let value = dimension.value_name(customer.published(dimension).value, rules);
                 let initial = dimension.value_name(crate::domain::dimension::INITIAL, rules);
-                let told = journal.value(id, dimension.name()).unwrap_or(&initial);
+                let told = journal.value(id, dimension.built_in_name()).unwrap_or(&initial);
                 if told != value.as_str() {
                     bail!(
                         "customer \"{id}\" is \"{value}\" in the state and \"{told}\" in the topic"

@@ -73,7 +73,7 @@ pub fn check(config: &Config) -> Result<()> {
         bail!("the demo needs base_currency = \"{CURRENCY}\", or a rate for it");
     }
     let needed = [Dimension::Rfm, Dimension::Lifecycle];
-    if !needed.into_iter().all(|dimension| dimension.is_emitted(&config.rules)) {
+    if !needed.into_iter().all(|dimension| config.rules.emits(dimension)) {
         bail!("the demo needs \"rfm\" and \"lifecycle\" in output.dimensions");
     }
     Ok(())

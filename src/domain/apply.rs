@@ -12,7 +12,9 @@ use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
 use crate::domain::id::{EventKey, hash64};
 use crate::domain::name::Name;
-use crate::domain::publish::evaluate::{CauseEvent, Context, publish};
+use crate::domain::predicate::Reads;
+use crate::domain::publish::context::{CauseEvent, Context};
+use crate::domain::publish::evaluate::{Occasion, publish};
 use crate::domain::raw::measure;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -35,7 +37,16 @@ pub struct Tally {
     pub suppressed: u64,
 }
 
-/// Applies an event at its effective time; false when it changed nothing.
+/// What an event or a deadline did to a customer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// Whether anything is another now.
+    pub changed: bool,
+    /// Whether a published value is.
+    pub published: bool,
+}
+
+/// Applies an event at its effective time.
 ///
 /// Deadlines of the customer that are due by then fire first.
 pub fn apply(
@@ -46,11 +57,12 @@ pub fn apply(
     context: &Context<'_>,
     tally: &mut Tally,
     changes: &mut Vec<Change>,
-) -> bool {
+) -> Applied {
+    let mut applied = Applied::default();
     let id_hash = hash64(&event.event_id);
     if customer.recent_events.contains(&id_hash) {
         tally.duplicates += 1;
-        return false;
+        return applied;
     }
     let late = at < customer.evaluated_at;
     let kind = match &event.body {
@@ -65,7 +77,8 @@ pub fn apply(
         _ => at.max(context.clock).max(customer.evaluated_at),
     };
     while customer.deadline <= evaluated_at && !Mutation::EventsBeforeTimers.is_on() {
-        expire(customer, context, tally, changes);
+        applied.published |= expire(customer, context, tally, changes);
+        applied.changed = true;
     }
     let stamp = Stamp { at, key: EventKey::hashed(&event.event_id, id_hash) };
     let rules = context.rules;
@@ -77,7 +90,7 @@ pub fn apply(
         take_in(customer, interaction, stamp, rules, tally);
         customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
         tally.late += u64::from(late);
-        return true;
+        return Applied { changed: true, ..applied };
     }
     let before = measure(customer, rules, evaluated_at);
     match &event.body {
@@ -86,7 +99,7 @@ pub fn apply(
             // The clock may not have come as far as the event.
             let clock = context.clock.max(evaluated_at);
             match book.apply(purchase, stamp, clock, preferences, &rules.rates, &mut tally.book) {
-                Booked::Duplicate => return false,
+                Booked::Duplicate => return applied,
                 // What a subscription's record did hangs on its effective time, and a record that
                 // is sent again may have another: its order's default id is of another day.
                 Booked::Changed if event.is_of_subscription() => customer.remember_event(id_hash),
@@ -107,13 +120,31 @@ pub fn apply(
         effective_at: at,
         origin,
     };
+    let occasion = Occasion { kind, event: Some(&cause), touched: touched(&event.body) };
     let out = (&mut tally.suppressed, changes);
-    publish(customer, &before, &after, kind, Some(&cause), context, out);
-    true
+    applied.published |= publish(customer, &before, &after, occasion, context, out);
+    Applied { changed: true, ..applied }
+}
+
+/// What of a customer an event may change, beside raw values.
+const fn touched(body: &Body<'_>) -> Reads {
+    match body {
+        Body::Purchase(_) => Reads::ORDERS,
+        Body::Interaction(Interaction::ProfileUpdated { .. }) => Reads::TRAITS,
+        Body::Interaction(
+            Interaction::ConsentChanged { .. }
+            | Interaction::Message { kind: MessageKind::Unsubscribed, .. },
+        ) => Reads::CONSENT,
+        Body::Interaction(_) => Reads::SAID,
+    }
 }
 
 /// Whether a raw value reads what an interaction leaves behind.
 fn is_read(interaction: &Interaction<'_>, rules: &Rules) -> bool {
+    // Audiences may read anything.
+    if !rules.audiences.is_empty() {
+        return true;
+    }
     let scored =
         ScoredKind::of(interaction).is_some_and(|kind| rules.fold.weights[kind.index()] > 0);
     scored
@@ -181,17 +212,18 @@ fn take_in(
     }
 }
 
-/// Fires the customer's deadline: what time alone changes at that instant.
+/// Fires the customer's deadline: what time alone changes at that instant. True when a published
+/// value moved.
 pub fn expire(
     customer: &mut Customer,
     context: &Context<'_>,
     tally: &mut Tally,
     changes: &mut Vec<Change>,
-) {
+) -> bool {
     let at = customer.deadline.max(customer.evaluated_at);
     let before = measure(customer, context.rules, at.plus_ms(-1));
     customer.book.expire_parked(at, &mut tally.book);
     let after = measure(customer, context.rules, at);
-    let out = (&mut tally.suppressed, changes);
-    publish(customer, &before, &after, CauseKind::Timer, None, context, out);
+    let occasion = Occasion { kind: CauseKind::Timer, event: None, touched: Reads::default() };
+    publish(customer, &before, &after, occasion, context, (&mut tally.suppressed, changes))
 }

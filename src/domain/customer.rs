@@ -2,7 +2,7 @@
 //!
 //! A plain value: cloned, compared, packed (`pack.rs`). What happens to it is in `apply.rs`.
 
-use crate::domain::dimension::{self, Dimension, Entries, Published};
+use crate::domain::dimension::{self, Dimension, Entries, Place, Published};
 use crate::domain::facts::interactions::Interactions;
 use crate::domain::facts::meddic::Meddic;
 use crate::domain::facts::order_book::OrderBook;
@@ -33,8 +33,10 @@ pub struct Customer {
     pub evaluated_at: Timestamp,
     /// The first instant at which time alone changes something; [`Timestamp::MAX`] = never.
     pub deadline: Timestamp,
-    /// Published values, by [`Dimension::index`].
+    /// Published values, by [`Dimension::place`].
     pub published: [Published; dimension::COUNT],
+    /// Audiences that the customer is in or has been in, by number.
+    pub audiences: Vec<InAudience>,
     /// How often which value was entered, ordered by (dimension, value).
     pub entries: Vec<Entries>,
     /// Hashes of the ids of recent events that nothing else remembers, oldest first.
@@ -59,6 +61,17 @@ pub struct Customer {
     pub consent: Option<Box<Consent>>,
 }
 
+/// What is told of a customer and an audience.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InAudience {
+    /// Number of the audience.
+    pub number: u8,
+    /// Whether its rule holds, told or not.
+    pub raw: bool,
+    /// What is told.
+    pub published: Published,
+}
+
 impl Customer {
     /// A customer first heard of at `at`.
     #[must_use]
@@ -76,6 +89,7 @@ impl Customer {
         (self.incarnation, self.seq, self.rules_revision) = (0, 0, rules_revision);
         (self.first_seen_at, self.evaluated_at, self.deadline) = (at, at, Timestamp::MAX);
         self.published = [initial; dimension::COUNT];
+        self.audiences.clear();
         self.entries.clear();
         self.recent_events.clear();
         self.book.orders.clear();
@@ -108,6 +122,58 @@ impl Customer {
                 1
             }
         }
+    }
+
+    /// What is published of a dimension.
+    #[must_use]
+    pub fn published(&self, dimension: Dimension) -> Published {
+        match dimension.place() {
+            Place::BuiltIn(place) => self.published[place],
+            Place::Audience(number) => {
+                self.audience(number).map_or_else(|| self.initial(), |it| it.published)
+            }
+        }
+    }
+
+    /// What is published before there is evidence.
+    #[must_use]
+    pub fn initial(&self) -> Published {
+        Published { since: self.first_seen_at, ..Published::default() }
+    }
+
+    /// What is told of an audience; `None` when the customer never was in it.
+    #[must_use]
+    pub fn audience(&self, number: u8) -> Option<&InAudience> {
+        let place = self.audiences.binary_search_by_key(&number, |it| it.number).ok()?;
+        Some(&self.audiences[place])
+    }
+
+    /// The same to be changed, made where there is none.
+    pub fn audience_mut(&mut self, number: u8) -> &mut InAudience {
+        let place = match self.audiences.binary_search_by_key(&number, |it| it.number) {
+            Ok(place) => place,
+            Err(place) => {
+                let published = self.initial();
+                self.audiences.insert(place, InAudience { number, raw: false, published });
+                place
+            }
+        };
+        &mut self.audiences[place]
+    }
+
+    /// What is published of a dimension, to be changed.
+    pub fn published_mut(&mut self, dimension: Dimension) -> &mut Published {
+        match dimension.place() {
+            Place::BuiltIn(place) => &mut self.published[place],
+            Place::Audience(number) => &mut self.audience_mut(number).published,
+        }
+    }
+
+    /// Whether a dimension is not in its initial value.
+    #[must_use]
+    pub fn has_segments(&self) -> bool {
+        let audiences = self.audiences.iter().map(|audience| &audience.published);
+        self.published.iter().chain(audiences).any(|it| it.value != dimension::INITIAL)
     }
 
     /// Whether a dimension ever took a value.

@@ -6,7 +6,7 @@
 use crate::domain::change::{CauseKind, Direction};
 use crate::domain::dimensions::activity::{self, Activity};
 use crate::domain::dimensions::lifecycle::{self, Stage};
-use crate::domain::dimensions::rfm_map::MapValue;
+use crate::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use crate::domain::dimensions::value_mode::{self, ValueMode};
 use crate::domain::dimensions::view::direction_by_rank;
 use crate::domain::dimensions::{engagement, qualification, rfm, satisfaction, value_tier};
@@ -14,8 +14,14 @@ use crate::domain::name::Name;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 
-/// How many dimensions there are.
-pub const COUNT: usize = Dimension::ALL.len();
+/// How many dimensions there are beside audiences.
+pub const COUNT: usize = Dimension::BUILT_IN.len();
+
+/// The value of an audience for those who are in it.
+pub const IN: u8 = 1;
+
+/// What the number of an audience in states is added to.
+const FIRST_AUDIENCE: u8 = 32;
 
 /// The value before there is evidence, in every dimension.
 pub const INITIAL: u8 = 0;
@@ -24,14 +30,25 @@ pub const INITIAL: u8 = 0;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub enum Dimension {
-    Rfm = 0,
-    Lifecycle = 1,
-    Activity = 2,
-    ValueMode = 3,
-    ValueTier = 4,
-    Engagement = 5,
-    Satisfaction = 6,
-    Qualification = 7,
+    Rfm,
+    Lifecycle,
+    Activity,
+    ValueMode,
+    ValueTier,
+    Engagement,
+    Satisfaction,
+    Qualification,
+    /// The user's own rule, by its number among [`crate::domain::names::Names::audiences`].
+    Audience(u8),
+}
+
+/// Where what is kept of a dimension stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In arrays, in the order of [`Dimension::BUILT_IN`].
+    BuiltIn(usize),
+    /// Under the number of an audience.
+    Audience(u8),
 }
 
 /// The published value of one dimension of one customer.
@@ -61,8 +78,8 @@ pub struct Entries {
 }
 
 impl Dimension {
-    /// All dimensions, in the order in which changes of one group are written.
-    pub const ALL: [Self; 8] = [
+    /// All but audiences, in the order in which changes of one group are written.
+    pub const BUILT_IN: [Self; 8] = [
         Self::Rfm,
         Self::Lifecycle,
         Self::Activity,
@@ -73,21 +90,43 @@ impl Dimension {
         Self::Qualification,
     ];
 
-    /// Place in [`Self::ALL`].
+    /// Where what is kept of it stands.
     #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
+    pub const fn place(self) -> Place {
+        Place::BuiltIn(match self {
+            Self::Rfm => 0,
+            Self::Lifecycle => 1,
+            Self::Activity => 2,
+            Self::ValueMode => 3,
+            Self::ValueTier => 4,
+            Self::Engagement => 5,
+            Self::Satisfaction => 6,
+            Self::Qualification => 7,
+            Self::Audience(number) => return Place::Audience(number),
+        })
     }
 
-    /// The dimension at a place of [`Self::ALL`].
+    /// The number that states have for it.
     #[must_use]
-    pub fn at(index: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(index)).copied()
+    pub fn number(self) -> u8 {
+        match self.place() {
+            Place::BuiltIn(place) => u8::try_from(place).unwrap_or(FIRST_AUDIENCE),
+            Place::Audience(number) => FIRST_AUDIENCE.saturating_add(number),
+        }
     }
 
-    /// The name that is written.
+    /// The dimension with a number.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn of_number(number: u8) -> Option<Self> {
+        match number.checked_sub(FIRST_AUDIENCE) {
+            Some(audience) => Some(Self::Audience(audience)),
+            None => Self::BUILT_IN.get(usize::from(number)).copied(),
+        }
+    }
+
+    /// The name of a dimension that is no audience.
+    #[must_use]
+    pub const fn built_in_name(self) -> &'static str {
         match self {
             Self::Rfm => "rfm",
             Self::Lifecycle => "lifecycle",
@@ -97,6 +136,39 @@ impl Dimension {
             Self::Engagement => "engagement",
             Self::Satisfaction => "satisfaction",
             Self::Qualification => "qualification",
+            Self::Audience(_) => "audience",
+        }
+    }
+
+    /// The name that is written.
+    #[must_use]
+    pub fn name(self, rules: &Rules) -> Name {
+        match self {
+            Self::Audience(audience) => {
+                let name = rules.names.audiences.get(usize::from(audience));
+                name.map_or("audience".into(), |name| format!("audience:{name}").into())
+            }
+            built_in => built_in.built_in_name().into(),
+        }
+    }
+
+    /// The names of values that conditions may ask for.
+    #[must_use]
+    pub fn value_names(self, map: &RfmMap) -> Vec<Name> {
+        let built_in = |names: &[&'static str]| names.iter().map(|name| (*name).into()).collect();
+        match self {
+            Self::Rfm => {
+                let names = map.values().iter().map(|value| value.name.clone());
+                std::iter::once("none".into()).chain(names).collect()
+            }
+            Self::Lifecycle => built_in(&Stage::ALL.map(Stage::name)),
+            Self::Activity => built_in(&Activity::ALL.map(Activity::name)),
+            Self::ValueMode => built_in(&ValueMode::ALL.map(ValueMode::name)),
+            Self::ValueTier => built_in(&value_tier::NAMES),
+            Self::Engagement => built_in(&engagement::NAMES),
+            Self::Satisfaction => built_in(&satisfaction::NAMES),
+            Self::Qualification => built_in(&qualification::NAMES),
+            Self::Audience(_) => built_in(&["out", "in"]),
         }
     }
 
@@ -116,6 +188,7 @@ impl Dimension {
             Self::Engagement => engagement::NAMES.get(place).copied(),
             Self::Satisfaction => satisfaction::NAMES.get(place).copied(),
             Self::Qualification => qualification::NAMES.get(place).copied(),
+            Self::Audience(_) => ["out", "in"].get(place).copied(),
         };
         built_in.unwrap_or("unknown").into()
     }
@@ -124,9 +197,12 @@ impl Dimension {
     #[must_use]
     pub fn rule_id(self, value: u8, rules: &Rules) -> Name {
         match self {
-            Self::Rfm => rules.thresholds.rfm.map.rule_id(value),
+            Self::Rfm => {
+                let name = self.value_name(value, rules);
+                format!("{}:{name}", rules.thresholds.rfm.map.name()).into()
+            }
             Self::Lifecycle => stage(value).rule_id().into(),
-            _ => format!("{}:{}", self.name(), self.value_name(value, rules)).into(),
+            _ => format!("{}:{}", self.name(rules), self.value_name(value, rules)).into(),
         }
     }
 
@@ -145,18 +221,15 @@ impl Dimension {
             Self::Engagement => engagement::direction(from, to),
             Self::Satisfaction => satisfaction::direction(from, to),
             Self::Qualification => qualification::direction(from, to),
+            Self::Audience(_) => direction_by_rank(from, to),
         }
-    }
-
-    /// Whether changes of it are written.
-    #[must_use]
-    pub const fn is_emitted(self, rules: &Rules) -> bool {
-        rules.output.dimensions[self.index()]
     }
 }
 
+/// The value of the present map with this name; names of earlier maps have none.
 fn map_value(value: u8, rules: &Rules) -> Option<&MapValue> {
-    rules.thresholds.rfm.map.values().get(usize::from(value).checked_sub(1)?)
+    let name = rules.names.rfm_name(value)?;
+    rules.thresholds.rfm.map.values().iter().find(|value| value.name == *name)
 }
 
 /// The stage that a stored value stands for.

@@ -5,7 +5,7 @@
 
 use crate::domain::change::{Evidence, Scores};
 use crate::domain::customer::Customer;
-use crate::domain::dimension::{self, Dimension};
+use crate::domain::dimension::{self, Dimension, Place};
 use crate::domain::dimensions::lifecycle::{self, Decider, Stage};
 use crate::domain::dimensions::rfm::{self, Measures};
 use crate::domain::dimensions::view::View;
@@ -43,74 +43,109 @@ pub struct Measured {
     pub satisfaction: satisfaction::Measure,
     /// Of `qualification`.
     pub qualification: qualification::Measure,
-    /// The raw values, by [`Dimension::index`].
+    /// The raw values, by [`Dimension::place`].
     pub values: [u8; dimension::COUNT],
 }
-
-/// For each dimension when time alone changes something, and to which value.
-pub type NextChanges = [Option<(Timestamp, u8)>; dimension::COUNT];
 
 /// Measures a customer at an instant.
 #[must_use]
 pub fn measure(customer: &Customer, rules: &Rules, at: Timestamp) -> Measured {
-    let view = View::new(customer, rules);
-    let (facts, thresholds) = (view.facts, view.thresholds);
-    let rfm = rfm::measures(&customer.book, &facts, &rules.rates, &thresholds.rfm, at);
-    let scores = rfm.map(|measures| rfm::scores(&measures, &thresholds.rfm));
-    let mut measured = Measured {
-        at,
-        facts,
-        subscriptions: running(&customer.book, &thresholds.gap, at),
-        rfm,
-        scores,
-        lifecycle: lifecycle::raw(&view, at),
-        activity: activity::measure(&view, at),
-        value_mode: value_mode::measure(&view, at),
-        value_tier: value_tier::measure(&view),
-        engagement: engagement::measure(&view, at),
-        satisfaction: satisfaction::measure(&view, at),
-        qualification: qualification::measure(&view, at),
-        values: [dimension::INITIAL; dimension::COUNT],
-    };
-    measured.values = Dimension::ALL.map(|dimension| match dimension {
-        Dimension::Rfm => scores.map_or(rfm::NONE, |scores| rfm::value(&scores, &thresholds.rfm)),
-        Dimension::Lifecycle => measured.lifecycle.0 as u8,
-        Dimension::Activity => measured.activity.value as u8,
-        Dimension::ValueMode => measured.value_mode.value as u8,
-        Dimension::ValueTier => measured.value_tier.value,
-        Dimension::Engagement => measured.engagement.value,
-        Dimension::Satisfaction => measured.satisfaction.value,
-        Dimension::Qualification => measured.qualification.value,
-    });
-    measured
+    Measured::of(&View::new(customer, rules), at)
 }
 
 impl Measured {
+    /// Measures at an instant.
+    #[must_use]
+    pub fn of(view: &View<'_>, at: Timestamp) -> Self {
+        let View { customer, rules, thresholds, facts } = view;
+        let rfm = rfm::measures(&customer.book, facts, &rules.rates, &thresholds.rfm, at);
+        let scores = rfm.map(|measures| rfm::scores(&measures, &thresholds.rfm));
+        let cell = scores.map_or(rfm::NONE, |scores| rfm::value(&scores, &thresholds.rfm));
+        let lifecycle = lifecycle::raw(view, at);
+        let activity = activity::measure(view, at);
+        let value_mode = value_mode::measure(view, at);
+        let value_tier = value_tier::measure(view);
+        let engagement = engagement::measure(view, at);
+        let satisfaction = satisfaction::measure(view, at);
+        let qualification = qualification::measure(view, at);
+        Self {
+            at,
+            facts: *facts,
+            subscriptions: running(&customer.book, &thresholds.gap, at),
+            rfm,
+            scores,
+            values: [
+                rules.names.rfm_value(cell),
+                lifecycle.0 as u8,
+                activity.value as u8,
+                value_mode.value as u8,
+                value_tier.value,
+                engagement.value,
+                satisfaction.value,
+                qualification.value,
+            ],
+            lifecycle,
+            activity,
+            value_mode,
+            value_tier,
+            engagement,
+            satisfaction,
+            qualification,
+        }
+    }
+
+    /// The raw value of a dimension that is no audience.
+    #[must_use]
+    pub fn value(&self, dimension: Dimension) -> u8 {
+        match dimension.place() {
+            Place::BuiltIn(place) => self.values[place],
+            Place::Audience(_) => dimension::INITIAL,
+        }
+    }
+
     /// What is to be published of a dimension in which `published` is: the raw value, unless
     /// hysteresis keeps the customer where it is.
     #[must_use]
-    pub fn target(&self, dimension: Dimension, published: u8) -> u8 {
+    pub fn target(&self, view: &View<'_>, dimension: Dimension, published: u8) -> u8 {
         match dimension {
             Dimension::Engagement => self.engagement.target(published),
-            _ => self.values[dimension.index()],
+            Dimension::Audience(number) => {
+                let rule = view.rules.audience(number);
+                u8::from(rule.is_some_and(|audience| audience.predicate.holds(view, self)))
+            }
+            _ => self.value(dimension),
         }
     }
 }
 
-/// The next instant after `after` at which time alone changes what is to be published instead of
+/// The first instant after `present` at which time alone may change the raw value of a dimension.
+#[must_use]
+pub fn next_raw(view: &View<'_>, dimension: Dimension, present: &Measured) -> Option<Timestamp> {
+    match dimension {
+        Dimension::Engagement => engagement::next_boundary(view, present.at),
+        _ => {
+            let value = present.value(dimension);
+            next_target(view, dimension, present, value, value).map(|(at, _)| at)
+        }
+    }
+}
+
+/// The next instant after `present` at which time alone changes what is to be published instead of
 /// `published` and is now `target`, and to which value.
 #[must_use]
 pub fn next_target(
     view: &View<'_>,
     dimension: Dimension,
-    after: Timestamp,
+    present: &Measured,
     target: u8,
     published: u8,
 ) -> Option<(Timestamp, u8)> {
+    let after = present.at;
     match dimension {
         Dimension::Rfm => {
             let (book, facts) = (&view.customer.book, &view.facts);
             rfm::next_change(book, facts, &view.rules.rates, &view.thresholds.rfm, after)
+                .map(|(at, cell)| (at, view.rules.names.rfm_value(cell)))
         }
         Dimension::Lifecycle => lifecycle::next_change(view, after, target),
         Dimension::Activity => activity::next_change(view, after, target),
@@ -119,6 +154,10 @@ pub fn next_target(
         Dimension::Engagement => engagement::next_change(view, after, published),
         Dimension::Satisfaction => satisfaction::next_change(view, after, target),
         Dimension::Qualification => qualification::next_change(view, after, target),
+        Dimension::Audience(number) => {
+            let rule = view.rules.audience(number)?;
+            rule.predicate.next_change(view, present).map(|(at, holds)| (at, u8::from(holds)))
+        }
     }
 }
 
@@ -149,5 +188,10 @@ pub fn evidence(
         Dimension::Qualification => {
             qualification::evidence(view, &before.qualification, &after.qualification, at)
         }
+        Dimension::Audience(number) => view
+            .rules
+            .audience(number)
+            .map(|audience| audience.predicate.evidence(view, before, after))
+            .unwrap_or_default(),
     }
 }

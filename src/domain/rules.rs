@@ -5,11 +5,14 @@
 //! Next: the files of `dimensions`, which decide.
 
 use crate::domain::decay::HalfLife;
-use crate::domain::dimension;
+use crate::domain::dimension::{self, Dimension, Place};
 use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::money::ExchangeRates;
 use crate::domain::name::Name;
+use crate::domain::names::{Names, TooManyNames};
+use crate::domain::predicate::season::Seasons;
+use crate::domain::predicate::{Predicate, Reads};
 
 /// Everything that decides about a customer.
 #[derive(Clone, Debug)]
@@ -22,7 +25,13 @@ pub struct Rules {
     pub fold: FoldRules,
     /// What the dimensions are judged by.
     pub thresholds: Thresholds,
-    /// What stands between raw and published values, by [`dimension::Dimension::index`].
+    /// Names that states know by number.
+    pub names: Names,
+    /// The user's own rules, in the order in which changes of one group are written.
+    pub audiences: Vec<Audience>,
+    /// The time of the year, for them.
+    pub seasons: Seasons,
+    /// What stands between raw and published values, by [`Dimension::place`].
     pub anti_flap: [AntiFlap; dimension::COUNT],
     /// Owner role of each lifecycle stage, in the order of `lifecycle::Stage::ALL`.
     pub roles: [Name; 6],
@@ -30,6 +39,64 @@ pub struct Rules {
     pub output: OutputRules,
     /// Who is held out.
     pub holdout: HoldoutRules,
+}
+
+impl Rules {
+    /// The same rules for a state that knows these names.
+    ///
+    /// # Errors
+    /// When there would be more names than states can tell apart.
+    pub fn with_names(mut self, names: Names) -> Result<Self, TooManyNames> {
+        let audiences = self.audiences.iter().map(|audience| &audience.name);
+        self.names = names.with(&self.thresholds.rfm.map, audiences)?;
+        for audience in &mut self.audiences {
+            audience.number = self.names.audience(&audience.name).unwrap_or(u8::MAX);
+        }
+        Ok(self)
+    }
+
+    /// The rule of an audience; `None` when there is none any more.
+    #[must_use]
+    pub fn audience(&self, number: u8) -> Option<&Audience> {
+        self.audiences.iter().find(|audience| audience.number == number)
+    }
+
+    /// What stands between raw and published values of a dimension.
+    #[must_use]
+    pub fn anti_flap(&self, dimension: Dimension) -> AntiFlap {
+        match dimension.place() {
+            Place::BuiltIn(place) => self.anti_flap[place],
+            Place::Audience(number) => {
+                self.audience(number).map_or_else(AntiFlap::default, |audience| audience.anti_flap)
+            }
+        }
+    }
+
+    /// Whether changes of a dimension are written.
+    #[must_use]
+    pub fn emits(&self, dimension: Dimension) -> bool {
+        match dimension.place() {
+            Place::BuiltIn(place) => self.output.dimensions[place],
+            Place::Audience(_) => true,
+        }
+    }
+}
+
+/// A rule of the user's own: who is in, and who is out.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// Its name, without `audience:`.
+    pub name: Name,
+    /// Its number among [`Names::audiences`].
+    pub number: u8,
+    /// Who is in.
+    pub predicate: Predicate,
+    /// What the predicate reads.
+    pub reads: Reads,
+    /// What stands between raw and published values.
+    pub anti_flap: AntiFlap,
+    /// Buckets below this are held out, 0 to 100.
+    pub held: u8,
 }
 
 /// Names a rule set; written into every change and every `progress`.
@@ -227,7 +294,7 @@ pub struct OutputRules {
     /// Changes detected later than this after they, or the events that caused them, occurred are
     /// not actionable, in ms.
     pub act_within_ms: i64,
-    /// Whether changes of a dimension are emitted, by [`dimension::Dimension::index`].
+    /// Whether changes of a dimension are emitted, by [`Dimension::place`].
     pub dimensions: [bool; dimension::COUNT],
 }
 
@@ -236,6 +303,6 @@ pub struct OutputRules {
 pub struct HoldoutRules {
     /// Makes the buckets of one application independent of those of others.
     pub salt: String,
-    /// Buckets below this are held out, by [`dimension::Dimension::index`]; 0 to 100.
+    /// Buckets below this are held out, by [`Dimension::place`]; 0 to 100.
     pub held: [u8; dimension::COUNT],
 }

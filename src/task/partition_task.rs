@@ -5,13 +5,13 @@
 
 use crate::domain::apply::{Tally, apply, expire};
 use crate::domain::change::Change;
-use crate::domain::dimension::INITIAL;
 use crate::domain::event::Event;
 use crate::domain::id::partition_of;
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
-use crate::domain::publish::evaluate::{Context, publish_baseline};
+use crate::domain::publish::context::Context;
+use crate::domain::publish::evaluate::publish_baseline;
 use crate::domain::publish::profile::Profile;
 use crate::domain::publish::profile::profile;
 use crate::domain::refusal::{Reason, Refusal};
@@ -256,10 +256,11 @@ impl PartitionTask {
             self.prepare(place, now);
             let context = context(&self.config, self.lineage, &self.position, now);
             let touched = self.store.at(place);
-            let (before, published) = (touched.customer.deadline, touched.customer.published);
-            expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
+            let before = touched.customer.deadline;
+            let published =
+                expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
             touched.changed = true;
-            touched.published |= touched.customer.published != published && !context.silent;
+            touched.published |= published && !context.silent;
             self.store.fired(place, before);
             self.touched = true;
             fired += 1;
@@ -298,21 +299,19 @@ impl PartitionTask {
         }
         let place = self.store.touch(&subject_id, record.at, &self.config.rules)?;
         self.prepare(place, now);
-        let first = self.changes.len();
         let context = context(&self.config, self.lineage, &self.position, now);
         let touched = self.store.at(place);
-        let (before, published) = (touched.customer.deadline, touched.customer.published);
+        let before = touched.customer.deadline;
         let origin = (record.topic, self.config.partition, record.offset);
         let customer = &mut touched.customer;
         let applied =
             apply(customer, event, record.at, origin, &context, &mut self.tally, &mut self.changes);
-        if applied && event.is_order() {
+        if applied.changed && event.is_order() {
             let latest = &mut self.position.latest_order_at;
             *latest = (*latest).max(Some(record.at));
         }
-        let changed = applied || self.changes.len() > first || customer.deadline != before;
-        touched.changed |= changed;
-        touched.published |= customer.published != published && !context.silent;
+        touched.changed |= applied.changed;
+        touched.published |= applied.published && !context.silent;
         self.store.reschedule(place, before);
         Ok(())
     }
@@ -324,7 +323,7 @@ impl PartitionTask {
         }
         let touched = self.store.at(place);
         let customer = &mut touched.customer;
-        if customer.seq > 0 || customer.published.iter().all(|value| value.value == INITIAL) {
+        if customer.seq > 0 || !customer.has_segments() {
             return;
         }
         let context = context(&self.config, self.lineage, &self.position, now);

@@ -83,20 +83,28 @@ fn of_score(score: &Decayed, view: &View<'_>, day: Day) -> Measure {
     }
 }
 
+/// The first day after that of `after` on which a level is no longer reached.
+#[must_use]
+pub fn next_boundary(view: &View<'_>, after: Timestamp) -> Option<Timestamp> {
+    let score = score(view)?;
+    next_fall(&score, view, after.day()).map(Day::start)
+}
+
+fn next_fall(score: &Decayed, view: &View<'_>, day: Day) -> Option<Day> {
+    let half_life = &view.rules.fold.engagement_half_life;
+    let EngagementRules { warm, warm_leaves, hot, hot_leaves } = view.thresholds.engagement;
+    let levels = [warm, warm_leaves, hot, hot_leaves].into_iter();
+    levels.filter_map(|level| score.falls_below(u64::from(level), day, half_life)).min()
+}
+
 /// The next instant after `after` at which time alone changes what is to be published instead of
 /// `published`, and to which.
 #[must_use]
 pub fn next_change(view: &View<'_>, after: Timestamp, published: u8) -> Option<(Timestamp, u8)> {
     let score = score(view)?;
-    let half_life = &view.rules.fold.engagement_half_life;
-    let EngagementRules { warm, warm_leaves, hot, hot_leaves } = view.thresholds.engagement;
     let present = of_score(&score, view, after.day()).target(published);
-    let falls = |day: Day| {
-        let levels = [warm, warm_leaves, hot, hot_leaves].into_iter();
-        levels.filter_map(|level| score.falls_below(u64::from(level), day, half_life)).min()
-    };
     let mut day = after.day();
-    while let Some(next) = falls(day) {
+    while let Some(next) = next_fall(&score, view, day) {
         day = next;
         let target = of_score(&score, view, day).target(published);
         if target != present {

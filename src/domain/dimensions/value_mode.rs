@@ -222,24 +222,26 @@ fn widenings<'a>(view: &View<'a>) -> impl Iterator<Item = (Timestamp, Decider)> 
 /// The next instant after `after` at which time alone changes the value `present`, and to which.
 #[must_use]
 pub fn next_change(view: &View<'_>, after: Timestamp, present: u8) -> Option<(Timestamp, u8)> {
+    walk(after, present, |after| next_boundary(view, after), |at| measure(view, at).value as u8)
+}
+
+/// The first instant after `after` at which time alone may change the value or the sums.
+pub(in crate::domain) fn next_boundary(view: &View<'_>, after: Timestamp) -> Option<Timestamp> {
     let View { customer, thresholds, facts, rules } = view;
     let (book, gap) = (&customer.book, &thresholds.gap);
-    let next_boundary = |after: Timestamp| {
-        let live = next_live_boundary(facts, book, gap, &thresholds.lifecycle, after);
-        if live_until(facts, book, gap, &thresholds.lifecycle, after).is_none() {
-            return live;
-        }
-        let window_ms = window_ms(view, after);
-        let part = |earning: Earning| {
-            let ages = [0, window_ms + 1, 2 * window_ms + 1];
-            ages.into_iter().filter_map(|age| earning.next_at_age(age, after)).min()
-        };
-        let parts = earnings(book, &rules.rates).filter_map(part).min();
-        let wider = widenings(view).map(|(at, _)| at.plus_ms(window_ms + 1));
-        let wider = wider.filter(|at| *at > after).min();
-        live.into_iter().chain(parts).chain(wider).min()
+    let live = next_live_boundary(facts, book, gap, &thresholds.lifecycle, after);
+    if live_until(facts, book, gap, &thresholds.lifecycle, after).is_none() {
+        return live;
+    }
+    let window_ms = window_ms(view, after);
+    let part = |earning: Earning| {
+        let ages = [0, window_ms + 1, 2 * window_ms + 1];
+        ages.into_iter().filter_map(|age| earning.next_at_age(age, after)).min()
     };
-    walk(after, present, next_boundary, |at| measure(view, at).value as u8)
+    let parts = earnings(book, &rules.rates).filter_map(part).min();
+    let wider = widenings(view).map(|(at, _)| at.plus_ms(window_ms + 1));
+    let wider = wider.filter(|at| *at > after).min();
+    live.into_iter().chain(parts).chain(wider).min()
 }
 
 /// The numbers behind a value.

@@ -10,8 +10,8 @@ mod said;
 
 use crate::domain::binary::{Reader, Writer};
 use crate::domain::change::CauseKind;
-use crate::domain::customer::Customer;
-use crate::domain::dimension::{self, Dimension, Entries, Published};
+use crate::domain::customer::{Customer, InAudience};
+use crate::domain::dimension::{self, Dimension, Entries, Place, Published};
 use crate::domain::money::{Currency, ExchangeRates};
 use crate::domain::pack::orders::{pack_order, pack_rare, unpack_order, unpack_rare};
 use crate::domain::pack::said::{pack_said, unpack_said};
@@ -77,9 +77,9 @@ pub fn unpack_into(
     customer.entries.clear();
     reader.array_into(&mut customer.entries, |reader| {
         let place = reader.long()?;
-        let index = u8::try_from(place / VALUES).map_err(|_| UnpackError::Invalid)?;
+        let number = u8::try_from(place / VALUES).map_err(|_| UnpackError::Invalid)?;
         Ok(Entries {
-            dimension: Dimension::at(index).ok_or(UnpackError::Invalid)?,
+            dimension: Dimension::of_number(number).ok_or(UnpackError::Invalid)?,
             value: u8::try_from(place % VALUES).map_err(|_| UnpackError::Invalid)?,
             count: reader.number()?,
         })
@@ -89,7 +89,7 @@ pub fn unpack_into(
     if !customer.entries.is_sorted_by(|entry, next| place(entry) < place(next)) {
         return Err(UnpackError::Invalid);
     }
-    add_implied_entries(&mut customer.entries, &customer.published);
+    add_implied_entries(customer);
     customer.recent_events.clear();
     reader.array_into(&mut customer.recent_events, Reader::hash)?;
     customer.book.orders.clear();
@@ -103,44 +103,51 @@ pub fn unpack_into(
 
 /// Writes what is not in its initial state; most values changed together.
 fn pack_published(writer: &mut Writer<'_>, customer: &Customer) {
-    let initial = initial(customer);
-    let told: Vec<(Dimension, Published)> = Dimension::ALL
-        .into_iter()
-        .map(|dimension| (dimension, customer.published[dimension.index()]))
-        .filter(|(_, published)| *published != initial)
+    let initial = customer.initial();
+    let built_in = Dimension::BUILT_IN.into_iter();
+    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
+    let told: Vec<(Dimension, Published, bool)> = built_in
+        .chain(audiences)
+        .map(|dimension| (dimension, customer.published(dimension), raw_of(customer, dimension)))
+        .filter(|(_, published, raw)| *raw || *published != initial)
         .collect();
     let mut since = customer.first_seen_at;
-    writer.array(&told, |writer, (dimension, published)| {
-        writer.count(dimension.index());
+    writer.array(&told, |writer, (dimension, published, raw)| {
+        writer.long(i64::from(dimension.number()));
         let cause = published.cause as i64;
-        writer.long(cause | i64::from(published.value) << 4 | i64::from(published.left) << 12);
+        let values = i64::from(published.value) << 4 | i64::from(published.left) << 12;
+        writer.long(cause | values | i64::from(*raw) << 20);
         writer.long(published.since.since(since));
         writer.unsigned(published.seq);
         since = published.since;
     });
 }
 
-fn initial(customer: &Customer) -> Published {
-    Published { since: customer.first_seen_at, ..Published::default() }
+/// Whether the rule of an audience holds, told or not.
+fn raw_of(customer: &Customer, dimension: Dimension) -> bool {
+    match dimension {
+        Dimension::Audience(number) => customer.audience(number).is_some_and(|it| it.raw),
+        _ => false,
+    }
 }
 
 fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<(), UnpackError> {
-    let initial = initial(customer);
-    let published = &mut customer.published;
-    published.fill(initial);
+    let initial = customer.initial();
+    customer.published.fill(initial);
+    customer.audiences.clear();
     let mut since = initial.since;
     let mut next = 0;
     reader.items(|reader| {
-        let index: u8 = reader.number()?;
-        let dimension = Dimension::at(index).ok_or(UnpackError::Invalid)?;
+        let number: u8 = reader.number()?;
+        let dimension = Dimension::of_number(number).ok_or(UnpackError::Invalid)?;
         // Damaged bytes: each dimension stands once, in order.
-        if index < next {
+        if u16::from(number) < next {
             return Err(UnpackError::Invalid);
         }
-        next = index + 1;
+        next = u16::from(number) + 1;
         let packed: u32 = reader.number()?;
         let cause = usize::try_from(packed & 15).ok().and_then(|it| CauseKind::ALL.get(it));
-        let [_, _, left, value] = (packed >> 4).to_be_bytes();
+        let [_, raw, left, value] = (packed >> 4).to_be_bytes();
         since = since.plus_ms(reader.long()?);
         let told = Published {
             value,
@@ -149,11 +156,15 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
             since,
             seq: reader.number()?,
         };
-        // What is in its initial state is not written.
-        if told == initial {
-            return Err(UnpackError::Invalid);
+        match (dimension.place(), raw) {
+            // What is in its initial state is not written.
+            (_, 0) if told == initial => return Err(UnpackError::Invalid),
+            (Place::BuiltIn(place), 0) => customer.published[place] = told,
+            (Place::Audience(number), 0 | 1) => {
+                customer.audiences.push(InAudience { number, raw: raw == 1, published: told });
+            }
+            _ => return Err(UnpackError::Invalid),
         }
-        published[dimension.index()] = told;
         Ok(())
     })
 }
@@ -174,27 +185,30 @@ fn deadline_at(evaluated_at: Timestamp, after_ms: i64) -> Timestamp {
 }
 
 /// An entry that need not be written: most customers are in their values for the first time.
-fn is_implied(entry: &Entries, published: &[Published]) -> bool {
-    let present = published[entry.dimension.index()].value;
+fn is_implied(entry: &Entries, customer: &Customer) -> bool {
+    let present = customer.published(entry.dimension).value;
     entry.count == 1 && entry.value == present && present != dimension::INITIAL
 }
 
 fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
-    let told = || customer.entries.iter().filter(|e| !is_implied(e, &customer.published));
+    let told = || customer.entries.iter().filter(|e| !is_implied(e, customer));
     let count = told().count();
     if count > 0 {
         writer.count(count);
         for entry in told() {
-            writer.long(i64::from(entry.dimension as u8) * VALUES + i64::from(entry.value));
+            writer.long(i64::from(entry.dimension.number()) * VALUES + i64::from(entry.value));
             writer.long(i64::from(entry.count));
         }
     }
     writer.long(0);
 }
 
-fn add_implied_entries(entries: &mut Vec<Entries>, published: &[Published]) {
-    for dimension in Dimension::ALL {
-        let value = published[dimension.index()].value;
+fn add_implied_entries(customer: &mut Customer) {
+    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
+    let dimensions: Vec<Dimension> = Dimension::BUILT_IN.into_iter().chain(audiences).collect();
+    for dimension in dimensions {
+        let value = customer.published(dimension).value;
+        let entries = &mut customer.entries;
         let place = entries.binary_search_by_key(&(dimension, value), |e| (e.dimension, e.value));
         if let Err(place) = place
             && value != dimension::INITIAL

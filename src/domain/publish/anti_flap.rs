@@ -9,7 +9,7 @@ use crate::domain::customer::Customer;
 use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::view::View;
 use crate::domain::raw::{Measured, next_target};
-use crate::domain::rules::Rules;
+use crate::domain::rules::{AntiFlap, Rules};
 use crate::domain::time::Timestamp;
 
 /// When a customer's published value of a dimension may give way to `target`.
@@ -20,35 +20,46 @@ pub fn allowed_at(
     target: u8,
     rules: &Rules,
 ) -> Timestamp {
-    let rules = &rules.anti_flap[dimension.index()];
-    let published = &customer.published[dimension.index()];
-    if (rules.dwell_ms == 0 && rules.cool_down_ms == 0) || !customer.has_moved(dimension) {
+    let AntiFlap { dwell_ms, cool_down_ms } = rules.anti_flap(dimension);
+    if (dwell_ms == 0 && cool_down_ms == 0) || !customer.has_moved(dimension) {
         return Timestamp::MIN;
     }
-    let dwelt = published.since.plus_ms(rules.dwell_ms);
-    if rules.cool_down_ms > 0 && published.left == target {
-        return dwelt.max(published.since.plus_ms(rules.cool_down_ms));
+    let published = customer.published(dimension);
+    let dwelt = published.since.plus_ms(dwell_ms);
+    if cool_down_ms > 0 && published.left == target {
+        return dwelt.max(published.since.plus_ms(cool_down_ms));
     }
     dwelt
 }
 
-/// The next change that time alone will publish, and the value.
+/// The next change that time alone will publish, and the value; without a value the customer is
+/// to be looked at again then.
 #[must_use]
 pub fn next_published(
     view: &View<'_>,
     dimension: Dimension,
     present: &Measured,
-) -> Option<(Timestamp, u8)> {
-    let published = view.customer.published[dimension.index()].value;
-    let (mut at, mut target) = (present.at, present.target(dimension, published));
+) -> Option<(Timestamp, Option<u8>)> {
+    let published = view.customer.published(dimension).value;
+    let allowed_at = |target: u8| allowed_at(view.customer, dimension, target, view.rules);
+    let mut target = present.target(view, dimension, published);
+    let mut measured = *present;
     loop {
-        let next = next_target(view, dimension, at, target, published);
+        let next = next_target(view, dimension, &measured, target, published);
         if target != published {
-            let allowed = allowed_at(view.customer, dimension, target, view.rules).max(at);
+            let allowed = allowed_at(target).max(measured.at);
             if next.is_none_or(|(then, _)| allowed < then) {
-                return Some((allowed, target));
+                return Some((allowed, Some(target)));
             }
         }
-        (at, target) = next?;
+        let (at, value) = next?;
+        if value == target {
+            return Some((at, None));
+        }
+        if value != published && allowed_at(value) <= at {
+            return Some((at, Some(value)));
+        }
+        measured = Measured::of(view, at);
+        target = value;
     }
 }

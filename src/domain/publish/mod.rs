@@ -1,8 +1,12 @@
 //! Raw values become published ones: what is told, when, and in which words.
 //!
-//! Reading order: `evaluate`, `anti_flap`, `holdout`, `summary`, `profile`.
+//! Reading order: `context`, `evaluate`, `anti_flap`, `ahead`, `compose`, `summary`,
+//! `profile`.
 
+pub mod ahead;
 pub mod anti_flap;
+mod compose;
+pub mod context;
 pub mod evaluate;
 pub mod holdout;
 pub mod profile;

@@ -12,8 +12,8 @@ use crate::domain::facts::preferred::{discount_dependence, preferred};
 use crate::domain::facts::revenue::earned;
 use crate::domain::facts::surveys::Topic;
 use crate::domain::name::Name;
-use crate::domain::publish::anti_flap::{allowed_at, next_published};
-use crate::domain::publish::evaluate::next_change;
+use crate::domain::publish::ahead::Ahead;
+use crate::domain::publish::anti_flap::allowed_at;
 use crate::domain::publish::holdout::bucket;
 use crate::domain::raw::{Measured, evidence, measure};
 use crate::domain::rules::Rules;
@@ -134,23 +134,19 @@ pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
     let present = measure(customer, rules, at);
     let view = View::of(customer, rules, present.facts);
     let bucket = bucket(&customer.id, &rules.holdout);
+    let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
+    let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
     let most_held = rules.holdout.held.iter().max().copied().unwrap_or(0);
     Profile {
         customer_id: customer.id.clone(),
         seq: customer.seq,
         as_of: at,
-        dimensions: Dimension::ALL.map(|it| profile_dimension(&view, it, &present)).into(),
+        dimensions: dimensions.map(|it| profile_dimension(&view, it, &present)).collect(),
         scores: present.scores,
         facts: present.facts.written(&customer.book, &view.thresholds.gap, at),
         more: more_facts(&view, &present),
         surveys: surveys(customer),
-        next: Dimension::ALL
-            .into_iter()
-            .filter_map(|dimension| {
-                let (at, value) = next_published(&view, dimension, &present)?;
-                Some(next_change(at, dimension, value, rules))
-            })
-            .collect(),
+        next: Ahead::of(&view, &present).all(rules).collect(),
         holdout: Holdout { bucket, treated: bucket >= most_held },
         traits: customer
             .traits
@@ -173,19 +169,23 @@ fn profile_dimension(
     present: &Measured,
 ) -> ProfileDimension {
     let View { customer, rules, .. } = view;
-    let Published { value, since, seq, .. } = customer.published[dimension.index()];
-    let target = present.target(dimension, value);
+    let Published { value, since, seq, cause, .. } = customer.published(dimension);
+    let target = present.target(view, dimension, value);
+    let raw = match dimension {
+        Dimension::Audience(_) => target,
+        _ => present.value(dimension),
+    };
     let pending = (target != value).then(|| {
         let until = allowed_at(customer, dimension, target, rules);
         (dimension.value_name(target, rules), until)
     });
     let name = |value: u8| dimension.value_name(value, rules);
     ProfileDimension {
-        name: dimension.name().into(),
+        name: dimension.name(rules),
         value: name(value),
-        raw: name(present.values[dimension.index()]),
+        raw: name(raw),
         since: Some(since),
-        cause: (seq > 0).then(|| customer.published[dimension.index()].cause),
+        cause: (seq > 0).then_some(cause),
         pending,
         evidence: evidence(view, dimension, present, present, value),
     }

@@ -1,0 +1,67 @@
+//! What time alone will publish of a customer.
+//!
+//! Next: `anti_flap.rs`, which says when.
+
+use crate::domain::change::NextChange;
+use crate::domain::dimension::Dimension;
+use crate::domain::dimensions::view::View;
+use crate::domain::publish::anti_flap::next_published;
+use crate::domain::raw::Measured;
+use crate::domain::rules::Rules;
+use crate::domain::time::Timestamp;
+
+/// The next change of each dimension, by time alone, in the order of the dimensions.
+#[derive(Clone, Debug, Default)]
+pub struct Ahead {
+    changes: Vec<(Dimension, Timestamp, u8)>,
+    /// When the customer is to be looked at again, though nothing may have changed.
+    look_at: Option<Timestamp>,
+}
+
+impl Ahead {
+    /// Looks ahead from an instant.
+    #[must_use]
+    pub fn of(view: &View<'_>, present: &Measured) -> Self {
+        let mut ahead = Self::default();
+        let timed = view.rules.audiences.iter().map(|it| Dimension::Audience(it.number));
+        for dimension in Dimension::BUILT_IN.into_iter().chain(timed) {
+            match next_published(view, dimension, present) {
+                Some((at, Some(value))) => ahead.changes.push((dimension, at, value)),
+                Some((at, None)) => {
+                    ahead.look_at = Some(ahead.look_at.map_or(at, |present| present.min(at)));
+                }
+                None => {}
+            }
+        }
+        ahead
+    }
+
+    /// The next change of a dimension.
+    #[must_use]
+    pub fn of_dimension(&self, dimension: Dimension) -> Option<(Timestamp, u8)> {
+        let found = self.changes.iter().find(|(present, ..)| *present == dimension);
+        found.map(|(_, at, value)| (*at, *value))
+    }
+
+    /// When something is to be done.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.changes.iter().map(|(_, at, _)| *at).chain(self.look_at).min()
+    }
+
+    /// The first of the changes, written out.
+    #[must_use]
+    pub fn first(&self, rules: &Rules) -> Option<NextChange> {
+        let first = self.changes.iter().min_by_key(|(dimension, at, _)| (*at, *dimension));
+        first.map(|change| written(*change, rules))
+    }
+
+    /// All of them, written out.
+    pub fn all<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = NextChange> + 'a {
+        self.changes.iter().map(|change| written(*change, rules))
+    }
+}
+
+fn written((dimension, at, value): (Dimension, Timestamp, u8), rules: &Rules) -> NextChange {
+    NextChange { at, dimension: dimension.name(rules), value: dimension.value_name(value, rules) }
+}
