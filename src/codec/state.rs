@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The version that is written: the first byte of every value in `state`.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Key of a task's progress.
 pub const PROGRESS_KEY: &[u8] = b"p";
@@ -98,10 +98,13 @@ struct WrittenProgress {
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
+    fold_hash: String,
     latest_order_at: i64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     rates: String,
     rfm_values: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    audiences: Vec<String>,
     lineage: u32,
     control_offset: i64,
     cursor: Option<u64>,
@@ -129,9 +132,11 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
         partitions: progress.partitions,
         rules_revision: progress.rules_revision,
         rules_hash: progress.rules_hash.clone(),
+        fold_hash: progress.fold_hash.clone(),
         latest_order_at: progress.latest_order_at.0,
         rates: progress.rates.clone(),
         rfm_values: progress.rfm_values.clone(),
+        audiences: progress.audiences.clone(),
         lineage: progress.lineage,
         control_offset: progress.control_offset,
         cursor: progress.cursor,
@@ -167,9 +172,11 @@ pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
         partitions: written.partitions,
         rules_revision: written.rules_revision,
         rules_hash: written.rules_hash,
+        fold_hash: written.fold_hash,
         latest_order_at: Timestamp(written.latest_order_at),
         rates: written.rates,
         rfm_values: written.rfm_values,
+        audiences: written.audiences,
         lineage: written.lineage,
         control_offset: written.control_offset,
         cursor: written.cursor,
@@ -258,9 +265,11 @@ mod tests {
             partitions: 12,
             rules_revision: 3,
             rules_hash: "3f9a".into(),
+            fold_hash: "9c".into(),
             latest_order_at: Timestamp(6),
             rates: "GBP,USD 00000000000000ff".into(),
             rfm_values: vec!["champions".into()],
+            audiences: vec!["vip".into()],
             lineage: 2,
             control_offset: 11,
             cursor: Some(u64::MAX),

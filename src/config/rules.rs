@@ -51,7 +51,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let output = output(reader);
     let (base, rates) = (base?, rates?);
     let mut rules = Rules {
-        identity: RulesIdentity { set: set?.into(), revision: revision?, hash: "".into() },
+        identity: RulesIdentity {
+            set: set?.into(),
+            revision: revision?,
+            hash: "".into(),
+            fold_hash: "".into(),
+        },
         rates: ExchangeRates::new(base, rates.into_iter().collect()),
         fold: fold?,
         thresholds: Thresholds {
@@ -74,7 +79,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         output: output?,
         holdout: holdout?,
     };
-    rules.identity.hash = hash(&canonical_text(&rules)).into();
+    let fold = fold_text(&rules);
+    rules.identity.hash = hash(&format!("{fold}\n{}", judged_text(&rules))).into();
+    rules.identity.fold_hash = hash(&fold).into();
     match rules.with_names(Names::default()) {
         Ok(rules) => Some(rules),
         Err(error) => {
@@ -254,18 +261,21 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
     Some(OutputRules { act_within_ms: act_within_ms?, dimensions })
 }
 
-/// Everything that decides, as text: equal for equal rules however they were written. What only
+/// What is used when an event comes in, as text: a change of it needs a rebuild.
+fn fold_text(rules: &Rules) -> String {
+    format!("ebbflow fold 2\nbase_currency {}\n{:?}", rules.rates.base().code(), rules.fold)
+}
+
+/// Everything else that decides, as text: equal for equal rules however they were written. What only
 /// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
 /// rates, to which others are added: `ExchangeRates::history` names those that have decided.
-fn canonical_text(rules: &Rules) -> String {
-    let Rules { rates, fold, thresholds, anti_flap, audiences, seasons, .. } = rules;
+fn judged_text(rules: &Rules) -> String {
+    let Rules { thresholds, anti_flap, audiences, seasons, .. } = rules;
     let Thresholds { rfm, gap, lifecycle, .. } = thresholds;
     let Thresholds { activity, value_mode, value_tier_minor, engagement, .. } = thresholds;
     let Thresholds { satisfaction_ms, perceived, qualification, .. } = thresholds;
     let mut lines = vec![
         "ebbflow rules 2".to_owned(),
-        format!("base_currency {}", rates.base().code()),
-        format!("fold {fold:?}"),
         format!("rfm.window_ms {:?}", rfm.window_ms),
         format!("rfm.monetary {:?}", rfm.monetary),
         format!("rfm.recency_days {:?}", rfm.recency_days),

@@ -29,6 +29,12 @@ pub struct Names {
 pub struct TooManyNames(&'static str);
 
 impl Names {
+    /// Names that a state knows.
+    #[must_use]
+    pub const fn of(rfm: Vec<Name>, audiences: Vec<Name>) -> Self {
+        Self { rfm, audiences, rfm_values: Vec::new() }
+    }
+
     /// These names and those of a map and audiences.
     ///
     /// # Errors

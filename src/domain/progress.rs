@@ -23,19 +23,23 @@ pub struct Progress {
     pub rules_revision: u32,
     /// Hash of the rules.
     pub rules_hash: String,
+    /// Hash of the part of them that is used when an event comes in.
+    pub fold_hash: String,
     /// Highest effective time of an order taken in: amounts are converted at the rate of their
     /// order, so that no later rate has decided. [`Timestamp::MIN`] before any order.
     pub latest_order_at: Timestamp,
     /// The rates that have decided, as [`crate::domain::money::ExchangeRates::history`] names them
     /// at [`Self::latest_order_at`].
     pub rates: String,
-    /// Names of the `rfm` values, so that another map can tell what was published.
+    /// Names of the `rfm` values by number, so that another map can tell what was published.
     pub rfm_values: Vec<String>,
+    /// Names of the audiences by number.
+    pub audiences: Vec<String>,
     /// +1 per rebuild.
     pub lineage: u32,
     /// Next offset of the `control` topic.
     pub control_offset: i64,
-    /// Where a re-evaluation of all customers stands: the last key done.
+    /// Where a re-evaluation of all customers stands: the next key; `None` = there is none.
     pub cursor: Option<u64>,
     /// What the task does with changes.
     pub phase: Phase,

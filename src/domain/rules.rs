@@ -108,6 +108,8 @@ pub struct RulesIdentity {
     pub revision: u32,
     /// First 16 hex digits of the SHA-256 of the effective rules.
     pub hash: Name,
+    /// The same of what is used when an event comes in: with another one a state cannot go on.
+    pub fold_hash: Name,
 }
 
 /// What is used when an event comes in, and cannot be used again on what is kept.

@@ -165,21 +165,23 @@ impl Restore {
                 progress.rules_revision, ours.revision
             )));
         }
-        if *progress.rules_hash != *ours.hash {
+        let same_revision = progress.rules_revision == ours.revision;
+        if same_revision && *progress.rules_hash != *ours.hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: its state was written by rules revision {} with hash {}, \
-                 this instance has revision {} with hash {}; {}",
-                progress.rules_revision,
-                progress.rules_hash,
-                ours.revision,
-                ours.hash,
-                if progress.rules_revision == ours.revision {
-                    "hint: set the rules back, or raise rules.revision and rebuild; if it is the \
-                     state of another deployment, give this one an application_id and topics of \
-                     its own"
-                } else {
-                    REBUILD
-                }
+                 this instance has the same revision with hash {}; hint: set the rules back, or \
+                 raise rules.revision; if it is the state of another deployment, give this one an \
+                 application_id and topics of its own",
+                progress.rules_revision, progress.rules_hash, ours.hash
+            )));
+        }
+        if *progress.fold_hash != *ours.fold_hash {
+            return Err(WorkerError::Refused(format!(
+                "partition {partition}: rules revision {} changes what events leave behind \
+                 (base_currency, engagement.weights, engagement.daily_cap, half-lives or costs), \
+                 which revision {} has used already; {REBUILD}; `ebbflow check-config --against` \
+                 the configuration that ran says which key it is",
+                ours.revision, progress.rules_revision
             )));
         }
         if !config.rules.rates.agrees_with(&progress.rates, progress.latest_order_at) {
@@ -190,7 +192,8 @@ impl Restore {
                 progress.rates, progress.latest_order_at
             )));
         }
-        task.restore_progress(&progress);
+        task.restore_progress(&progress)
+            .map_err(|error| WorkerError::Refused(format!("partition {partition}: {error}")))?;
         Ok(Restored::Ready)
     }
 

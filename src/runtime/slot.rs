@@ -145,7 +145,7 @@ impl<R: Record> Slot<R> {
         let task = &mut self.task;
         let reached = task.inputs().iter().zip(until).all(|(input, end)| input.next_offset >= end);
         let due = task.store().timers().due(task.clock()).is_some();
-        if !reached || due || task.phase() != Phase::Live {
+        if !reached || due || task.phase() != Phase::Live || task.is_reevaluating() {
             return false;
         }
         if self.finished {

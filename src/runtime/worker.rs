@@ -230,7 +230,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         // Before any record: the silent phase ends between two transactions.
         let baseline = slot
             .task
-            .work_on_baseline(self.settings.timers_per_round, wall)
+            .work_on_all(self.settings.timers_per_round, wall)
             .map_err(|error| damaged(partition, &error))?;
         let queues = slot.queues.each_mut().map(|queue| &*queue.make_contiguous());
         let pumped = pump(&mut slot.task, queues, &self.decoders, &limits)

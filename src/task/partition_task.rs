@@ -8,10 +8,11 @@ use crate::domain::change::Change;
 use crate::domain::event::Event;
 use crate::domain::id::partition_of;
 use crate::domain::name::Name;
+use crate::domain::names::{Names, TooManyNames};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::domain::publish::context::Context;
-use crate::domain::publish::evaluate::publish_baseline;
+use crate::domain::publish::evaluate::{publish_baseline, reevaluate};
 use crate::domain::publish::profile::Profile;
 use crate::domain::publish::profile::profile;
 use crate::domain::refusal::{Reason, Refusal};
@@ -63,6 +64,8 @@ struct Position {
     clock: Option<Timestamp>,
     latest_order_at: Option<Timestamp>,
     phase: Phase,
+    /// The next key of a re-evaluation of all customers.
+    cursor: Option<u64>,
 }
 
 /// One partition of all co-partitioned inputs.
@@ -78,7 +81,8 @@ pub struct PartitionTask {
     touched: bool,
     changes: Vec<Change>,
     tally: Tally,
-    baseline_keys: Option<std::vec::IntoIter<u64>>,
+    /// Customers that a baseline or a re-evaluation has still to look at.
+    keys_left: Option<std::vec::IntoIter<u64>>,
 }
 
 impl PartitionTask {
@@ -97,12 +101,21 @@ impl PartitionTask {
             touched: false,
             changes: Vec::new(),
             tally: Tally::default(),
-            baseline_keys: None,
+            keys_left: None,
         }
     }
 
     /// Takes over what the changelog says of progress; states go through [`Self::restore_state`].
-    pub fn restore_progress(&mut self, progress: &Progress) {
+    /// Other rules than those of the progress begin a re-evaluation of all customers.
+    ///
+    /// # Errors
+    /// When the rules and those before have too many names.
+    pub fn restore_progress(&mut self, progress: &Progress) -> Result<(), TooManyNames> {
+        let names = |names: &[String]| names.iter().cloned().map(Name::from).collect();
+        let known = Names::of(names(&progress.rfm_values), names(&progress.audiences));
+        self.config.rules = Arc::new(Rules::clone(&self.config.rules).with_names(known)?);
+        let same = *progress.rules_hash == *self.config.rules.identity.hash;
+        self.position.cursor = if same { progress.cursor } else { Some(0) };
         for (index, input) in self.position.inputs.iter_mut().enumerate() {
             input.next_offset = progress.next_offsets[index];
             input.highest = progress.highest[index];
@@ -114,6 +127,7 @@ impl PartitionTask {
         self.commit_counter = progress.commit_counter;
         self.lineage = progress.lineage;
         self.control_offset = progress.control_offset;
+        Ok(())
     }
 
     /// Begins a lineage after so many commits: what earlier ones left is deleted first.
@@ -316,8 +330,23 @@ impl PartitionTask {
         Ok(())
     }
 
-    /// In the baseline phase: a customer that was never written goes first.
+    /// Before anything else happens to a customer: it is judged by the present rules, and in the
+    /// baseline phase one that was never written is.
     fn prepare(&mut self, place: usize, now: Option<Timestamp>) {
+        let revision = self.config.rules.identity.revision;
+        let touched = self.store.at(place);
+        if self.position.cursor.is_some() && touched.customer.rules_revision != revision {
+            let mut context = context(&self.config, self.lineage, &self.position, now);
+            // Its first changes are those of the baseline.
+            context.silent |= self.position.phase != Phase::Live && touched.customer.seq == 0;
+            let before = touched.customer.deadline;
+            let out = (&mut self.tally.suppressed, &mut self.changes);
+            let published = reevaluate(&mut touched.customer, &context, out);
+            touched.changed = true;
+            touched.published |= published && !context.silent;
+            self.store.reschedule(place, before);
+            self.touched = true;
+        }
         if self.position.phase != Phase::Baseline {
             return;
         }
@@ -333,18 +362,20 @@ impl PartitionTask {
         touched.published |= self.changes.len() > first;
     }
 
-    /// Ends the silent phase when its offsets are reached; in the baseline phase writes at most
-    /// `budget` customers. True when the phase changed or customers were written.
+    /// Does a part of what concerns all customers: ends the silent phase when its offsets are
+    /// reached; writes at most `budget` customers of a baseline, or judges as many by the present
+    /// rules. True when there was something to do.
     ///
     /// # Errors
     /// When a state cannot be read.
-    pub fn work_on_baseline(
+    pub fn work_on_all(
         &mut self,
         budget: usize,
         now: Option<Timestamp>,
     ) -> Result<bool, UnpackError> {
         match self.position.phase {
-            Phase::Live | Phase::Purging => Ok(false),
+            Phase::Purging => Ok(false),
+            Phase::Live => self.reevaluate_some(budget, now),
             Phase::Silent(ends) => {
                 let reached = self
                     .position
@@ -362,7 +393,7 @@ impl PartitionTask {
             }
             Phase::Baseline => {
                 let mut keys =
-                    self.baseline_keys.take().unwrap_or_else(|| self.store.keys().into_iter());
+                    self.keys_left.take().unwrap_or_else(|| self.store.keys().into_iter());
                 for key in keys.by_ref().take(budget) {
                     let place = self.store.touch_key(key, &self.config.rules)?;
                     self.prepare(place, now);
@@ -370,12 +401,49 @@ impl PartitionTask {
                 if keys.len() == 0 {
                     self.position.phase = Phase::Live;
                 } else {
-                    self.baseline_keys = Some(keys);
+                    self.keys_left = Some(keys);
                 }
                 self.touched = true;
                 Ok(true)
             }
         }
+    }
+
+    /// Judges at most `budget` customers by the present rules.
+    fn reevaluate_some(
+        &mut self,
+        budget: usize,
+        now: Option<Timestamp>,
+    ) -> Result<bool, UnpackError> {
+        let Some(cursor) = self.position.cursor else { return Ok(false) };
+        let revision = self.config.rules.identity.revision;
+        let mut keys = match self.keys_left.take() {
+            Some(keys) => keys,
+            // What the open transaction did is seen when it is committed.
+            None if self.store.has_changes() => return Ok(false),
+            None => self.store.judged_otherwise(revision, cursor)?.into_iter(),
+        };
+        if keys.len() == 0 {
+            let done = self.store.judged_otherwise(revision, 0)?.is_empty();
+            self.position.cursor = (!done).then_some(0);
+        }
+        for key in keys.by_ref().take(budget) {
+            // Who was touched meanwhile may be gone.
+            if self.store.holds(key) {
+                let place = self.store.touch_key(key, &self.config.rules)?;
+                self.prepare(place, now);
+            }
+            self.position.cursor = Some(key.saturating_add(1));
+        }
+        self.keys_left = Some(keys).filter(|keys| keys.len() > 0);
+        self.touched = true;
+        Ok(true)
+    }
+
+    /// Whether customers are being judged by new rules.
+    #[must_use]
+    pub const fn is_reevaluating(&self) -> bool {
+        self.position.cursor.is_some()
     }
 
     /// Begins in a phase, before anything was processed.
@@ -427,17 +495,12 @@ impl PartitionTask {
             rules_hash: rules.identity.hash.to_string(),
             latest_order_at,
             rates: rules.rates.history(latest_order_at),
-            rfm_values: rules
-                .thresholds
-                .rfm
-                .map
-                .values()
-                .iter()
-                .map(|value| value.name.to_string())
-                .collect(),
+            fold_hash: rules.identity.fold_hash.to_string(),
+            rfm_values: rules.names.rfm.iter().map(ToString::to_string).collect(),
+            audiences: rules.names.audiences.iter().map(ToString::to_string).collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,
-            cursor: None,
+            cursor: self.position.cursor,
             phase: self.position.phase,
         }
     }
@@ -467,7 +530,7 @@ impl PartitionTask {
         self.touched = false;
         self.changes.clear();
         self.tally = Tally::default();
-        self.baseline_keys = None;
+        self.keys_left = None;
     }
 }
 

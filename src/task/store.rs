@@ -7,7 +7,7 @@
 
 use crate::domain::customer::Customer;
 use crate::domain::id::hash64;
-use crate::domain::pack::{UnpackError, pack, peek, unpack, unpack_into};
+use crate::domain::pack::{UnpackError, pack, peek, peek_revision, unpack, unpack_into};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
@@ -166,6 +166,12 @@ impl Store {
             };
             return Ok(self.add(key, deadline));
         }
+    }
+
+    /// Whether there is a customer with this key.
+    #[must_use]
+    pub fn holds(&self, key: u64) -> bool {
+        self.places.contains_key(&key) || self.committed.contains_key(&key)
     }
 
     /// The place of the customer with this key.
@@ -372,6 +378,22 @@ impl Store {
     fn home_at(&self, key: u64) -> Result<Option<u64>, UnpackError> {
         let present = self.committed.get(&key);
         present.map(|present| Ok((self.home)(peek(&present)?.1))).transpose()
+    }
+
+    /// The keys from `first` on of the committed customers that were last judged by another
+    /// revision of the rules, ascending.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn judged_otherwise(&self, revision: u32, first: u64) -> Result<Vec<u64>, UnpackError> {
+        let mut keys = Vec::new();
+        for entry in self.committed.iter().filter(|entry| *entry.key() >= first) {
+            if peek_revision(entry.value())? != revision {
+                keys.push(*entry.key());
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
     }
 
     /// The keys of all committed customers, ascending.

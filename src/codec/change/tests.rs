@@ -29,7 +29,12 @@ fn example() -> Change {
         detected_at: at("2026-09-02T09:30:00.041Z"),
         cause: Cause { kind: CauseKind::Timer, event_id: None, occurred_at: None, origin: None },
         rule: Rule {
-            identity: RulesIdentity { set: "default".into(), revision: 3, hash: "3f9a".into() },
+            identity: RulesIdentity {
+                set: "default".into(),
+                revision: 3,
+                hash: "3f9a".into(),
+                fold_hash: "9c".into(),
+            },
             id: "rf-10:at_risk".into(),
         },
         evidence: vec![Evidence {

@@ -180,6 +180,20 @@ pub fn peek(bytes: &[u8]) -> Result<(Timestamp, &str), UnpackError> {
     Ok((deadline_at(evaluated_at, deadline), reader.string()?))
 }
 
+/// Reads the revision of the rules that a customer was last judged by, without the rest.
+///
+/// # Errors
+/// When the bytes are no packed customer.
+pub fn peek_revision(bytes: &[u8]) -> Result<u32, UnpackError> {
+    let mut reader = Reader(bytes);
+    reader.long()?;
+    reader.long()?;
+    reader.string()?;
+    reader.long()?;
+    reader.long()?;
+    reader.number()
+}
+
 fn deadline_at(evaluated_at: Timestamp, after_ms: i64) -> Timestamp {
     if after_ms < 0 { Timestamp::MAX } else { evaluated_at.plus_ms(after_ms) }
 }

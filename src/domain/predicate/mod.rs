@@ -113,6 +113,8 @@ impl Comparison {
 pub struct Reads(u32);
 
 impl Reads {
+    /// Everything.
+    pub const ALL: Self = Self(u32::MAX);
     /// The instant.
     pub const TIME: Self = Self(1 << 16);
     /// Orders and subscriptions.

@@ -220,3 +220,17 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
     }
     close_group(customer, &present, context, &mut changes[first..]);
 }
+
+/// Judges a customer by rules that are not those of its last evaluation: cause `rules`. Counts the
+/// values that have to wait; true when a published value moved.
+pub fn reevaluate(
+    customer: &mut Customer,
+    context: &Context<'_>,
+    out: (&mut u64, &mut Vec<Change>),
+) -> bool {
+    // What falls due by the clock is the affair of the timers, if it still does.
+    let clock = context.clock.min(customer.deadline.plus_ms(-1));
+    let present = measure(customer, context.rules, customer.evaluated_at.max(clock));
+    let occasion = Occasion { kind: CauseKind::Rules, event: None, touched: Reads::ALL };
+    publish(customer, &present, &present, occasion, context, out)
+}
