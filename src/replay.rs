@@ -365,7 +365,7 @@ impl Run<'_, '_> {
             self.replayed.changes += 1;
         }
         task.pack(|_, _, _| {});
-        task.commit();
+        task.commit().context("a state cannot be read")?;
         Ok(())
     }
 }

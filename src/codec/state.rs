@@ -3,6 +3,7 @@
 //! A binary reads its version and refuses newer ones; it never guesses. The packed customer
 //! itself is `domain/pack.rs`. Next: `runtime/restore.rs`, which reads these records back.
 
+use crate::domain::erasure::{ErasedId, Erasure};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub const VERSION: u8 = 2;
 pub const PROGRESS_KEY: &[u8] = b"p";
 
 const CUSTOMER_KEY: u8 = b'c';
+const ERASED_KEY: u8 = b'e';
 
 /// Key of the lineage in `control`.
 pub const LINEAGE_KEY: &[u8] = b"lineage";
@@ -25,6 +27,8 @@ pub enum StateKey<'a> {
     Customer(&'a str),
     /// The task's progress.
     Progress,
+    /// Somebody who was erased.
+    Erased(ErasedId),
 }
 
 /// Why a record of an internal topic cannot be read.
@@ -64,6 +68,9 @@ pub fn parse_key(key: &[u8]) -> Result<StateKey<'_>, StateError> {
             .map(StateKey::Customer)
             .map_err(|_| StateError::damaged("the customer id is not UTF-8")),
         _ if key == PROGRESS_KEY => Ok(StateKey::Progress),
+        Some((&ERASED_KEY, id)) => ErasedId::try_from(id)
+            .map(StateKey::Erased)
+            .map_err(|_| StateError::damaged("the hash of an erased id has another length")),
         _ => Err(StateError::damaged("an unknown key")),
     }
 }
@@ -95,6 +102,8 @@ struct WrittenProgress {
     clock: i64,
     commit_counter: u64,
     customers: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    erased: u64,
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
@@ -120,6 +129,45 @@ enum WrittenPhase {
     Purging,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Fills `key` with the key of an erased customer.
+pub fn erased_key(id: &ErasedId, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(ERASED_KEY);
+    key.extend_from_slice(id);
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenErasure {
+    until: i64,
+    incarnation: u32,
+}
+
+/// The value of an erasure: the version, then JSON.
+#[must_use]
+#[expect(clippy::expect_used, reason = "numbers are always JSON")]
+pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
+    let mut value = vec![VERSION];
+    let written = WrittenErasure { until: erasure.until.0, incarnation: erasure.incarnation };
+    serde_json::to_writer(&mut value, &written).expect("written to a vector");
+    value
+}
+
+/// Reads [`encode_erasure`].
+///
+/// # Errors
+/// When the bytes are no erasure, or of a newer version.
+pub fn decode_erasure(value: &[u8]) -> Result<Erasure, StateError> {
+    let written: WrittenErasure = serde_json::from_slice(unframe(value)?)
+        .map_err(|error| StateError::damaged(error.to_string()))?;
+    Ok(Erasure { until: Timestamp(written.until), incarnation: written.incarnation })
+}
+
 /// The value of a progress record: the version, then JSON.
 #[must_use]
 pub fn encode_progress(progress: &Progress) -> Vec<u8> {
@@ -129,6 +177,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
         clock: progress.clock.0,
         commit_counter: progress.commit_counter,
         customers: progress.customers,
+        erased: progress.erased,
         partitions: progress.partitions,
         rules_revision: progress.rules_revision,
         rules_hash: progress.rules_hash.clone(),
@@ -169,6 +218,7 @@ pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
         clock: Timestamp(written.clock),
         commit_counter: written.commit_counter,
         customers: written.customers,
+        erased: written.erased,
         partitions: written.partitions,
         rules_revision: written.rules_revision,
         rules_hash: written.rules_hash,
@@ -262,6 +312,7 @@ mod tests {
             clock: Timestamp(-4),
             commit_counter: 9,
             customers: 10,
+            erased: 2,
             partitions: 12,
             rules_revision: 3,
             rules_hash: "3f9a".into(),

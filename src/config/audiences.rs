@@ -6,9 +6,12 @@ use crate::config::cel::compile;
 use crate::config::layers::Entry;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
+use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::rfm_map::RfmMap;
+use crate::domain::facts::traits::MAX_NAME_BYTES;
 use crate::domain::predicate::season::Seasons;
-use crate::domain::rules::{AntiFlap, Audience};
+use crate::domain::publish::consent::ConsentPolicy;
+use crate::domain::rules::{AntiFlap, Audience, ConsentRules};
 use std::collections::BTreeMap;
 
 /// Audiences that a rule set may have.
@@ -20,6 +23,7 @@ struct Parts {
     predicate: Option<crate::domain::predicate::Predicate>,
     anti_flap: AntiFlap,
     held: Option<u8>,
+    purpose: Option<String>,
 }
 
 /// The audiences, in the order of their names; `percent` are held out where nothing else is said.
@@ -64,6 +68,7 @@ pub(super) fn audiences(
             predicate,
             anti_flap: parts.anti_flap,
             held: parts.held.unwrap_or(percent),
+            purpose: parts.purpose,
         });
     }
     sound.then_some(audiences)
@@ -83,9 +88,58 @@ fn part(parts: &mut Parts, key: &str, entry: &Entry, map: Option<&RfmMap>) -> Re
             let percent = percent.filter(|percent| *percent <= 100);
             parts.held = Some(percent.ok_or("expected 0 to 100")?);
         }
-        _ => return Err("expected rule, dwell, cool_down or holdout".to_owned()),
+        "purpose" => parts.purpose = Some(purpose(text_of(entry)?)?),
+        _ => return Err("expected rule, dwell, cool_down, holdout or purpose".to_owned()),
     }
     Ok(())
+}
+
+/// Checks the name of a purpose.
+fn purpose(name: &str) -> Result<String, String> {
+    if (1..=MAX_NAME_BYTES).contains(&name.len()) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("expected a purpose of 1 to {MAX_NAME_BYTES} bytes"))
+    }
+}
+
+/// What customers have to permit.
+pub(super) fn consent(reader: &mut Reader<'_>) -> Option<ConsentRules> {
+    let mut rules = ConsentRules { purposes: Default::default(), policies: Vec::new() };
+    let mut sound = true;
+    for (path, entry) in reader.table("consent.purposes") {
+        let dimension = match path.as_slice() {
+            [name] => Dimension::BUILT_IN.iter().position(|it| it.built_in_name() == name),
+            _ => None,
+        };
+        let read = text_of(&entry).and_then(purpose).and_then(|purpose| {
+            let dimension = dimension.ok_or("expected the name of a dimension")?;
+            rules.purposes[dimension] = Some(purpose);
+            Ok(())
+        });
+        if let Err(problem) = read {
+            sound = false;
+            let key = format!("consent.purposes.{}", path.join("."));
+            reader.table_problem(key, &entry, problem);
+        }
+    }
+    for (path, entry) in reader.table("consent.policies") {
+        let policy = match text_of(&entry) {
+            Ok("flag") => Ok(ConsentPolicy::Flag),
+            Ok("withhold") => Ok(ConsentPolicy::Withhold),
+            Ok("always") => Ok(ConsentPolicy::Always),
+            _ => Err("expected \"flag\", \"withhold\" or \"always\"".to_owned()),
+        };
+        match policy.and_then(|policy| Ok((purpose(&path.join("."))?, policy))) {
+            Ok(policy) => rules.policies.push(policy),
+            Err(problem) => {
+                sound = false;
+                let key = format!("consent.policies.{}", path.join("."));
+                reader.table_problem(key, &entry, problem);
+            }
+        }
+    }
+    sound.then_some(rules)
 }
 
 /// The seasons.

@@ -34,6 +34,7 @@ pub(super) fn fold(reader: &mut Reader<'_>) -> Option<FoldRules> {
     let minor = 0..=MAX_AMOUNT_MINOR;
     let service = reader.integer("costs.service_per_minute_minor", minor.clone());
     let touch_cost_minor = named_integers(reader, "costs.touch_minor", &minor);
+    let erase_salt = reader.text("erase.salt", salt);
     let weights: Option<Vec<u32>> = weights.into_iter().collect();
     Some(FoldRules {
         weights: weights?.try_into().ok()?,
@@ -42,6 +43,7 @@ pub(super) fn fold(reader: &mut Reader<'_>) -> Option<FoldRules> {
         preference_half_life: preference_half_life?,
         service_cost_per_minute_minor: service?,
         touch_cost_minor: touch_cost_minor?,
+        erase_salt: erase_salt?,
     })
 }
 
@@ -73,6 +75,10 @@ fn days(text: &str, range: RangeInclusive<i64>) -> Result<i64, String> {
         Ok(ms) if ms % DAY_MS == 0 && range.contains(&(ms / DAY_MS)) => Ok(ms / DAY_MS),
         _ => Err(format!("expected a duration of {least} to {most} whole days such as \"90d\"")),
     }
+}
+
+fn salt(text: &str) -> Result<String, String> {
+    if text.len() <= 64 { Ok(text.to_owned()) } else { Err("expected at most 64 bytes".into()) }
 }
 
 /// `activity`.
@@ -216,9 +222,7 @@ pub(super) fn anti_flap(reader: &mut Reader<'_>) -> Option<[AntiFlap; dimension:
 
 /// Who is held out, and the percentage where nothing else is said.
 pub(super) fn holdout(reader: &mut Reader<'_>) -> Option<(HoldoutRules, u8)> {
-    let salt = reader.text("holdout.salt", |text| {
-        if text.len() <= 64 { Ok(text.to_owned()) } else { Err("expected at most 64 bytes".into()) }
-    });
+    let salt = reader.text("holdout.salt", salt);
     let percent = reader.integer::<u8>("holdout.percent", 0..=100);
     let mut held = percent.map(|percent| [percent; dimension::COUNT]);
     let mut sound = true;

@@ -46,6 +46,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let map = rfm.as_ref().map(|rfm| &rfm.map);
     let audiences = audiences::audiences(reader, map, percent.unwrap_or(0));
     let seasons = audiences::seasons(reader);
+    let consent = audiences::consent(reader);
+    let erase_keep_ms = reader.milliseconds("erase.keep", DAY_MS..=CENTURY_MS);
     let roles = roles(reader);
     let rates = rates(reader, base);
     let output = output(reader);
@@ -77,7 +79,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         anti_flap: anti_flap?,
         roles: roles?.map(Name::from),
         output: output?,
+        consent: consent?,
         holdout: holdout?,
+        erase_keep_ms: erase_keep_ms?,
     };
     let fold = fold_text(&rules);
     rules.identity.hash = hash(&format!("{fold}\n{}", judged_text(&rules))).into();

@@ -14,7 +14,8 @@ use crate::domain::id::{EventKey, hash64};
 use crate::domain::name::Name;
 use crate::domain::predicate::Reads;
 use crate::domain::publish::context::{CauseEvent, Context};
-use crate::domain::publish::evaluate::{Occasion, publish};
+use crate::domain::publish::erase::erase;
+use crate::domain::publish::evaluate::{Occasion, Unpublished, publish};
 use crate::domain::raw::measure;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -33,8 +34,12 @@ pub struct Tally {
     pub unscored: u64,
     /// Names and texts that were cut, or found no room.
     pub bounded: u64,
-    /// Values that have to wait for a dwell or a cool-down.
-    pub suppressed: u64,
+    /// Customers erased.
+    pub erased: u64,
+    /// Events of customers who were erased.
+    pub after_erase: u64,
+    /// Values that were not published.
+    pub unpublished: Unpublished,
 }
 
 /// What an event or a deadline did to a customer.
@@ -44,6 +49,8 @@ pub struct Applied {
     pub changed: bool,
     /// Whether a published value is.
     pub published: bool,
+    /// Whether the customer is erased: nothing is known of it any more.
+    pub erased: bool,
 }
 
 /// Applies an event at its effective time.
@@ -69,6 +76,11 @@ pub fn apply(
         Body::Purchase(Purchase::OrderRefunded { .. } | Purchase::OrderCancelled { .. }) => {
             CauseKind::Refund
         }
+        Body::Interaction(Interaction::EraseRequested) => CauseKind::Erase,
+        Body::Interaction(
+            Interaction::ConsentChanged { .. }
+            | Interaction::Message { kind: MessageKind::Unsubscribed, .. },
+        ) => CauseKind::Consent,
         _ if late => CauseKind::LateEvent,
         _ => CauseKind::Event,
     };
@@ -79,6 +91,16 @@ pub fn apply(
     while customer.deadline <= evaluated_at && !Mutation::EventsBeforeTimers.is_on() {
         applied.published |= expire(customer, context, tally, changes);
         applied.changed = true;
+    }
+    let cause = CauseEvent {
+        event_id: &event.event_id,
+        occurred_at: event.occurred_at,
+        effective_at: at,
+        origin,
+    };
+    if kind == CauseKind::Erase {
+        erase(customer, evaluated_at, &cause, context, changes);
+        return Applied { changed: true, published: true, erased: true };
     }
     let stamp = Stamp { at, key: EventKey::hashed(&event.event_id, id_hash) };
     let rules = context.rules;
@@ -114,14 +136,8 @@ pub fn apply(
     }
     tally.late += u64::from(late);
     let after = measure(customer, rules, evaluated_at);
-    let cause = CauseEvent {
-        event_id: &event.event_id,
-        occurred_at: event.occurred_at,
-        effective_at: at,
-        origin,
-    };
     let occasion = Occasion { kind, event: Some(&cause), touched: touched(&event.body) };
-    let out = (&mut tally.suppressed, changes);
+    let out = (&mut tally.unpublished, changes);
     applied.published |= publish(customer, &before, &after, occasion, context, out);
     Applied { changed: true, ..applied }
 }
@@ -141,8 +157,8 @@ const fn touched(body: &Body<'_>) -> Reads {
 
 /// Whether a raw value reads what an interaction leaves behind.
 fn is_read(interaction: &Interaction<'_>, rules: &Rules) -> bool {
-    // Audiences may read anything.
-    if !rules.audiences.is_empty() {
+    // Audiences may read anything, and consent may have been waited for.
+    if !rules.audiences.is_empty() || matches!(interaction, Interaction::ConsentChanged { .. }) {
         return true;
     }
     let scored =
@@ -225,5 +241,5 @@ pub fn expire(
     customer.book.expire_parked(at, &mut tally.book);
     let after = measure(customer, context.rules, at);
     let occasion = Occasion { kind: CauseKind::Timer, event: None, touched: Reads::default() };
-    publish(customer, &before, &after, occasion, context, (&mut tally.suppressed, changes))
+    publish(customer, &before, &after, occasion, context, (&mut tally.unpublished, changes))
 }

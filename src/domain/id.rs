@@ -3,6 +3,7 @@
 //! Every function is fixed for ever: its results are stored in Kafka. Never use a seeded or
 //! versioned hasher here. Next: `recent.rs` and `order.rs`, which remember hashes.
 
+use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
@@ -19,6 +20,20 @@ pub fn hash64(id: &str) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(id.as_bytes());
     hasher.finish()
+}
+
+/// What is kept of an erased subject: the first 16 bytes of the SHA-256 of salt and id, each with
+/// its length before it.
+#[must_use]
+pub fn erased_id(salt: &str, subject_id: &str) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for text in [salt, subject_id] {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text.as_bytes());
+    }
+    let digest = hasher.finalize();
+    let (half, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    *half
 }
 
 /// The partition of a subject: Kafka's default partitioner (murmur2 of the key, sign bit off).

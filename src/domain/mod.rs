@@ -11,6 +11,7 @@ pub mod customer;
 pub mod decay;
 pub mod dimension;
 pub mod dimensions;
+pub mod erasure;
 pub mod event;
 pub mod facts;
 pub mod id;

@@ -17,6 +17,8 @@ pub struct Progress {
     pub commit_counter: u64,
     /// Customers with a state: fewer of them in the changelog are half a state.
     pub customers: u64,
+    /// Marks of erased customers.
+    pub erased: u64,
     /// Partitions of every input; frozen.
     pub partitions: u32,
     /// Revision of the rules.

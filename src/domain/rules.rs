@@ -13,6 +13,7 @@ use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
 use crate::domain::predicate::season::Seasons;
 use crate::domain::predicate::{Predicate, Reads};
+use crate::domain::publish::consent::ConsentPolicy;
 
 /// Everything that decides about a customer.
 #[derive(Clone, Debug)]
@@ -37,8 +38,12 @@ pub struct Rules {
     pub roles: [Name; 6],
     /// Which dimensions are emitted and how.
     pub output: OutputRules,
+    /// What customers have to permit.
+    pub consent: ConsentRules,
     /// Who is held out.
     pub holdout: HoldoutRules,
+    /// How long events of somebody erased are dropped, in ms.
+    pub erase_keep_ms: i64,
 }
 
 impl Rules {
@@ -97,6 +102,8 @@ pub struct Audience {
     pub anti_flap: AntiFlap,
     /// Buckets below this are held out, 0 to 100.
     pub held: u8,
+    /// The purpose that its changes serve.
+    pub purpose: Option<String>,
 }
 
 /// Names a rule set; written into every change and every `progress`.
@@ -127,6 +134,8 @@ pub struct FoldRules {
     pub service_cost_per_minute_minor: i64,
     /// Cost of a message by channel, minor units of the base currency.
     pub touch_cost_minor: Vec<(String, i64)>,
+    /// Makes the hashes of erased ids those of this application alone.
+    pub erase_salt: String,
 }
 
 /// What the dimensions are judged by.
@@ -298,6 +307,15 @@ pub struct OutputRules {
     pub act_within_ms: i64,
     /// Whether changes of a dimension are emitted, by [`Dimension::place`].
     pub dimensions: [bool; dimension::COUNT],
+}
+
+/// What customers have to permit.
+#[derive(Clone, Debug)]
+pub struct ConsentRules {
+    /// The purpose that changes of a dimension serve, by [`Dimension::place`].
+    pub purposes: [Option<String>; dimension::COUNT],
+    /// What becomes of changes whose purpose is not permitted, by purpose.
+    pub policies: Vec<(String, ConsentPolicy)>,
 }
 
 /// Who is held out.

@@ -52,7 +52,10 @@ pub struct Metrics {
     dead_letters: IntCounterVec,
     changes: IntCounterVec,
     suppressed_changes: IntCounter,
+    withheld_changes: IntCounter,
     unscored_interactions: IntCounter,
+    erased_customers: IntCounter,
+    events_after_erase: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -183,10 +186,25 @@ impl Metrics {
                 "suppressed_changes_total",
                 "Changes of raw values that have to wait for a dwell or a cool-down.",
             )?,
+            withheld_changes: counter(
+                &to,
+                "withheld_changes_total",
+                "Changes of raw values that have to wait for the customer's consent.",
+            )?,
             unscored_interactions: counter(
                 &to,
                 "unscored_interactions_total",
                 "Interactions that came too late to be scored for engagement.",
+            )?,
+            erased_customers: counter(
+                &to,
+                "erased_customers_total",
+                "Customers erased, known before or not.",
+            )?,
+            events_after_erase: counter(
+                &to,
+                "events_after_erase_total",
+                "Events that were dropped because their customer was erased.",
             )?,
             output_records: counters(
                 &to,

@@ -31,8 +31,14 @@ pub struct TransactionTally {
     pub evicted: u64,
     /// Changes that have to wait for a dwell or a cool-down.
     pub suppressed: u64,
+    /// Changes that have to wait for consent.
+    pub withheld: u64,
     /// Interactions too old to be scored.
     pub unscored: u64,
+    /// Customers erased.
+    pub erased: u64,
+    /// Events of customers who were erased.
+    pub after_erase: u64,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
     events: Series<[&'static str; 2]>,
@@ -58,7 +64,10 @@ impl Metrics {
             clipped_refunds: 0,
             evicted: 0,
             suppressed: 0,
+            withheld: 0,
             unscored: 0,
+            erased: 0,
+            after_erase: 0,
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
@@ -128,7 +137,10 @@ impl TransactionTally {
             (&metrics.clipped_refunds, self.clipped_refunds),
             (&metrics.evicted_entries, self.evicted),
             (&metrics.suppressed_changes, self.suppressed),
+            (&metrics.withheld_changes, self.withheld),
             (&metrics.unscored_interactions, self.unscored),
+            (&metrics.erased_customers, self.erased),
+            (&metrics.events_after_erase, self.after_erase),
         ] {
             counter.inc_by(count);
         }
@@ -160,7 +172,8 @@ impl TransactionTally {
         self.clipped_refunds = 0;
         self.evicted = 0;
         self.suppressed = 0;
-        self.unscored = 0;
+        (self.withheld, self.unscored) = (0, 0);
+        (self.erased, self.after_erase) = (0, 0);
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();

@@ -6,7 +6,9 @@
 
 use crate::codec::change::headers;
 use crate::codec::dead_letter::{Source, dead_letter};
-use crate::codec::state::{PROGRESS_KEY, customer_key, encode_progress, frame};
+use crate::codec::state::{
+    PROGRESS_KEY, customer_key, encode_erasure, encode_progress, erased_key, frame,
+};
 use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
 use crate::domain::refusal::{Reason, Refusal};
@@ -18,7 +20,9 @@ use crate::runtime::broker::{
 use crate::runtime::clock::Clock;
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::SlotState;
+use crate::runtime::worker::damaged;
 use crate::runtime::worker::{Trip, Worker};
+use crate::task::ProfileWrite;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -237,22 +241,36 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                     return;
                 }
                 customer_key(id, &mut key);
-                frame(packed, &mut value);
-                failed = out.send_value(Output::State, partition, &key, &value).err();
+                let state = packed.map(|packed| {
+                    frame(packed, &mut value);
+                    value.as_slice()
+                });
+                failed = out.send_value(Output::State, partition, &key, state).err();
                 states += 1;
-                if let (Some(profile), None) = (profile, &failed) {
-                    encoder.encode(&profile, &mut value);
-                    failed =
-                        out.send_value(Output::Customers, partition, id.as_bytes(), &value).err();
-                    profiles += 1;
+                if failed.is_some() || matches!(profile, ProfileWrite::Nothing) {
+                    return;
                 }
+                let profile = if let ProfileWrite::Profile(profile) = profile {
+                    encoder.encode(&profile, &mut value);
+                    Some(value.as_slice())
+                } else {
+                    None
+                };
+                failed = out.send_value(Output::Customers, partition, id.as_bytes(), profile).err();
+                profiles += 1;
             });
             if let Some(error) = failed {
                 return Err(error.into());
             }
+            for (id, erasure) in slot.task.marks() {
+                erased_key(id, &mut key);
+                let value = erasure.map(encode_erasure);
+                out.send_value(Output::State, partition, &key, value.as_deref())?;
+                states += 1;
+            }
             let progress = slot.task.progress();
             let value = encode_progress(&progress);
-            out.send_value(Output::State, partition, PROGRESS_KEY, &value)?;
+            out.send_value(Output::State, partition, PROGRESS_KEY, Some(&value))?;
             self.tally.sent("state", states + 1);
             self.tally.sent("customers", profiles);
             offsets.push(TaskOffsets {
@@ -284,8 +302,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             tracing::info!("the end of a transaction took long; its producer is renewed");
             self.shared.metrics.producer_reinitialised();
         }
-        for slot in self.slots.values_mut().filter(|slot| slot.task.is_touched()) {
-            slot.task.commit();
+        for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.task.is_touched()) {
+            slot.task.commit().map_err(|error| damaged(*partition, &error))?;
             slot.last_commit_at = Some(self.now);
         }
         self.remarks.refused(self.tally.dead_letters(), self.now_ms);
@@ -465,14 +483,8 @@ impl<B: Broker> Out<'_, B> {
         output: Output,
         partition: u32,
         key: &[u8],
-        value: &[u8],
+        value: Option<&[u8]>,
     ) -> Result<(), BrokerError> {
-        self.send(&OutRecord {
-            output,
-            partition,
-            key: Some(key),
-            value: Some(value),
-            headers: &[],
-        })
+        self.send(&OutRecord { output, partition, key: Some(key), value, headers: &[] })
     }
 }

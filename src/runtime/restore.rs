@@ -3,7 +3,7 @@
 //! Never goes on with half a state: what disagrees is an error that says what to do.
 //! Next: `prepare.rs`, which drives it.
 
-use crate::codec::state::{Lineage, StateKey, decode_progress, parse_key, unframe};
+use crate::codec::state::{Lineage, StateKey, decode_erasure, decode_progress, parse_key, unframe};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::mutation::Mutation;
 use crate::runtime::broker::{ChangelogRecord, CommittedOffsets};
@@ -86,6 +86,10 @@ impl Restore {
                         })
                     })
                 }
+                (Ok(StateKey::Erased(id)), value) => {
+                    let erasure = value.as_deref().map(decode_erasure).transpose();
+                    erasure.map(|erasure| task.restore_mark(id, erasure))
+                }
                 (Err(error), _) => Err(error),
             };
             result.map_err(|error| {
@@ -156,6 +160,14 @@ impl Restore {
                 "partition {partition}: the state topic has {found} customers, its progress names \
                  {}; it was truncated, by delete-records or by retention; {REBUILD}",
                 progress.customers
+            )));
+        }
+        let marks = task.erasures();
+        if marks != progress.erased {
+            return Err(WorkerError::Failed(format!(
+                "partition {partition}: the state topic has {marks} marks of erased customers, its \
+                 progress names {}; it was truncated, by delete-records or by retention; {REBUILD}",
+                progress.erased
             )));
         }
         let ours = &config.rules.identity;

@@ -272,9 +272,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.parked += domain.book.parked;
         self.tally.unmatched += domain.book.unmatched;
         self.tally.clipped_refunds += domain.book.clipped;
-        self.tally.suppressed += domain.suppressed;
+        self.tally.suppressed += domain.unpublished.suppressed;
+        self.tally.withheld += domain.unpublished.withheld;
         self.tally.evicted += domain.book.evicted + domain.bounded;
         self.tally.unscored += domain.unscored;
+        self.tally.erased += domain.erased;
+        self.tally.after_erase += domain.after_erase;
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),
@@ -414,7 +417,7 @@ impl From<WorkerError> for Trip {
     }
 }
 
-fn damaged(partition: u32, error: &UnpackError) -> Trip {
+pub(super) fn damaged(partition: u32, error: &UnpackError) -> Trip {
     Trip::End(WorkerError::Failed(format!(
         "partition {partition}: the state of a customer in memory cannot be read: {error}; \
          hint: restart; if it comes back, run `ebbflow run --rebuild`"

@@ -5,8 +5,9 @@
 
 use crate::domain::apply::{Tally, apply, expire};
 use crate::domain::change::Change;
+use crate::domain::erasure::{ErasedId, Erasure};
 use crate::domain::event::Event;
-use crate::domain::id::partition_of;
+use crate::domain::id::{erased_id, partition_of};
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
 use crate::domain::pack::UnpackError;
@@ -20,6 +21,7 @@ use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
+use crate::task::erasures::Erasures;
 use crate::task::store::Store;
 use std::sync::Arc;
 
@@ -57,6 +59,17 @@ pub struct EventRecord<'a> {
     pub at: Timestamp,
 }
 
+/// What becomes of the profile of a customer that a transaction changed.
+#[derive(Debug)]
+pub enum ProfileWrite {
+    /// It stays as it is.
+    Nothing,
+    /// It is written.
+    Profile(Box<Profile>),
+    /// It is removed.
+    Tombstone,
+}
+
 /// What a transaction can undo beside the customers.
 #[derive(Clone, Copy, Debug, Default)]
 struct Position {
@@ -81,6 +94,7 @@ pub struct PartitionTask {
     touched: bool,
     changes: Vec<Change>,
     tally: Tally,
+    erasures: Erasures,
     /// Customers that a baseline or a re-evaluation has still to look at.
     keys_left: Option<std::vec::IntoIter<u64>>,
 }
@@ -101,6 +115,7 @@ impl PartitionTask {
             touched: false,
             changes: Vec::new(),
             tally: Tally::default(),
+            erasures: Erasures::default(),
             keys_left: None,
         }
     }
@@ -263,6 +278,7 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<usize, UnpackError> {
         let mut fired = 0;
+        self.touched |= self.erasures.expire(self.clock());
         while fired < budget {
             let clock = self.clock();
             let Some(key) = self.store.next_due(clock)? else { break };
@@ -311,7 +327,18 @@ impl PartitionTask {
         if event.customer_id.is_none() {
             return Ok(());
         }
+        let erased_id = self.erased_id(&subject_id);
+        let mark = self.erasures.get(&erased_id);
+        if mark.is_some_and(|mark| record.at.max(self.clock()) < mark.until) {
+            self.tally.after_erase += 1;
+            return Ok(());
+        }
         let place = self.store.touch(&subject_id, record.at, &self.config.rules)?;
+        if let Some(mark) = mark {
+            // Come back after the time of the mark, as somebody else.
+            let customer = &mut self.store.at(place).customer;
+            customer.incarnation = customer.incarnation.max(mark.incarnation + 1);
+        }
         self.prepare(place, now);
         let context = context(&self.config, self.lineage, &self.position, now);
         let touched = self.store.at(place);
@@ -326,8 +353,35 @@ impl PartitionTask {
         }
         touched.changed |= applied.changed;
         touched.published |= applied.published && !context.silent;
+        if applied.erased {
+            touched.erased = true;
+            let incarnation = touched.customer.incarnation;
+            let until = touched.customer.evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
+            self.erasures.set(erased_id, Erasure { until, incarnation });
+            self.tally.erased += 1;
+        }
         self.store.reschedule(place, before);
         Ok(())
+    }
+
+    fn erased_id(&self, subject_id: &str) -> ErasedId {
+        erased_id(&self.config.rules.fold.erase_salt, subject_id)
+    }
+
+    /// Puts a mark of the changelog in place; `None` removes it.
+    pub fn restore_mark(&mut self, id: ErasedId, mark: Option<Erasure>) {
+        self.erasures.restore(id, mark);
+    }
+
+    /// How many marks of erased customers there are when the open transaction is committed.
+    #[must_use]
+    pub fn erasures(&self) -> u64 {
+        self.erasures.len_after_commit()
+    }
+
+    /// The marks of erased customers that the open transaction set or removed.
+    pub fn marks(&self) -> impl Iterator<Item = (&ErasedId, Option<Erasure>)> {
+        self.erasures.changes()
     }
 
     /// Before anything else happens to a customer: it is judged by the present rules, and in the
@@ -340,7 +394,7 @@ impl PartitionTask {
             // Its first changes are those of the baseline.
             context.silent |= self.position.phase != Phase::Live && touched.customer.seq == 0;
             let before = touched.customer.deadline;
-            let out = (&mut self.tally.suppressed, &mut self.changes);
+            let out = (&mut self.tally.unpublished, &mut self.changes);
             let published = reevaluate(&mut touched.customer, &context, out);
             touched.changed = true;
             touched.published |= published && !context.silent;
@@ -463,16 +517,21 @@ impl PartitionTask {
         self.touched = true;
     }
 
-    /// Packs what the transaction changed: for each customer the id, the state and, where it is
-    /// to be written, the profile.
-    pub fn pack(&mut self, mut each: impl FnMut(&str, &[u8], Option<Profile>)) {
+    /// Packs what the transaction changed: for each customer the id, the state (none when it is
+    /// erased) and what becomes of the profile.
+    pub fn pack(&mut self, mut each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
         let rules = &self.config.rules;
         let on_touch = self.config.profiles_on_touch;
         self.store.pack_touched(rules, |touched, packed| {
-            let due = touched.published || on_touch;
-            let profile =
-                due.then(|| profile(&touched.customer, rules, touched.customer.evaluated_at));
-            each(&touched.customer.id, packed, profile);
+            let customer = &touched.customer;
+            let write = if touched.erased {
+                ProfileWrite::Tombstone
+            } else if touched.published || on_touch {
+                ProfileWrite::Profile(Box::new(profile(customer, rules, customer.evaluated_at)))
+            } else {
+                ProfileWrite::Nothing
+            };
+            each(&customer.id, packed, write);
         });
     }
 
@@ -490,6 +549,7 @@ impl PartitionTask {
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
             customers: self.store.len_after_commit(),
+            erased: self.erasures.len_after_commit(),
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),
@@ -516,16 +576,22 @@ impl PartitionTask {
     }
 
     /// The open transaction is committed.
-    pub fn commit(&mut self) {
-        self.store.commit();
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn commit(&mut self) -> Result<(), UnpackError> {
+        self.store.commit()?;
+        self.erasures.commit();
         self.committed = self.position;
         self.commit_counter += 1;
         self.touched = false;
+        Ok(())
     }
 
     /// The open transaction is aborted: everything since the last commit is forgotten.
     pub fn rollback(&mut self) {
         self.store.rollback();
+        self.erasures.rollback();
         self.position = self.committed;
         self.touched = false;
         self.changes.clear();

@@ -60,6 +60,8 @@ pub struct Touched {
     pub changed: bool,
     /// Whether its published values changed.
     pub published: bool,
+    /// Whether it is erased.
+    pub erased: bool,
     key: u64,
     committed_deadline: Option<Timestamp>,
     packed: Option<Box<[u8]>>,
@@ -115,9 +117,16 @@ impl Store {
     /// Customers when the open transaction is committed.
     #[must_use]
     pub fn len_after_commit(&self) -> u64 {
-        let touched = self.touched[..self.in_use].iter();
-        let new = touched.filter(|it| it.changed && it.committed_deadline.is_none()).count();
-        (self.committed.len() + new) as u64
+        let touched = self.touched[..self.in_use].iter().filter(|it| it.changed);
+        let (mut new, mut gone) = (0, 0);
+        for touched in touched {
+            match (touched.erased, touched.committed_deadline) {
+                (false, None) => new += 1,
+                (true, Some(_)) => gone += 1,
+                _ => {}
+            }
+        }
+        (self.committed.len() + new - gone) as u64
     }
 
     /// Whether there is no committed customer.
@@ -140,7 +149,11 @@ impl Store {
         let mut key = (self.home)(id);
         loop {
             if let Some(place) = self.places.get(&key) {
-                if self.touched[*place].customer.id == id {
+                let touched = &mut self.touched[*place];
+                if touched.customer.id == id {
+                    if std::mem::take(&mut touched.erased) {
+                        touched.customer.renew(id, at, rules.identity.revision);
+                    }
                     return Ok(*place);
                 }
                 key = key.wrapping_add(1);
@@ -198,7 +211,7 @@ impl Store {
         self.places.insert(key, place);
         let touched = &mut self.touched[place];
         (touched.key, touched.committed_deadline) = (key, committed_deadline);
-        (touched.changed, touched.published) = (false, false);
+        (touched.changed, touched.published, touched.erased) = (false, false, false);
         place
     }
 
@@ -244,14 +257,21 @@ impl Store {
         Ok(None)
     }
 
-    /// Packs every changed customer; they are then read by [`Self::touched`].
-    pub fn pack_touched(&mut self, rules: &Rules, mut each: impl FnMut(&Touched, &[u8])) {
+    /// Packs every changed customer; one that is erased has no bytes.
+    pub fn pack_touched(&mut self, rules: &Rules, mut each: impl FnMut(&Touched, Option<&[u8]>)) {
         let mut bytes = Vec::with_capacity(256);
         for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
+            if touched.erased {
+                // Of somebody unknown nothing is written that could be removed.
+                if touched.committed_deadline.is_some() {
+                    each(touched, None);
+                }
+                continue;
+            }
             bytes.clear();
             pack(&touched.customer, rules.rates.base(), &mut bytes);
             touched.packed = Some(bytes.as_slice().into());
-            each(touched, &bytes);
+            each(touched, Some(&bytes));
         }
     }
 
@@ -263,10 +283,18 @@ impl Store {
 
     /// Makes the packed customers the committed ones.
     ///
+    /// # Errors
+    /// When a state cannot be read that takes the place of an erased one.
+    ///
     /// # Panics
     /// When a changed customer was not packed before.
-    pub fn commit(&mut self) {
+    pub fn commit(&mut self) -> Result<(), UnpackError> {
+        let mut erased = Vec::new();
         for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
+            if touched.erased {
+                erased.push(touched.key);
+                continue;
+            }
             let Some(packed) = touched.packed.take() else {
                 unreachable!("a changed customer is packed before its transaction commits")
             };
@@ -276,6 +304,14 @@ impl Store {
             }
         }
         self.forget_touched();
+        // Behind the greatest first: what moves into a gap is not to be looked for elsewhere.
+        erased.sort_unstable_by(|one, other| other.cmp(one));
+        for key in erased {
+            if self.remove(key)?.is_some() {
+                self.close_gap(key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what the open transaction did.

@@ -8,6 +8,7 @@
 use crate::domain::customer::Customer;
 use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::view::View;
+use crate::domain::publish::consent::is_withheld;
 use crate::domain::raw::{Measured, next_target};
 use crate::domain::rules::{AntiFlap, Rules};
 use crate::domain::time::Timestamp;
@@ -40,6 +41,10 @@ pub fn next_published(
     dimension: Dimension,
     present: &Measured,
 ) -> Option<(Timestamp, Option<u8>)> {
+    // Time alone brings no consent.
+    if is_withheld(view.customer, dimension, view.rules) {
+        return None;
+    }
     let published = view.customer.published(dimension).value;
     let allowed_at = |target: u8| allowed_at(view.customer, dimension, target, view.rules);
     let mut target = present.target(view, dimension, published);

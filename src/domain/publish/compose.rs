@@ -8,6 +8,7 @@ use crate::domain::dimension::{Dimension, stage};
 use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX};
 use crate::domain::name::Name;
 use crate::domain::publish::ahead::Ahead;
+use crate::domain::publish::consent::{is_refused, permitted, purpose_of};
 use crate::domain::publish::context::Context;
 use crate::domain::publish::holdout::holdout;
 use crate::domain::publish::summary::summary;
@@ -55,13 +56,26 @@ pub(super) fn change(
         group: Group::default(),
         holdout: holdout(&customer.id, dimension, rules),
         owner_role: None,
-        consent: Vec::new(),
+        consent: consent(customer, dimension, rules),
         summary: String::new(),
         correction_of: None,
         backfill,
-        actionable: !backfill && !passed && news,
+        actionable: !backfill && !passed && news && !is_refused(customer, dimension, rules),
         run_id: context.run_id.filter(|_| backfill).map(ToOwned::to_owned),
     }
+}
+
+/// What the customer permits, and whether the purpose of the change is.
+fn consent(customer: &Customer, dimension: Dimension, rules: &Rules) -> Vec<(String, bool)> {
+    let entries = customer.consent.iter().flat_map(|consent| &consent.entries);
+    let mut consent: Vec<_> =
+        entries.map(|(name, _, permitted)| (name.to_string(), *permitted)).collect();
+    if let Some((purpose, _)) = purpose_of(dimension, rules)
+        && permitted(customer, purpose).is_none()
+    {
+        consent.push((purpose.to_owned(), false));
+    }
+    consent
 }
 
 /// Whether something is seen soon enough for automation to act on it.

@@ -11,6 +11,7 @@ use crate::domain::predicate::Reads;
 use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::anti_flap::allowed_at;
 use crate::domain::publish::compose::{change, close_group, is_news, origin};
+use crate::domain::publish::consent::is_withheld;
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::raw::{Measured, evidence, measure};
 use crate::domain::rules::Rules;
@@ -46,13 +47,13 @@ pub fn publish(
     after: &Measured,
     occasion: Occasion<'_>,
     context: &Context<'_>,
-    (suppressed, changes): (&mut u64, &mut Vec<Change>),
+    (unpublished, changes): (&mut Unpublished, &mut Vec<Change>),
 ) -> bool {
     let Context { rules, .. } = context;
     let Occasion { kind, event, .. } = occasion;
     customer.evaluated_at = customer.evaluated_at.max(after.at);
     customer.rules_revision = rules.identity.revision;
-    let moves = take_all(customer, (before, after), occasion, rules, suppressed);
+    let moves = take_all(customer, (before, after), occasion, rules, unpublished);
     let ahead = see_ahead(customer, after, rules);
     let first = changes.len();
     for Move { dimension, previous, told, entry, kind: cause } in &moves {
@@ -92,7 +93,7 @@ fn take_all(
     (before, after): (&Measured, &Measured),
     occasion: Occasion<'_>,
     rules: &Rules,
-    suppressed: &mut u64,
+    unpublished: &mut Unpublished,
 ) -> Vec<Move> {
     let mut moves = Vec::new();
     for dimension in Dimension::BUILT_IN {
@@ -101,7 +102,7 @@ fn take_all(
         let target = after.target(&view, dimension, published);
         let waited = before.target(&view, dimension, published) == target;
         let taken = take(customer, dimension, (target, waited), after.at, occasion, rules);
-        moves.extend(count(taken, suppressed));
+        moves.extend(count(taken, unpublished));
     }
     let changed = occasion.touched | Reads::TIME | Reads::changed(before, after);
     let retired: Vec<u8> = customer
@@ -132,7 +133,7 @@ fn take_all(
         }
         let waited = u8::from(raw) == target;
         let taken = take(customer, dimension, (target, waited), after.at, occasion, rules);
-        moves.extend(count(taken, suppressed));
+        moves.extend(count(taken, unpublished));
     }
     moves
 }
@@ -141,19 +142,29 @@ fn take_all(
 enum Taken {
     Same,
     Moved(Move),
-    /// It has to wait, and whether it did so before.
+    /// It has to wait for time, and whether it did so before.
     Waits(bool),
+    /// It has to wait for consent, and whether it did so before.
+    Withheld(bool),
 }
 
-fn count(taken: Taken, suppressed: &mut u64) -> Option<Move> {
+/// Values that were not published, added up for the metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Unpublished {
+    /// For a dwell or a cool-down.
+    pub suppressed: u64,
+    /// For consent.
+    pub withheld: u64,
+}
+
+fn count(taken: Taken, unpublished: &mut Unpublished) -> Option<Move> {
     match taken {
-        Taken::Same | Taken::Waits(true) => None,
-        Taken::Waits(false) => {
-            *suppressed += 1;
-            None
-        }
-        Taken::Moved(moved) => Some(moved),
+        Taken::Same | Taken::Waits(true) | Taken::Withheld(true) => {}
+        Taken::Waits(false) => unpublished.suppressed += 1,
+        Taken::Withheld(false) => unpublished.withheld += 1,
+        Taken::Moved(moved) => return Some(moved),
     }
+    None
 }
 
 /// Lets a dimension take the value that it should have, unless that has to wait.
@@ -168,6 +179,9 @@ fn take(
     let previous = customer.published(dimension);
     if target == previous.value {
         return Taken::Same;
+    }
+    if is_withheld(customer, dimension, rules) {
+        return Taken::Withheld(waited);
     }
     if allowed_at(customer, dimension, target, rules) > at {
         return Taken::Waits(waited);
@@ -226,7 +240,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
 pub fn reevaluate(
     customer: &mut Customer,
     context: &Context<'_>,
-    out: (&mut u64, &mut Vec<Change>),
+    out: (&mut Unpublished, &mut Vec<Change>),
 ) -> bool {
     // What falls due by the clock is the affair of the timers, if it still does.
     let clock = context.clock.min(customer.deadline.plus_ms(-1));

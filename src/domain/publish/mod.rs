@@ -6,7 +6,9 @@
 pub mod ahead;
 pub mod anti_flap;
 mod compose;
+pub mod consent;
 pub mod context;
+pub mod erase;
 pub mod evaluate;
 pub mod holdout;
 pub mod profile;

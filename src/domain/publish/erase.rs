@@ -1,0 +1,54 @@
+//! What is told when a customer is erased: one closing change per dimension, with nothing in it.
+//!
+//! A closing change says what is over, never who the customer was. Next: `task/erasures.rs`, what
+//! is left.
+
+use crate::domain::change::{Cause, CauseKind, Change, Direction};
+use crate::domain::customer::Customer;
+use crate::domain::dimension::{Dimension, INITIAL};
+use crate::domain::publish::ahead::Ahead;
+use crate::domain::publish::compose::{change, close_group, origin};
+use crate::domain::publish::context::{CauseEvent, Context};
+use crate::domain::raw::measure;
+use crate::domain::time::Timestamp;
+
+/// Tells that a customer is gone, and makes it one that was never heard of.
+pub fn erase(
+    customer: &mut Customer,
+    at: Timestamp,
+    event: &CauseEvent<'_>,
+    context: &Context<'_>,
+    changes: &mut Vec<Change>,
+) {
+    let rules = context.rules;
+    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
+    let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
+    let told: Vec<_> = dimensions
+        .map(|dimension| (dimension, customer.published(dimension)))
+        .filter(|(_, published)| published.value != INITIAL && published.seq > 0)
+        .collect();
+    let (incarnation, mut seq) = (customer.incarnation, customer.seq);
+    let id = std::mem::take(&mut customer.id);
+    customer.renew(&id, at, rules.identity.revision);
+    customer.incarnation = incarnation;
+    let nothing = measure(customer, rules, at);
+    let first = changes.len();
+    for (dimension, published) in told.iter().filter(|_| !context.silent) {
+        seq += 1;
+        customer.seq = seq;
+        let kind = CauseKind::Erase;
+        let mut closing = change(customer, *dimension, &nothing, &Ahead::default(), kind, context);
+        closing.previous = Some(dimension.value_name(published.value, rules));
+        closing.current = None;
+        closing.direction = Direction::Down;
+        closing.dwell_ms = at.since(published.since).max(0);
+        closing.cause = Cause {
+            kind,
+            event_id: Some(event.event_id.to_owned()),
+            occurred_at: Some(event.occurred_at),
+            origin: Some(origin(event.origin)),
+        };
+        changes.push(closing);
+    }
+    close_group(customer, &nothing, context, &mut changes[first..]);
+}
