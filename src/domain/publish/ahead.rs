@@ -49,10 +49,11 @@ impl Ahead {
         self.changes.iter().map(|(_, at, _)| *at).chain(self.look_at).min()
     }
 
-    /// The first of the changes, written out.
+    /// The first of the changes that will be told, written out.
     #[must_use]
     pub fn first(&self, rules: &Rules) -> Option<NextChange> {
-        let first = self.changes.iter().min_by_key(|(dimension, at, _)| (*at, *dimension));
+        let told = self.changes.iter().filter(|(dimension, ..)| rules.emits(*dimension));
+        let first = told.min_by_key(|(dimension, at, _)| (*at, *dimension));
         first.map(|change| written(*change, rules))
     }
 
