@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The version that is written: the first byte of every value in `state`.
 pub const VERSION: u8 = 2;
 
+/// The version before, which is read.
+pub const VERSION_BEFORE: u8 = VERSION - 1;
+
 /// Key of a task's progress.
 pub const PROGRESS_KEY: &[u8] = b"p";
 
@@ -82,13 +85,13 @@ pub fn frame(packed: &[u8], value: &mut Vec<u8>) {
     value.extend_from_slice(packed);
 }
 
-/// The bytes behind the version.
+/// The version and the bytes behind it: this one, or the one before.
 ///
 /// # Errors
 /// When the version is newer, or there is none.
-pub fn unframe(value: &[u8]) -> Result<&[u8], StateError> {
+pub fn unframe(value: &[u8]) -> Result<(u8, &[u8]), StateError> {
     match value.split_first() {
-        Some((&VERSION, rest)) => Ok(rest),
+        Some((&version @ VERSION_BEFORE..=VERSION, rest)) => Ok((version, rest)),
         Some((&version, _)) if version > VERSION => Err(StateError::Newer(version)),
         _ => Err(StateError::damaged("it has no version")),
     }
@@ -107,6 +110,8 @@ struct WrittenProgress {
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
+    /// Version 1 has none: its rules cannot be compared in part.
+    #[serde(default)]
     fold_hash: String,
     latest_order_at: i64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -163,7 +168,7 @@ pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
 /// # Errors
 /// When the bytes are no erasure, or of a newer version.
 pub fn decode_erasure(value: &[u8]) -> Result<Erasure, StateError> {
-    let written: WrittenErasure = serde_json::from_slice(unframe(value)?)
+    let written: WrittenErasure = serde_json::from_slice(unframe(value)?.1)
         .map_err(|error| StateError::damaged(error.to_string()))?;
     Ok(Erasure { until: Timestamp(written.until), incarnation: written.incarnation })
 }
@@ -209,7 +214,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
 /// # Errors
 /// When it is newer or damaged.
 pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
-    let json = unframe(value)?;
+    let (_, json) = unframe(value)?;
     let written: WrittenProgress =
         serde_json::from_slice(json).map_err(|error| StateError::damaged(error.to_string()))?;
     Ok(Progress {

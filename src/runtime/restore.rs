@@ -3,7 +3,9 @@
 //! Never goes on with half a state: what disagrees is an error that says what to do.
 //! Next: `prepare.rs`, which drives it.
 
-use crate::codec::state::{Lineage, StateKey, decode_erasure, decode_progress, parse_key, unframe};
+use crate::codec::state::{
+    Lineage, StateError, StateKey, decode_erasure, decode_progress, parse_key, unframe,
+};
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::mutation::Mutation;
 use crate::runtime::broker::{ChangelogRecord, CommittedOffsets};
@@ -81,9 +83,8 @@ impl Restore {
                     }
                     let packed = value.as_deref().map(unframe).transpose();
                     packed.and_then(|packed| {
-                        task.restore_state(id, packed).map_err(|error| {
-                            crate::codec::state::StateError::Damaged(error.to_string())
-                        })
+                        task.restore_state(id, packed)
+                            .map_err(|error| StateError::Damaged(error.to_string()))
                     })
                 }
                 (Ok(StateKey::Erased(id)), value) => {
@@ -187,7 +188,7 @@ impl Restore {
                 progress.rules_revision, progress.rules_hash, ours.hash
             )));
         }
-        if *progress.fold_hash != *ours.fold_hash {
+        if !progress.fold_hash.is_empty() && *progress.fold_hash != *ours.fold_hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: rules revision {} changes what events leave behind \
                  (base_currency, engagement.weights, engagement.daily_cap, half-lives or costs), \

@@ -1,13 +1,16 @@
 //! One partition of all co-partitioned inputs: its customers, timers and clock.
 //!
 //! Pure: events and time in, changes and states out; no Kafka, no I/O, no clock, no randomness.
-//! Reading order: `partition_task`, `clock`, `merge`, `store`, `timers`, `erasures`.
+//! Reading order: `partition_task`, `transaction`, `clock`, `merge`, `store`, `timers`, `erasures`.
 
 pub mod clock;
 pub mod erasures;
 pub mod merge;
 pub mod partition_task;
+mod reevaluation;
 pub mod store;
 pub mod timers;
+pub mod transaction;
 
-pub use partition_task::{EventRecord, PartitionTask, ProfileWrite, TaskConfig};
+pub use partition_task::{EventRecord, PartitionTask, TaskConfig};
+pub use transaction::ProfileWrite;

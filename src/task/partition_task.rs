@@ -10,12 +10,9 @@ use crate::domain::event::Event;
 use crate::domain::id::{erased_id, partition_of};
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
-use crate::domain::pack::UnpackError;
-use crate::domain::progress::{OffsetMetadata, Phase, Progress};
+use crate::domain::pack::{UnpackError, pack, unpack_version_1};
+use crate::domain::progress::{Phase, Progress};
 use crate::domain::publish::context::Context;
-use crate::domain::publish::evaluate::{publish_baseline, reevaluate};
-use crate::domain::publish::profile::Profile;
-use crate::domain::publish::profile::profile;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -59,44 +56,33 @@ pub struct EventRecord<'a> {
     pub at: Timestamp,
 }
 
-/// What becomes of the profile of a customer that a transaction changed.
-#[derive(Debug)]
-pub enum ProfileWrite {
-    /// It stays as it is.
-    Nothing,
-    /// It is written.
-    Profile(Box<Profile>),
-    /// It is removed.
-    Tombstone,
-}
-
 /// What a transaction can undo beside the customers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Position {
-    inputs: [InputState; 3],
-    clock: Option<Timestamp>,
-    latest_order_at: Option<Timestamp>,
-    phase: Phase,
+pub(super) struct Position {
+    pub(super) inputs: [InputState; 3],
+    pub(super) clock: Option<Timestamp>,
+    pub(super) latest_order_at: Option<Timestamp>,
+    pub(super) phase: Phase,
     /// The next key of a re-evaluation of all customers.
-    cursor: Option<u64>,
+    pub(super) cursor: Option<u64>,
 }
 
 /// One partition of all co-partitioned inputs.
 #[derive(Debug)]
 pub struct PartitionTask {
-    config: TaskConfig,
-    store: Store,
-    position: Position,
-    committed: Position,
-    commit_counter: u64,
-    lineage: u32,
-    control_offset: i64,
-    touched: bool,
-    changes: Vec<Change>,
-    tally: Tally,
-    erasures: Erasures,
+    pub(super) config: TaskConfig,
+    pub(super) store: Store,
+    pub(super) position: Position,
+    pub(super) committed: Position,
+    pub(super) commit_counter: u64,
+    pub(super) lineage: u32,
+    pub(super) control_offset: i64,
+    pub(super) touched: bool,
+    pub(super) changes: Vec<Change>,
+    pub(super) tally: Tally,
+    pub(super) erasures: Erasures,
     /// Customers that a baseline or a re-evaluation has still to look at.
-    keys_left: Option<std::vec::IntoIter<u64>>,
+    pub(super) keys_left: Option<std::vec::IntoIter<u64>>,
 }
 
 impl PartitionTask {
@@ -153,12 +139,27 @@ impl PartitionTask {
         (self.lineage, self.commit_counter) = (lineage, commit_counter);
     }
 
-    /// Puts a state of the changelog in place; `None` removes the customer.
+    /// Puts a state of the changelog in place, whose version stands beside it; `None` removes the
+    /// customer.
     ///
     /// # Errors
     /// When the bytes are no packed customer.
-    pub fn restore_state(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
-        self.store.restore(id, packed)
+    pub fn restore_state(
+        &mut self,
+        id: &str,
+        packed: Option<(u8, &[u8])>,
+    ) -> Result<(), UnpackError> {
+        match packed {
+            Some((1, packed)) => {
+                let rates = &self.config.rules.rates;
+                let customer = unpack_version_1(packed, rates)?;
+                let mut present = Vec::with_capacity(256);
+                pack(&customer, rates.base(), &mut present);
+                self.store.restore(id, Some(&present))
+            }
+            Some((_, packed)) => self.store.restore(id, Some(packed)),
+            None => self.store.restore(id, None),
+        }
     }
 
     /// The partition.
@@ -368,138 +369,6 @@ impl PartitionTask {
         erased_id(&self.config.rules.fold.erase_salt, subject_id)
     }
 
-    /// Puts a mark of the changelog in place; `None` removes it.
-    pub fn restore_mark(&mut self, id: ErasedId, mark: Option<Erasure>) {
-        self.erasures.restore(id, mark);
-    }
-
-    /// How many marks of erased customers there are when the open transaction is committed.
-    #[must_use]
-    pub fn erasures(&self) -> u64 {
-        self.erasures.len_after_commit()
-    }
-
-    /// The marks of erased customers that the open transaction set or removed.
-    pub fn marks(&self) -> impl Iterator<Item = (&ErasedId, Option<Erasure>)> {
-        self.erasures.changes()
-    }
-
-    /// Before anything else happens to a customer: it is judged by the present rules, and in the
-    /// baseline phase one that was never written is.
-    fn prepare(&mut self, place: usize, now: Option<Timestamp>) {
-        let revision = self.config.rules.identity.revision;
-        let touched = self.store.at(place);
-        if self.position.cursor.is_some() && touched.customer.rules_revision != revision {
-            let mut context = context(&self.config, self.lineage, &self.position, now);
-            // Its first changes are those of the baseline.
-            context.silent |= self.position.phase != Phase::Live && touched.customer.seq == 0;
-            let before = touched.customer.deadline;
-            let out = (&mut self.tally.unpublished, &mut self.changes);
-            let published = reevaluate(&mut touched.customer, &context, out);
-            touched.changed = true;
-            touched.published |= published && !context.silent;
-            self.store.reschedule(place, before);
-            self.touched = true;
-        }
-        if self.position.phase != Phase::Baseline {
-            return;
-        }
-        let touched = self.store.at(place);
-        let customer = &mut touched.customer;
-        if customer.seq > 0 || !customer.has_segments() {
-            return;
-        }
-        let context = context(&self.config, self.lineage, &self.position, now);
-        let first = self.changes.len();
-        publish_baseline(customer, &context, &mut self.changes);
-        touched.changed = true;
-        touched.published |= self.changes.len() > first;
-    }
-
-    /// Does a part of what concerns all customers: ends the silent phase when its offsets are
-    /// reached; writes at most `budget` customers of a baseline, or judges as many by the present
-    /// rules. True when there was something to do.
-    ///
-    /// # Errors
-    /// When a state cannot be read.
-    pub fn work_on_all(
-        &mut self,
-        budget: usize,
-        now: Option<Timestamp>,
-    ) -> Result<bool, UnpackError> {
-        match self.position.phase {
-            Phase::Purging => Ok(false),
-            Phase::Live => self.reevaluate_some(budget, now),
-            Phase::Silent(ends) => {
-                let reached = self
-                    .position
-                    .inputs
-                    .iter()
-                    .zip(ends)
-                    .all(|(input, end)| input.next_offset >= end);
-                let due = self.store.timers().due(self.clock()).is_some();
-                if reached && !due && !self.touched {
-                    self.position.phase = Phase::Baseline;
-                    self.touched = true;
-                    return Ok(true);
-                }
-                Ok(false)
-            }
-            Phase::Baseline => {
-                let mut keys =
-                    self.keys_left.take().unwrap_or_else(|| self.store.keys().into_iter());
-                for key in keys.by_ref().take(budget) {
-                    let place = self.store.touch_key(key, &self.config.rules)?;
-                    self.prepare(place, now);
-                }
-                if keys.len() == 0 {
-                    self.position.phase = Phase::Live;
-                } else {
-                    self.keys_left = Some(keys);
-                }
-                self.touched = true;
-                Ok(true)
-            }
-        }
-    }
-
-    /// Judges at most `budget` customers by the present rules.
-    fn reevaluate_some(
-        &mut self,
-        budget: usize,
-        now: Option<Timestamp>,
-    ) -> Result<bool, UnpackError> {
-        let Some(cursor) = self.position.cursor else { return Ok(false) };
-        let revision = self.config.rules.identity.revision;
-        let mut keys = match self.keys_left.take() {
-            Some(keys) => keys,
-            // What the open transaction did is seen when it is committed.
-            None if self.store.has_changes() => return Ok(false),
-            None => self.store.judged_otherwise(revision, cursor)?.into_iter(),
-        };
-        if keys.len() == 0 {
-            let done = self.store.judged_otherwise(revision, 0)?.is_empty();
-            self.position.cursor = (!done).then_some(0);
-        }
-        for key in keys.by_ref().take(budget) {
-            // Who was touched meanwhile may be gone.
-            if self.store.holds(key) {
-                let place = self.store.touch_key(key, &self.config.rules)?;
-                self.prepare(place, now);
-            }
-            self.position.cursor = Some(key.saturating_add(1));
-        }
-        self.keys_left = Some(keys).filter(|keys| keys.len() > 0);
-        self.touched = true;
-        Ok(true)
-    }
-
-    /// Whether customers are being judged by new rules.
-    #[must_use]
-    pub const fn is_reevaluating(&self) -> bool {
-        self.position.cursor.is_some()
-    }
-
     /// Begins in a phase, before anything was processed.
     pub fn begin_in(&mut self, phase: Phase) {
         self.position.phase = phase;
@@ -516,88 +385,6 @@ impl PartitionTask {
     pub fn touch(&mut self) {
         self.touched = true;
     }
-
-    /// Packs what the transaction changed: for each customer the id, the state (none when it is
-    /// erased) and what becomes of the profile.
-    pub fn pack(&mut self, mut each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
-        let rules = &self.config.rules;
-        let on_touch = self.config.profiles_on_touch;
-        self.store.pack_touched(rules, |touched, packed| {
-            let customer = &touched.customer;
-            let write = if touched.erased {
-                ProfileWrite::Tombstone
-            } else if touched.published || on_touch {
-                ProfileWrite::Profile(Box::new(profile(customer, rules, customer.evaluated_at)))
-            } else {
-                ProfileWrite::Nothing
-            };
-            each(&customer.id, packed, write);
-        });
-    }
-
-    /// The progress that the open transaction commits.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        let rules = &self.config.rules;
-        let latest_order_at = self.position.latest_order_at.unwrap_or(Timestamp::MIN);
-        Progress {
-            next_offsets: self
-                .position
-                .inputs
-                .map(|input| input.next_offset - i64::from(Mutation::OffsetOfLastRecord.is_on())),
-            highest: self.position.inputs.map(|input| input.highest),
-            clock: self.clock(),
-            commit_counter: self.commit_counter + 1,
-            customers: self.store.len_after_commit(),
-            erased: self.erasures.len_after_commit(),
-            partitions: self.config.partitions,
-            rules_revision: rules.identity.revision,
-            rules_hash: rules.identity.hash.to_string(),
-            latest_order_at,
-            rates: rules.rates.history(latest_order_at),
-            fold_hash: rules.identity.fold_hash.to_string(),
-            rfm_values: rules.names.rfm.iter().map(ToString::to_string).collect(),
-            audiences: rules.names.audiences.iter().map(ToString::to_string).collect(),
-            lineage: self.lineage,
-            control_offset: self.control_offset,
-            cursor: self.position.cursor,
-            phase: self.position.phase,
-        }
-    }
-
-    /// The metadata that goes with the offsets of [`Self::progress`].
-    #[must_use]
-    pub fn offset_metadata(&self) -> OffsetMetadata {
-        OffsetMetadata {
-            clock: self.clock(),
-            commit_counter: self.commit_counter + 1,
-            lineage: self.lineage,
-        }
-    }
-
-    /// The open transaction is committed.
-    ///
-    /// # Errors
-    /// When a state cannot be read.
-    pub fn commit(&mut self) -> Result<(), UnpackError> {
-        self.store.commit()?;
-        self.erasures.commit();
-        self.committed = self.position;
-        self.commit_counter += 1;
-        self.touched = false;
-        Ok(())
-    }
-
-    /// The open transaction is aborted: everything since the last commit is forgotten.
-    pub fn rollback(&mut self) {
-        self.store.rollback();
-        self.erasures.rollback();
-        self.position = self.committed;
-        self.touched = false;
-        self.changes.clear();
-        self.tally = Tally::default();
-        self.keys_left = None;
-    }
 }
 
 /// Why an event could not be applied.
@@ -611,7 +398,7 @@ pub enum EventError {
     State(#[from] UnpackError),
 }
 
-fn context<'a>(
+pub(super) fn context<'a>(
     config: &'a TaskConfig,
     lineage: u32,
     position: &Position,

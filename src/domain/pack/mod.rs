@@ -7,6 +7,7 @@
 mod orders;
 mod primitives;
 mod said;
+mod version_1;
 
 use crate::domain::binary::{Reader, Writer};
 use crate::domain::change::CauseKind;
@@ -18,6 +19,7 @@ use crate::domain::pack::said::{pack_said, unpack_said};
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::binary::UnpackError;
+pub use version_1::unpack_version_1;
 
 /// Values per dimension that an entry count can tell apart.
 const VALUES: i64 = 256;

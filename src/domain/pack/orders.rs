@@ -95,7 +95,7 @@ fn unpack_marks(reader: &mut Reader<'_>) -> Result<Marks, UnpackError> {
     Ok(Marks { coupon: marks & 1 == 1, categories, channel })
 }
 
-fn unpack_changes(reader: &mut Reader<'_>) -> Result<OrderChanges, UnpackError> {
+pub(super) fn unpack_changes(reader: &mut Reader<'_>) -> Result<OrderChanges, UnpackError> {
     Ok(OrderChanges {
         update: reader.option(|reader| Ok((unpack_stamp(reader)?, unpack_money(reader)?)))?,
         refunds: reader.array(|reader| {
@@ -154,56 +154,66 @@ pub(super) fn pack_rare(writer: &mut Writer<'_>, rare: &RareParts) {
 }
 
 pub(super) fn unpack_rare(reader: &mut Reader<'_>) -> Result<RareParts, UnpackError> {
-    let day = |reader: &mut Reader<'_>| reader.option(|reader| Ok(Day(reader.long()?)));
     Ok(RareParts {
-        evicted: reader.array(|reader| {
-            Ok(EvictedOrder {
-                id: reader.hash()?,
-                day: Day(reader.long()?),
-                net_minor: reader.long()?,
-                cancelled: reader.boolean()?,
-            })
-        })?,
-        before: OlderOrders {
-            orders: reader.number()?,
-            net_minor: reader.long()?,
-            first_counting_day: day(reader)?,
-            last_counting_day: day(reader)?,
-            first_day: day(reader)?,
-            last_day: day(reader)?,
-            order_days: reader.number()?,
-        },
+        evicted: reader.array(unpack_evicted)?,
+        before: unpack_before(reader)?,
         categories: reader.number()?,
-        parked: reader.array(|reader| {
-            let order = reader.hash()?;
-            let stamp = unpack_stamp(reader)?;
-            let parked_at = Timestamp(reader.long()?);
-            let cancels = reader.boolean()?;
-            let refund = reader.option(Reader::hash)?;
-            let amount = reader.option(unpack_money)?;
-            let what = match (cancels, refund, amount) {
-                (true, ..) => ParkedRecord::Cancel,
-                (false, Some(id), amount) => ParkedRecord::Refund(id, amount),
-                (false, None, Some(amount)) => ParkedRecord::Update(amount),
-                (false, None, None) => return Err(UnpackError::Invalid),
-            };
-            Ok(Parked { order, stamp, parked_at, what })
-        })?,
-        subscriptions: reader.array(|reader| {
-            Ok(Subscription {
-                id: reader.hash()?,
-                latest_term: reader.option(unpack_stamp)?,
-                prices: reader.array(|reader| {
-                    Ok(Price {
-                        stamp: unpack_stamp(reader)?,
-                        amount: reader.option(unpack_money)?,
-                        plan: reader.option(text)?,
-                        term_days: reader.option(Reader::number)?,
-                    })
-                })?,
-                cancelled_at: reader.option(unpack_stamp)?,
-                ended_at: reader.option(unpack_stamp)?,
+        parked: reader.array(unpack_parked)?,
+        subscriptions: reader.array(unpack_subscription)?,
+    })
+}
+
+pub(super) fn unpack_evicted(reader: &mut Reader<'_>) -> Result<EvictedOrder, UnpackError> {
+    Ok(EvictedOrder {
+        id: reader.hash()?,
+        day: Day(reader.long()?),
+        net_minor: reader.long()?,
+        cancelled: reader.boolean()?,
+    })
+}
+
+pub(super) fn unpack_before(reader: &mut Reader<'_>) -> Result<OlderOrders, UnpackError> {
+    let day = |reader: &mut Reader<'_>| reader.option(|reader| Ok(Day(reader.long()?)));
+    Ok(OlderOrders {
+        orders: reader.number()?,
+        net_minor: reader.long()?,
+        first_counting_day: day(reader)?,
+        last_counting_day: day(reader)?,
+        first_day: day(reader)?,
+        last_day: day(reader)?,
+        order_days: reader.number()?,
+    })
+}
+
+pub(super) fn unpack_parked(reader: &mut Reader<'_>) -> Result<Parked, UnpackError> {
+    let order = reader.hash()?;
+    let stamp = unpack_stamp(reader)?;
+    let parked_at = Timestamp(reader.long()?);
+    let cancels = reader.boolean()?;
+    let refund = reader.option(Reader::hash)?;
+    let amount = reader.option(unpack_money)?;
+    let what = match (cancels, refund, amount) {
+        (true, ..) => ParkedRecord::Cancel,
+        (false, Some(id), amount) => ParkedRecord::Refund(id, amount),
+        (false, None, Some(amount)) => ParkedRecord::Update(amount),
+        (false, None, None) => return Err(UnpackError::Invalid),
+    };
+    Ok(Parked { order, stamp, parked_at, what })
+}
+
+fn unpack_subscription(reader: &mut Reader<'_>) -> Result<Subscription, UnpackError> {
+    Ok(Subscription {
+        id: reader.hash()?,
+        latest_term: reader.option(unpack_stamp)?,
+        prices: reader.array(|reader| {
+            Ok(Price {
+                stamp: unpack_stamp(reader)?,
+                amount: reader.option(unpack_money)?,
+                plan: reader.option(text)?,
+                term_days: reader.option(Reader::number)?,
             })
         })?,
+        cancelled_at: reader.option(unpack_stamp)?,
+        ended_at: reader.option(unpack_stamp)?,
     })
 }

@@ -1,0 +1,123 @@
+//! What a transaction holds of a task, and how it ends.
+//!
+//! Until [`PartitionTask::commit`] everything can be forgotten. Next: `store.rs`, the customers.
+
+use crate::domain::apply::Tally;
+use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::pack::UnpackError;
+use crate::domain::progress::{OffsetMetadata, Progress};
+use crate::domain::publish::profile::{Profile, profile};
+use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
+use crate::task::PartitionTask;
+
+/// What becomes of the profile of a customer that a transaction changed.
+#[derive(Debug)]
+pub enum ProfileWrite {
+    /// It stays as it is.
+    Nothing,
+    /// It is written.
+    Profile(Box<Profile>),
+    /// It is removed.
+    Tombstone,
+}
+
+impl PartitionTask {
+    /// Puts a mark of the changelog in place; `None` removes it.
+    pub fn restore_mark(&mut self, id: ErasedId, mark: Option<Erasure>) {
+        self.erasures.restore(id, mark);
+    }
+
+    /// How many marks of erased customers there are when the open transaction is committed.
+    #[must_use]
+    pub fn erasures(&self) -> u64 {
+        self.erasures.len_after_commit()
+    }
+
+    /// The marks of erased customers that the open transaction set or removed.
+    pub fn marks(&self) -> impl Iterator<Item = (&ErasedId, Option<Erasure>)> {
+        self.erasures.changes()
+    }
+
+    /// Packs what the transaction changed: for each customer the id, the state (none when it is
+    /// erased) and what becomes of the profile.
+    pub fn pack(&mut self, mut each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
+        let rules = &self.config.rules;
+        let on_touch = self.config.profiles_on_touch;
+        self.store.pack_touched(rules, |touched, packed| {
+            let customer = &touched.customer;
+            let write = if touched.erased {
+                ProfileWrite::Tombstone
+            } else if touched.published || on_touch {
+                ProfileWrite::Profile(Box::new(profile(customer, rules, customer.evaluated_at)))
+            } else {
+                ProfileWrite::Nothing
+            };
+            each(&customer.id, packed, write);
+        });
+    }
+
+    /// The progress that the open transaction commits.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let rules = &self.config.rules;
+        let latest_order_at = self.position.latest_order_at.unwrap_or(Timestamp::MIN);
+        Progress {
+            next_offsets: self
+                .position
+                .inputs
+                .map(|input| input.next_offset - i64::from(Mutation::OffsetOfLastRecord.is_on())),
+            highest: self.position.inputs.map(|input| input.highest),
+            clock: self.clock(),
+            commit_counter: self.commit_counter + 1,
+            customers: self.store.len_after_commit(),
+            erased: self.erasures.len_after_commit(),
+            partitions: self.config.partitions,
+            rules_revision: rules.identity.revision,
+            rules_hash: rules.identity.hash.to_string(),
+            latest_order_at,
+            rates: rules.rates.history(latest_order_at),
+            fold_hash: rules.identity.fold_hash.to_string(),
+            rfm_values: rules.names.rfm.iter().map(ToString::to_string).collect(),
+            audiences: rules.names.audiences.iter().map(ToString::to_string).collect(),
+            lineage: self.lineage,
+            control_offset: self.control_offset,
+            cursor: self.position.cursor,
+            phase: self.position.phase,
+        }
+    }
+
+    /// The metadata that goes with the offsets of [`Self::progress`].
+    #[must_use]
+    pub fn offset_metadata(&self) -> OffsetMetadata {
+        OffsetMetadata {
+            clock: self.clock(),
+            commit_counter: self.commit_counter + 1,
+            lineage: self.lineage,
+        }
+    }
+
+    /// The open transaction is committed.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn commit(&mut self) -> Result<(), UnpackError> {
+        self.store.commit()?;
+        self.erasures.commit();
+        self.committed = self.position;
+        self.commit_counter += 1;
+        self.touched = false;
+        Ok(())
+    }
+
+    /// The open transaction is aborted: everything since the last commit is forgotten.
+    pub fn rollback(&mut self) {
+        self.store.rollback();
+        self.erasures.rollback();
+        self.position = self.committed;
+        self.touched = false;
+        self.changes.clear();
+        self.tally = Tally::default();
+        self.keys_left = None;
+    }
+}
