@@ -16,6 +16,7 @@ mod reader;
 mod rules;
 mod validate;
 mod values;
+mod when;
 
 pub use layers::{DEFAULTS, VARIABLE_PREFIX};
 pub use load::{FileText, Loaded, Setting, from_sources, load};

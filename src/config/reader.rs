@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use toml::Value;
+use toml::{Table, Value};
 
 /// The layers being read.
 pub(crate) struct Reader<'a> {
@@ -188,6 +188,38 @@ impl<'a> Reader<'a> {
             check(&numbers)?;
             Ok(Some(numbers))
         })
+    }
+
+    /// Tables of a list with their entry, or `None` where the key is absent, which it may be.
+    pub(crate) fn tables_or_absent(&mut self, key: &str) -> Option<Option<(Vec<Table>, Entry)>> {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        if !self.layers.entries.contains_key(&path) {
+            self.known.push(key.to_owned());
+            return Some(None);
+        }
+        self.parsed(key, |entry| {
+            let tables: Option<Vec<Table>> = entry
+                .value
+                .as_array()
+                .and_then(|values| values.iter().map(|it| it.as_table().cloned()).collect());
+            let tables = tables.ok_or_else(|| format!("expected tables [[{key}]]"))?;
+            Ok(Some((tables, entry.clone())))
+        })
+    }
+
+    /// Everything that was written.
+    pub(crate) const fn entries(&self) -> &BTreeMap<Vec<String>, Entry> {
+        &self.layers.entries
+    }
+
+    /// Where relative paths of a file start.
+    pub(crate) const fn folder(&self) -> &'a Path {
+        self.folder
+    }
+
+    /// Whether anybody asked for a key.
+    pub(crate) fn has_taken(&self, path: &[String]) -> bool {
+        self.taken.contains(path)
     }
 
     /// Some of the words, each at most once.

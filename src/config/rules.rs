@@ -6,14 +6,14 @@ use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
-use crate::config::{audiences, currencies, dimension_rules};
+use crate::config::{audiences, currencies, dimension_rules, when};
 use crate::domain::dimension::Dimension;
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
 use crate::domain::names::Names;
 use crate::domain::rules::{
     Audience, GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
-    Thresholds,
+    Thresholds, When,
 };
 use crate::domain::time::{DAY_MS, Day};
 use jiff::civil::{Date, date};
@@ -30,20 +30,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let base = reader.text("base_currency", currencies::parse);
     let set = reader.text("rules.set", values::id);
     let revision = reader.integer::<u32>("rules.revision", 1..=i64::from(u32::MAX));
-    let rfm = rfm(reader, warnings);
-    let gap = gap(reader);
-    let lifecycle = lifecycle(reader);
-    let activity = dimension_rules::activity(reader);
-    let value_mode = dimension_rules::value_mode(reader);
-    let value_tier_minor = dimension_rules::value_tier(reader);
-    let engagement = dimension_rules::engagement(reader);
-    let satisfaction_ms = reader.milliseconds("satisfaction.lasts", 1..=CENTURY_MS);
-    let perceived = dimension_rules::perceived(reader);
-    let qualification = dimension_rules::qualification(reader);
+    let thresholds = thresholds(reader, warnings);
+    let when = when::when(reader);
     let fold = dimension_rules::fold(reader);
     let anti_flap = dimension_rules::anti_flap(reader);
     let (holdout, percent) = dimension_rules::holdout(reader).unzip();
-    let map = rfm.as_ref().map(|rfm| &rfm.map);
+    let map = thresholds.as_ref().map(|thresholds| &thresholds.rfm.map);
     let audiences = audiences::audiences(reader, map, percent.unwrap_or(0));
     let seasons = audiences::seasons(reader);
     let consent = audiences::consent(reader);
@@ -61,18 +53,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         },
         rates: ExchangeRates::new(base, rates.into_iter().collect()),
         fold: fold?,
-        thresholds: Thresholds {
-            rfm: rfm?,
-            gap: gap?,
-            lifecycle: lifecycle?,
-            activity: activity?,
-            value_mode: value_mode?,
-            value_tier_minor: value_tier_minor?,
-            engagement: engagement?,
-            satisfaction_ms: satisfaction_ms?,
-            perceived: perceived?,
-            qualification: qualification?,
-        },
+        thresholds: thresholds?,
+        when: when?,
         names: Names::default(),
         audiences: audiences?,
         seasons: seasons?,
@@ -93,6 +75,35 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
             None
         }
     }
+}
+
+/// Reads what the dimensions are judged by.
+pub(super) fn thresholds(
+    reader: &mut Reader<'_>,
+    warnings: &mut Vec<String>,
+) -> Option<Thresholds> {
+    let rfm = rfm(reader, warnings);
+    let gap = gap(reader);
+    let lifecycle = lifecycle(reader);
+    let activity = dimension_rules::activity(reader);
+    let value_mode = dimension_rules::value_mode(reader);
+    let value_tier_minor = dimension_rules::value_tier(reader);
+    let engagement = dimension_rules::engagement(reader);
+    let satisfaction_ms = reader.milliseconds("satisfaction.lasts", 1..=CENTURY_MS);
+    let perceived = dimension_rules::perceived(reader);
+    let qualification = dimension_rules::qualification(reader);
+    Some(Thresholds {
+        rfm: rfm?,
+        gap: gap?,
+        lifecycle: lifecycle?,
+        activity: activity?,
+        value_mode: value_mode?,
+        value_tier_minor: value_tier_minor?,
+        engagement: engagement?,
+        satisfaction_ms: satisfaction_ms?,
+        perceived: perceived?,
+        qualification: qualification?,
+    })
 }
 
 fn rfm(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Option<RfmRules> {
@@ -274,17 +285,28 @@ fn fold_text(rules: &Rules) -> String {
 /// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
 /// rates, to which others are added: `ExchangeRates::history` names those that have decided.
 fn judged_text(rules: &Rules) -> String {
-    let Rules { thresholds, anti_flap, audiences, seasons, .. } = rules;
-    let Thresholds { rfm, gap, lifecycle, .. } = thresholds;
-    let Thresholds { activity, value_mode, value_tier_minor, engagement, .. } = thresholds;
-    let Thresholds { satisfaction_ms, perceived, qualification, .. } = thresholds;
-    let mut lines = vec![
-        "ebbflow rules 2".to_owned(),
-        format!("rfm.window_ms {:?}", rfm.window_ms),
-        format!("rfm.monetary {:?}", rfm.monetary),
-        format!("rfm.recency_days {:?}", rfm.recency_days),
-        format!("rfm.frequency {:?}", rfm.frequency),
-        format!("rfm.monetary_minor {:?}", rfm.monetary_minor),
+    let Rules { thresholds, when, anti_flap, audiences, seasons, .. } = rules;
+    let mut lines = vec!["ebbflow rules 2".to_owned(), format!("{anti_flap:?}")];
+    add_thresholds(thresholds, &mut lines);
+    for When { condition, thresholds } in when {
+        lines.push(format!("when {condition:?}"));
+        add_thresholds(thresholds, &mut lines);
+    }
+    lines.push(format!("{seasons:?}"));
+    for Audience { name, predicate, anti_flap, .. } in audiences {
+        lines.push(format!("audience {name:?} {predicate:?} {anti_flap:?}"));
+    }
+    lines.join("\n")
+}
+
+fn add_thresholds(thresholds: &Thresholds, lines: &mut Vec<String>) {
+    let Thresholds { rfm, gap, lifecycle, activity, value_mode, .. } = thresholds;
+    let Thresholds { value_tier_minor, engagement, satisfaction_ms, .. } = thresholds;
+    let Thresholds { perceived, qualification, .. } = thresholds;
+    let RfmRules { window_ms, monetary, recency_days, frequency, monetary_minor, .. } = rfm;
+    lines.extend([
+        format!("rfm {window_ms:?} {monetary:?}"),
+        format!("rfm.edges {recency_days:?} {frequency:?} {monetary_minor:?}"),
         format!("rfm.map {:?} {}", rfm.map.name(), rfm.map.levels()),
         format!("{gap:?}"),
         format!("{lifecycle:?}"),
@@ -295,13 +317,7 @@ fn judged_text(rules: &Rules) -> String {
         format!("satisfaction {satisfaction_ms}"),
         format!("{perceived:?}"),
         format!("{qualification:?}"),
-        format!("{anti_flap:?}"),
-        format!("{seasons:?}"),
-    ];
-    for audience in audiences {
-        let Audience { name, predicate, anti_flap, .. } = audience;
-        lines.push(format!("audience {name:?} {predicate:?} {anti_flap:?}"));
-    }
+    ]);
     for value in rfm.map.values() {
         lines.push(format!("rfm.value {:?} {}", value.name, value.rank));
     }
@@ -311,7 +327,6 @@ fn judged_text(rules: &Rules) -> String {
         let names: Vec<String> = names.map(|index| index.to_string()).collect();
         lines.push(format!("rfm.cells {r} {f} {}", names.join(" ")));
     }
-    lines.join("\n")
 }
 
 /// First 16 hex digits of the SHA-256.

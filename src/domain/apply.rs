@@ -158,7 +158,10 @@ const fn touched(body: &Body<'_>) -> Reads {
 /// Whether a raw value reads what an interaction leaves behind.
 fn is_read(interaction: &Interaction<'_>, rules: &Rules) -> bool {
     // Audiences may read anything, and consent may have been waited for.
-    if !rules.audiences.is_empty() || matches!(interaction, Interaction::ConsentChanged { .. }) {
+    if !rules.audiences.is_empty()
+        || !rules.when.is_empty()
+        || matches!(interaction, Interaction::ConsentChanged { .. })
+    {
         return true;
     }
     let scored =

@@ -50,7 +50,7 @@ pub struct Measured {
 /// Measures a customer at an instant.
 #[must_use]
 pub fn measure(customer: &Customer, rules: &Rules, at: Timestamp) -> Measured {
-    Measured::of(&View::new(customer, rules), at)
+    Measured::of(&View::new(customer, rules, at), at)
 }
 
 impl Measured {

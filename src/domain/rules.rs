@@ -24,8 +24,10 @@ pub struct Rules {
     pub rates: ExchangeRates,
     /// What events leave behind.
     pub fold: FoldRules,
-    /// What the dimensions are judged by.
+    /// What the dimensions are judged by, where no entry of `when` says otherwise.
     pub thresholds: Thresholds,
+    /// Thresholds of those to whom a condition applies; the first that does.
+    pub when: Vec<When>,
     /// Names that states know by number.
     pub names: Names,
     /// The user's own rules, in the order in which changes of one group are written.
@@ -60,6 +62,12 @@ impl Rules {
         Ok(self)
     }
 
+    /// Whether thresholds change with the seasons.
+    #[must_use]
+    pub fn follow_seasons(&self) -> bool {
+        self.when.iter().any(|when| when.condition.reads().meets(Reads::TIME))
+    }
+
     /// The rule of an audience; `None` when there is none any more.
     #[must_use]
     pub fn audience(&self, number: u8) -> Option<&Audience> {
@@ -85,6 +93,15 @@ impl Rules {
             Place::Audience(_) => true,
         }
     }
+}
+
+/// Thresholds of those to whom a condition applies.
+#[derive(Clone, Debug)]
+pub struct When {
+    /// On traits and the season.
+    pub condition: Predicate,
+    /// All of them, those of everybody where the entry says nothing.
+    pub thresholds: Thresholds,
 }
 
 /// A rule of the user's own: who is in, and who is out.

@@ -23,16 +23,21 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Looks at a customer.
+    /// Looks at a customer at an instant, which decides by which thresholds.
     #[must_use]
-    pub fn new(customer: &'a Customer, rules: &'a Rules) -> Self {
-        Self::of(customer, rules, OrderFacts::of(&customer.book, &rules.rates))
+    pub fn new(customer: &'a Customer, rules: &'a Rules, at: Timestamp) -> Self {
+        Self::of(customer, rules, OrderFacts::of(&customer.book, &rules.rates), at)
     }
 
     /// Looks at a customer whose orders have been counted.
     #[must_use]
-    pub fn of(customer: &'a Customer, rules: &'a Rules, facts: OrderFacts) -> Self {
-        Self { customer, rules, thresholds: &rules.thresholds, facts }
+    pub fn of(customer: &'a Customer, rules: &'a Rules, facts: OrderFacts, at: Timestamp) -> Self {
+        let mut view = Self { customer, rules, thresholds: &rules.thresholds, facts };
+        let first = rules.when.iter().find(|when| when.condition.holds_of_texts(&view, at));
+        if let Some(when) = first {
+            view.thresholds = &when.thresholds;
+        }
+        view
     }
 }
 

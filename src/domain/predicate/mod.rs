@@ -184,6 +184,25 @@ impl Predicate {
         }
     }
 
+    /// Whether a condition on traits and the season holds at an instant; anything else in it does
+    /// not.
+    #[must_use]
+    pub fn holds_of_texts(&self, view: &View<'_>, at: Timestamp) -> bool {
+        self.holds_if(&|text, test| test.holds(text.of(view, at)))
+    }
+
+    /// Whether it holds when its tests of texts come out as `holds` says; other comparisons do not.
+    pub fn holds_if(&self, holds: &impl Fn(&Text, &TextTest) -> bool) -> bool {
+        match self {
+            Self::Constant(constant) => *constant,
+            Self::All(parts) => parts.iter().all(|part| part.holds_if(holds)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds_if(holds)),
+            Self::Not(part) => !part.holds_if(holds),
+            Self::Text(text, test) => holds(text, test),
+            Self::Dimension(..) | Self::Number(..) | Self::Consent(_) => false,
+        }
+    }
+
     /// What it reads.
     #[must_use]
     pub fn reads(&self) -> Reads {
@@ -244,7 +263,8 @@ impl Predicate {
         leaves.len()
     }
 
-    fn leaves<'a>(&'a self, into: &mut Vec<&'a Self>) {
+    /// Its comparisons.
+    pub fn leaves<'a>(&'a self, into: &mut Vec<&'a Self>) {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|it| it.leaves(into)),
             Self::Not(part) => part.leaves(into),
@@ -350,7 +370,9 @@ fn one_of(values: &[String]) -> (&'static str, Number) {
 }
 
 impl TextTest {
-    fn holds(&self, text: &str) -> bool {
+    /// Whether a text passes.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
         match self {
             Self::OneOf(values) => values.iter().any(|value| value == text),
             Self::StartsWith(part) => text.starts_with(part.as_str()),

@@ -5,7 +5,8 @@
 use crate::domain::change::NextChange;
 use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::view::View;
-use crate::domain::publish::anti_flap::next_published;
+use crate::domain::publish::anti_flap::{allowed_at, next_published};
+use crate::domain::publish::consent::is_withheld;
 use crate::domain::raw::Measured;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -22,9 +23,34 @@ impl Ahead {
     /// Looks ahead from an instant.
     #[must_use]
     pub fn of(view: &View<'_>, present: &Measured) -> Self {
+        let season_at = if view.rules.follow_seasons() {
+            view.rules.seasons.next_change(view, present.at)
+        } else {
+            None
+        };
+        let mut ahead = Self::within(view, present);
+        let Some(season_at) = season_at else { return ahead };
+        // From then on other thresholds may hold.
+        ahead.changes.retain(|(_, at, _)| *at < season_at);
+        let then = View::of(view.customer, view.rules, view.facts, season_at);
+        let measured = Measured::of(&then, season_at);
+        for dimension in dimensions(view.rules) {
+            let published = view.customer.published(dimension).value;
+            let target = measured.target(&then, dimension, published);
+            let allowed = allowed_at(view.customer, dimension, target, view.rules) <= season_at
+                && !is_withheld(view.customer, dimension, view.rules);
+            if target != published && allowed && ahead.of_dimension(dimension).is_none() {
+                ahead.changes.push((dimension, season_at, target));
+            }
+        }
+        ahead.look_at = Some(ahead.look_at.map_or(season_at, |at| at.min(season_at)));
+        ahead
+    }
+
+    /// Looks ahead by the present thresholds.
+    fn within(view: &View<'_>, present: &Measured) -> Self {
         let mut ahead = Self::default();
-        let timed = view.rules.audiences.iter().map(|it| Dimension::Audience(it.number));
-        for dimension in Dimension::BUILT_IN.into_iter().chain(timed) {
+        for dimension in dimensions(view.rules) {
             match next_published(view, dimension, present) {
                 Some((at, Some(value))) => ahead.changes.push((dimension, at, value)),
                 Some((at, None)) => {
@@ -61,6 +87,11 @@ impl Ahead {
     pub fn all<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = NextChange> + 'a {
         self.changes.iter().map(|change| written(*change, rules))
     }
+}
+
+fn dimensions(rules: &Rules) -> impl Iterator<Item = Dimension> + '_ {
+    let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
+    Dimension::BUILT_IN.into_iter().chain(audiences)
 }
 
 fn written((dimension, at, value): (Dimension, Timestamp, u8), rules: &Rules) -> NextChange {

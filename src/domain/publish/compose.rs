@@ -5,6 +5,7 @@
 use crate::domain::change::{Cause, CauseKind, Change, ChangeId, Direction, Group, Origin, Rule};
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, stage};
+use crate::domain::dimensions::view::View;
 use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX};
 use crate::domain::name::Name;
 use crate::domain::publish::ahead::Ahead;
@@ -33,6 +34,7 @@ pub(super) fn change(
     let passed = ahead.of_dimension(dimension).is_some_and(|(at, _)| at <= detected_at);
     let news = is_news(after.at, detected_at, rules) && after.at > context.rebuilt_at;
     let backfill = kind.is_backfill();
+    let view = View::of(customer, rules, after.facts, after.at);
     Change {
         change_id: change_id(customer, context),
         seq: customer.seq,
@@ -49,7 +51,7 @@ pub(super) fn change(
         rule: Rule { identity: rules.identity.clone(), id: dimension.rule_id(value, rules) },
         evidence: Vec::new(),
         scores: after.scores,
-        facts: after.facts.written(&customer.book, &rules.thresholds.gap, after.at),
+        facts: after.facts.written(&customer.book, &view.thresholds.gap, after.at),
         dimensions: Arc::default(),
         dwell_ms: 0,
         next: ahead.first(rules),

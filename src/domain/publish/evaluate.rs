@@ -70,7 +70,7 @@ pub fn publish(
         change.entry = *entry;
         change.dwell_ms = after.at.since(previous.since).max(0);
         change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
-        let view = View::of(customer, rules, after.facts);
+        let view = View::of(customer, rules, after.facts, after.at);
         change.evidence = evidence(&view, *dimension, before, after, value);
         change.cause = Cause {
             kind: *cause,
@@ -98,7 +98,7 @@ fn take_all(
     let mut moves = Vec::new();
     for dimension in Dimension::BUILT_IN {
         let published = customer.published(dimension).value;
-        let view = View::of(customer, rules, after.facts);
+        let view = View::of(customer, rules, after.facts, after.at);
         let target = after.target(&view, dimension, published);
         let waited = before.target(&view, dimension, published) == target;
         let taken = take(customer, dimension, (target, waited), after.at, occasion, rules);
@@ -122,7 +122,7 @@ fn take_all(
         if !reads.meets(changed) && u8::from(raw) == published {
             continue;
         }
-        let view = View::of(customer, rules, after.facts);
+        let view = View::of(customer, rules, after.facts, after.at);
         let target = if reads.meets(changed) {
             after.target(&view, dimension, published)
         } else {
@@ -199,7 +199,7 @@ fn take(
 
 /// What time alone will publish; sets the customer's deadline.
 fn see_ahead(customer: &mut Customer, present: &Measured, rules: &Rules) -> Ahead {
-    let ahead = Ahead::of(&View::of(customer, rules, present.facts), present);
+    let ahead = Ahead::of(&View::of(customer, rules, present.facts, present.at), present);
     let parked = customer.book.next_expiry();
     customer.deadline = ahead.deadline().into_iter().chain(parked).min().unwrap_or(Timestamp::MAX);
     ahead
@@ -212,7 +212,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
     let clock = context.clock.min(customer.deadline.plus_ms(-1));
     let at = customer.evaluated_at.max(clock);
     let present = measure(customer, rules, at);
-    let ahead = Ahead::of(&View::of(customer, rules, present.facts), &present);
+    let ahead = Ahead::of(&View::of(customer, rules, present.facts, present.at), &present);
     let first = changes.len();
     let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
     let dimensions: Vec<_> = Dimension::BUILT_IN.into_iter().chain(audiences).collect();
@@ -228,7 +228,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
         change.direction = dimension.direction(INITIAL, published.value, rules);
         change.entry = customer.entered(dimension, published.value);
         change.dwell_ms = at.since(published.since).max(0);
-        let view = View::of(customer, rules, present.facts);
+        let view = View::of(customer, rules, present.facts, present.at);
         change.evidence = evidence(&view, dimension, &present, &present, published.value);
         changes.push(change);
     }

@@ -132,7 +132,7 @@ pub struct SurveyFacts {
 #[must_use]
 pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
     let present = measure(customer, rules, at);
-    let view = View::of(customer, rules, present.facts);
+    let view = View::of(customer, rules, present.facts, at);
     let bucket = bucket(&customer.id, &rules.holdout);
     let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
     let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
