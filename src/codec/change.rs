@@ -75,6 +75,7 @@ struct ChangeRecord<'a> {
     group: GroupRecord,
     holdout: HoldoutRecord,
     owner_role: Option<&'a str>,
+    previous_owner_role: Option<&'a str>,
     #[serde(skip_serializing_if = "Detail::is_absent")]
     consent: Detail<Map<'a, String, bool>>,
     #[serde(skip_serializing_if = "Detail::is_absent")]
@@ -222,6 +223,7 @@ fn record(change: &Change, compact: bool, as_text: bool) -> ChangeRecord<'_> {
         },
         holdout: holdout_record(change.holdout),
         owner_role: change.owner_role.as_deref(),
+        previous_owner_role: change.previous_owner_role.as_deref(),
         consent: detail(Map(&change.consent), left_out),
         summary: detail(&*change.summary, left_out),
         correction_of: change.correction_of,

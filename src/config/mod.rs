@@ -7,6 +7,7 @@ mod audiences;
 mod cel;
 mod currencies;
 mod dimension_rules;
+mod labels;
 mod layers;
 mod load;
 pub mod map_file;

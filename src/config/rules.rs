@@ -6,7 +6,7 @@ use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
-use crate::config::{audiences, currencies, dimension_rules, when};
+use crate::config::{audiences, currencies, dimension_rules, labels, when};
 use crate::domain::dimension::Dimension;
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
@@ -40,6 +40,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let seasons = audiences::seasons(reader);
     let consent = audiences::consent(reader);
     let erase_keep_ms = reader.milliseconds("erase.keep", DAY_MS..=CENTURY_MS);
+    let labels = labels::labels(reader);
     let roles = roles(reader);
     let rates = rates(reader, base);
     let output = output(reader);
@@ -59,6 +60,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         audiences: audiences?,
         seasons: seasons?,
         anti_flap: anti_flap?,
+        labels: labels?,
         roles: roles?.map(Name::from),
         output: output?,
         consent: consent?,

@@ -54,8 +54,10 @@ pub struct Change {
     pub group: Group,
     /// The hold-out bucket.
     pub holdout: Holdout,
-    /// Who owns a customer in this lifecycle stage.
+    /// Who owns a customer in this lifecycle stage: takes over when the stage changes.
     pub owner_role: Option<Name>,
+    /// Who hands over; only of a change of the stage.
+    pub previous_owner_role: Option<Name>,
     /// Purposes and whether they are allowed.
     pub consent: Vec<(String, bool)>,
     /// One sentence for people.

@@ -14,6 +14,7 @@ use crate::domain::names::{Names, TooManyNames};
 use crate::domain::predicate::season::Seasons;
 use crate::domain::predicate::{Predicate, Reads};
 use crate::domain::publish::consent::ConsentPolicy;
+use crate::domain::publish::labels::Labels;
 
 /// Everything that decides about a customer.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Rules {
     pub seasons: Seasons,
     /// What stands between raw and published values, by [`Dimension::place`].
     pub anti_flap: [AntiFlap; dimension::COUNT],
+    /// The words of summaries.
+    pub labels: Labels,
     /// Owner role of each lifecycle stage, in the order of `lifecycle::Stage::ALL`.
     pub roles: [Name; 6],
     /// Which dimensions are emitted and how.

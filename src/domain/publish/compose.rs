@@ -5,6 +5,7 @@
 use crate::domain::change::{Cause, CauseKind, Change, ChangeId, Direction, Group, Origin, Rule};
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, stage};
+use crate::domain::dimensions::lifecycle::Stage;
 use crate::domain::dimensions::view::View;
 use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX};
 use crate::domain::name::Name;
@@ -58,6 +59,7 @@ pub(super) fn change(
         group: Group::default(),
         holdout: holdout(&customer.id, dimension, rules),
         owner_role: None,
+        previous_owner_role: None,
         consent: consent(customer, dimension, rules),
         summary: String::new(),
         correction_of: None,
@@ -104,18 +106,24 @@ pub(super) fn close_group(
             (dimension.name(rules), dimension.value_name(value, rules))
         })
         .collect();
-    let owner_role = Some(owner_role(customer, rules)).filter(|role| !role.is_empty());
+    let stage_now = customer.published(Dimension::Lifecycle).value;
+    let owner_role = role(stage(stage_now), rules);
     for (index, change) in (1..).zip(group) {
         change.owner_role.clone_from(&owner_role);
+        if change.dimension == *Dimension::Lifecycle.built_in_name() {
+            let previous = change.previous.as_deref();
+            let before = Stage::ALL.into_iter().find(|stage| Some(stage.name()) == previous);
+            change.previous_owner_role = before.and_then(|stage| role(stage, rules));
+        }
         change.group = Group { id, index, size };
         change.dimensions = Arc::clone(&dimensions);
-        change.summary = summary(change, after);
+        change.summary = summary(change, after, rules);
     }
 }
 
-fn owner_role(customer: &Customer, rules: &Rules) -> Name {
-    let stage = stage(customer.published(Dimension::Lifecycle).value);
-    rules.roles[stage as usize].clone()
+/// Who owns customers in a stage; `None` = nobody.
+fn role(stage: Stage, rules: &Rules) -> Option<Name> {
+    Some(rules.roles[stage as usize].clone()).filter(|role| !role.is_empty())
 }
 
 fn subject(id: &str) -> &'static str {

@@ -11,5 +11,6 @@ pub mod context;
 pub mod erase;
 pub mod evaluate;
 pub mod holdout;
+pub mod labels;
 pub mod profile;
 pub mod summary;

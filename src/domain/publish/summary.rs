@@ -1,120 +1,200 @@
-//! The one sentence of a change: a pure function of it.
+//! The one sentence of a change: a pure function of it and of the words of a locale.
 //!
 //! Says what happened and what it means, never more than the change itself knows.
+//! Next: `labels.rs`, the words.
 
-use crate::domain::change::{CauseKind, Change, Number};
+use crate::domain::change::{CauseKind, Change, Evidence, Number};
+use crate::domain::money::Currency;
+use crate::domain::publish::labels::{Labels, Phrase};
 use crate::domain::raw::Measured;
-use crate::domain::time::DAY_MS;
-use std::fmt::{self, Write};
-
-const NO_SUBSCRIPTION: &str = "no subscription runs any more";
+use crate::domain::rules::Rules;
+use crate::domain::time::{DAY_MS, Timestamp};
 
 /// The sentence, such as `no order for 180 days, usual gap 61: now at risk`.
 #[must_use]
-pub fn summary(change: &Change, after: &Measured) -> String {
-    let mut text = String::with_capacity(80);
-    match change.cause.kind {
-        CauseKind::Timer | CauseKind::Dwell => silence(change, after, &mut text),
-        CauseKind::Refund => text.push_str("after a refund or cancellation"),
-        CauseKind::LateEvent => {
-            text.push_str("a late event, ");
-            occasion(change, &mut text);
-        }
-        CauseKind::Baseline => text.push_str("first assessment"),
-        _ => occasion(change, &mut text),
-    }
-    text.push_str(": now ");
-    for (index, word) in change.current.as_deref().unwrap_or("closed").split('_').enumerate() {
-        if index > 0 {
-            text.push(' ');
-        }
-        text.push_str(word);
-    }
-    text
-}
-
-fn silence(change: &Change, after: &Measured, text: &mut String) {
-    let sign = change.evidence.first();
-    // R counts from the last order that counts, the lifecycle from the last one not cancelled.
-    let last_at = match sign.map(|sign| (sign.name, sign.op)) {
-        Some(("days_since_consideration", _)) => {
-            let days = sign.map_or(Whole(&Number::None), |sign| Whole(&sign.threshold));
-            return say(text, format_args!("no sign of interest for {days} days"));
-        }
-        Some(("frequency" | "monetary_minor", _)) => {
-            return text.push_str("orders have left the window");
-        }
-        Some(("running_subscriptions", "<")) => return text.push_str(NO_SUBSCRIPTION),
-        Some(("recency_days", _)) => after.facts.last_counting_at,
-        Some(("days_since_order", ">")) | None => after.facts.last_activity_at,
-        Some(_) => {
-            let previous = change.previous.as_deref().unwrap_or("it");
-            return say(text, format_args!("no new sign of {previous}"));
-        }
+pub fn summary(change: &Change, after: &Measured, rules: &Rules) -> String {
+    let speaker = Speaker { change, after, labels: &rules.labels, currency: rules.rates.base() };
+    let labels = speaker.labels;
+    let what = match change.cause.kind {
+        CauseKind::Timer | CauseKind::Dwell => speaker.silence(),
+        CauseKind::Refund => labels.say(Phrase::Refund, &[]),
+        CauseKind::LateEvent => labels.say(Phrase::LateEvent, &[("what", &speaker.occasion())]),
+        CauseKind::Baseline => labels.say(Phrase::Baseline, &[]),
+        CauseKind::Rules => labels.say(Phrase::Rules, &[]),
+        CauseKind::Consent => labels.say(Phrase::Consent, &[]),
+        CauseKind::Erase => labels.say(Phrase::Erased, &[]),
+        _ => speaker.occasion(),
     };
-    let Some(last_at) = last_at else { return text.push_str("nothing happened") };
-    let days = after.at.since(last_at) / DAY_MS;
-    say(text, format_args!("no order for {days} days"));
-    if let Some(gap) = change.facts.expected_gap_days {
-        say(text, format_args!(", usual gap {gap:.0}"));
+    match &change.current {
+        Some(current) => {
+            let value = labels.value(&change.dimension, current);
+            labels.say(Phrase::Sentence, &[("what", &what), ("value", &value)])
+        }
+        None => labels.say(Phrase::Closed, &[("what", &what)]),
     }
 }
 
-fn occasion(change: &Change, text: &mut String) {
-    let Some(sign) = change.evidence.first() else { return text.push_str("after an event") };
-    let after = Whole(&sign.after);
-    match sign.name {
-        // The order is of this moment, so that what was measured before it is the gap to it.
-        "recency_days" if sign.op == "<=" && sign.after == Number::Integer(0) => {
-            say(text, format_args!("ordered again after {} days", Whole(&sign.before)));
+struct Speaker<'a> {
+    change: &'a Change,
+    after: &'a Measured,
+    labels: &'a Labels,
+    currency: Currency,
+}
+
+impl Speaker<'_> {
+    fn say(&self, phrase: Phrase, given: &[(&str, &str)]) -> String {
+        self.labels.say(phrase, given)
+    }
+
+    /// What the passing of time brought.
+    fn silence(&self) -> String {
+        let sign = self.change.evidence.first();
+        // R counts from the last order that counts, the others from the last one not cancelled.
+        match sign.map(|sign| (sign.name, sign.op)) {
+            Some(("days_since_consideration", _)) => self.days(Phrase::NoInterest),
+            Some(("days_since_nps", _)) => self.days(Phrase::AnswerExpired),
+            Some(("days_since_needed_element", _)) => self.days(Phrase::ElementStale),
+            Some(("frequency" | "monetary_minor", _)) => self.say(Phrase::OrdersLeftWindow, &[]),
+            Some(("running_subscriptions", "<")) => self.say(Phrase::NoSubscription, &[]),
+            Some(("recency_days", _)) => self.no_order(self.after.facts.last_counting_at),
+            Some(("days_since_order", ">")) | None => {
+                self.no_order(self.after.facts.last_activity_at)
+            }
+            Some(("window_net_minor" | "engagement_score", _)) => self.occasion(),
+            Some(_) if self.change.dimension.starts_with("audience:") => self.occasion(),
+            Some(_) => {
+                let previous = self.change.previous.as_deref().unwrap_or_default();
+                let previous = self.labels.value(&self.change.dimension, previous);
+                self.say(Phrase::NoNewSign, &[("previous", &previous)])
+            }
         }
-        "recency_days" | "days_since_order" => {
-            say(text, format_args!("last order {after} days ago"));
+    }
+
+    /// A phrase about the days that the first number has come to.
+    fn days(&self, phrase: Phrase) -> String {
+        let days = self.change.evidence.first().map_or(String::new(), |it| whole(&it.threshold));
+        self.say(phrase, &[("days", &days)])
+    }
+
+    fn no_order(&self, last_at: Option<Timestamp>) -> String {
+        let Some(last_at) = last_at else { return self.say(Phrase::NothingHappened, &[]) };
+        let days = (self.after.at.since(last_at) / DAY_MS).to_string();
+        match self.change.facts.expected_gap_days {
+            Some(gap) => {
+                let given = [("days", days.as_str()), ("gap", &format!("{gap:.0}"))];
+                self.say(Phrase::NoOrderUsualGap, &given)
+            }
+            None => self.say(Phrase::NoOrder, &[("days", &days)]),
         }
-        "frequency" => say(text, format_args!("{after} orders in the window")),
-        "monetary_minor" => say(text, format_args!("worth {} in the window", Amount(&sign.after))),
-        "orders" => match sign.after {
-            Number::Integer(0) => text.push_str("no order counts"),
-            Number::Integer(1) => text.push_str("first order"),
-            _ => say(text, format_args!("{after} orders")),
-        },
-        "nps" => say(text, format_args!("would recommend us, {after} of 10")),
-        "days_since_referral" => text.push_str("won somebody for us"),
-        "days_since_praise" => text.push_str("praised us in public"),
-        "days_since_consideration" => text.push_str("shows interest"),
-        "running_subscriptions" if sign.op == "<" => text.push_str(NO_SUBSCRIPTION),
-        "running_subscriptions" => text.push_str("a subscription runs"),
-        _ => text.push_str("after an event"),
+    }
+
+    /// What an event brought.
+    fn occasion(&self) -> String {
+        let evidence = &self.change.evidence;
+        let Some(sign) = evidence.first() else { return self.say(Phrase::Event, &[]) };
+        let named = |name: &str| evidence.iter().find(|it| it.name == name);
+        let after = whole(&sign.after);
+        let about = |phrase: Phrase| self.say(phrase, &[("after", &after)]);
+        match sign.name {
+            // The order is of this moment, so that what was measured before it is the gap to it.
+            "recency_days" | "days_since_order"
+                if sign.op == "<="
+                    && sign.after == Number::Integer(0)
+                    && sign.before != Number::None =>
+            {
+                self.say(Phrase::OrderedAgain, &[("days", &whole(&sign.before))])
+            }
+            "days_since_order" if sign.before == Number::None => self.say(Phrase::FirstOrder, &[]),
+            "recency_days" | "days_since_order" => self.say(Phrase::LastOrder, &[("days", &after)]),
+            "frequency" => about(Phrase::OrdersInWindow),
+            "monetary_minor" => self.amounts(Phrase::WorthInWindow, &[("after", sign)]),
+            "orders" => match sign.after {
+                Number::Integer(0) => self.say(Phrase::NoCountingOrder, &[]),
+                Number::Integer(1) => self.say(Phrase::FirstOrder, &[]),
+                _ => about(Phrase::Orders),
+            },
+            "nps" => {
+                let phrase = match sign.after {
+                    Number::Integer(9..) => Phrase::Promoter,
+                    Number::Integer(7..) => Phrase::Passive,
+                    _ => Phrase::Detractor,
+                };
+                self.with_reason(about(phrase), named("nps_reason"))
+            }
+            "days_since_referral" => self.say(Phrase::Referral, &[]),
+            "days_since_praise" => self.say(Phrase::Praise, &[]),
+            "days_since_consideration" => self.say(Phrase::Interest, &[]),
+            "running_subscriptions" if sign.op == "<" => self.say(Phrase::NoSubscription, &[]),
+            "running_subscriptions" => self.say(Phrase::SubscriptionRuns, &[]),
+            "window_net_minor" => self.spent(sign, named("window_before_net_minor"), &named),
+            "financial_value_minor" => self.amounts(Phrase::FinancialValue, &[("after", sign)]),
+            "engagement_score" => about(Phrase::EngagementScore),
+            "meddic_sum" => about(Phrase::MeddicSum),
+            "days_since_needed_element" => self.days(Phrase::ElementStale),
+            "outcome" => self.say(Phrase::Outcome, &[("text", &whole(&sign.after))]),
+            _ => {
+                let name = sign.name.replace('_', " ");
+                self.say(Phrase::Compared, &[("name", &name), ("after", &after)])
+            }
+        }
+    }
+
+    fn spent<'e>(
+        &self,
+        now: &Evidence,
+        before: Option<&Evidence>,
+        named: &impl Fn(&str) -> Option<&'e Evidence>,
+    ) -> String {
+        if let Some(category) = named("new_category") {
+            return self.say(Phrase::NewCategory, &[("text", &whole(&category.after))]);
+        }
+        if let Some(plan) = named("higher_plan") {
+            return self.say(Phrase::HigherPlan, &[("text", &whole(&plan.after))]);
+        }
+        match before.filter(|before| before.after != Number::Integer(0)) {
+            Some(before) => self.amounts(Phrase::SpentAfter, &[("after", now), ("before", before)]),
+            None => self.amounts(Phrase::Spent, &[("after", now)]),
+        }
+    }
+
+    fn with_reason(&self, what: String, reason: Option<&Evidence>) -> String {
+        match reason.map(|reason| whole(&reason.after)) {
+            Some(reason) => self.say(Phrase::WithReason, &[("what", &what), ("reason", &reason)]),
+            None => what,
+        }
+    }
+
+    /// A phrase with amounts of the base currency.
+    fn amounts(&self, phrase: Phrase, given: &[(&str, &Evidence)]) -> String {
+        let amounts: Vec<(&str, String)> =
+            given.iter().map(|(name, sign)| (*name, self.amount(&sign.after))).collect();
+        let given: Vec<(&str, &str)> =
+            amounts.iter().map(|(name, amount)| (*name, amount.as_str())).collect();
+        self.say(phrase, &given)
+    }
+
+    fn amount(&self, minor: &Number) -> String {
+        let Number::Integer(minor) = minor else { return whole(minor) };
+        let parts = 10_i64.pow(self.currency.exponent());
+        let (sign, minor) = (if *minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+        let (major, rest) = (minor / parts.unsigned_abs(), minor % parts.unsigned_abs());
+        let (decimal, code) = (&self.labels.decimal, self.currency.code());
+        match self.currency.exponent() {
+            0 => format!("{sign}{major} {code}"),
+            places => {
+                let width = usize::try_from(places).unwrap_or(2);
+                format!("{sign}{major}{decimal}{rest:0width$} {code}")
+            }
+        }
     }
 }
 
-#[expect(clippy::expect_used, reason = "a string takes everything")]
-fn say(text: &mut String, words: fmt::Arguments<'_>) {
-    text.write_fmt(words).expect("written to a string");
-}
-
-/// A number without decimals.
-struct Whole<'a>(&'a Number);
-
-impl fmt::Display for Whole<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Number::Integer(number) => number.fmt(formatter),
-            Number::Decimal(number) => write!(formatter, "{number:.0}"),
-            Number::Text(text) => formatter.write_str(text),
-            Number::None => formatter.write_str("some"),
-        }
-    }
-}
-
-/// Minor units as major ones.
-struct Amount<'a>(&'a Number);
-
-impl fmt::Display for Amount<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Number::Integer(minor) => write!(formatter, "{}.{:02}", minor / 100, minor.abs() % 100),
-            Number::Decimal(_) | Number::Text(_) | Number::None => formatter.write_str("more"),
-        }
+/// A number without decimals, or a text.
+fn whole(number: &Number) -> String {
+    match number {
+        Number::Integer(number) => number.to_string(),
+        Number::Decimal(number) => format!("{number:.0}"),
+        Number::Text(text) => text.to_string(),
+        Number::None => "?".to_owned(),
     }
 }
