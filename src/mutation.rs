@@ -49,11 +49,18 @@ pub enum Mutation {
     TimersNotRolledBack,
     /// Events go before deadlines that were due.
     EventsBeforeTimers,
+    /// Memory of a lost session is kept as its transaction made it.
+    LostMemoryKept,
+    /// Memory that was kept is trusted, whatever lineage has begun.
+    LineageNotCompared,
+    /// Kept memory is not rolled back without a transaction, and is committed before it is
+    /// verified.
+    UnverifiedTaskCommits,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::CommitBeforeDrain,
         Self::TimersWithoutOffsets,
         Self::UnknownCommitCounts,
@@ -75,6 +82,9 @@ impl Mutation {
         Self::PreImageAfterChange,
         Self::TimersNotRolledBack,
         Self::EventsBeforeTimers,
+        Self::LostMemoryKept,
+        Self::LineageNotCompared,
+        Self::UnverifiedTaskCommits,
     ];
 
     /// Whether it is on in this thread.
