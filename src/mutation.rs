@@ -53,14 +53,11 @@ pub enum Mutation {
     LostMemoryKept,
     /// Memory that was kept is trusted, whatever lineage has begun.
     LineageNotCompared,
-    /// Kept memory is not rolled back without a transaction, and is committed before it is
-    /// verified.
-    UnverifiedTaskCommits,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 23] = [
         Self::CommitBeforeDrain,
         Self::TimersWithoutOffsets,
         Self::UnknownCommitCounts,
@@ -84,7 +81,6 @@ impl Mutation {
         Self::EventsBeforeTimers,
         Self::LostMemoryKept,
         Self::LineageNotCompared,
-        Self::UnverifiedTaskCommits,
     ];
 
     /// Whether it is on in this thread.

@@ -117,9 +117,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             (true, true) => self.abort(AbortClass::Lost).map_err(Trip::End),
             (false, _) => {
                 // A run that ends by itself touches tasks before it begins a transaction.
-                if !Mutation::UnverifiedTaskCommits.is_on() {
-                    self.roll_back(|state| state);
-                }
+                self.roll_back(|state| state);
                 Ok(())
             }
         };

@@ -108,7 +108,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             slot.state = SlotState::Seeking;
             return Ok(());
         }
-        // Without a commit nothing says in which lineage others see it; to restore it costs nothing.
+        // Without a commit nothing says in which lineage it is seen; to restore it costs nothing.
         if counter > 0 {
             tracing::info!(partition, "another instance has committed meanwhile; restoring");
         }

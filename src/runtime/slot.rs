@@ -4,7 +4,6 @@
 
 use crate::domain::progress::Phase;
 use crate::domain::time::Timestamp;
-use crate::mutation::Mutation;
 use crate::runtime::broker::{Broker, BrokerError, EndSample, Input, Record};
 use crate::runtime::status::HeldBy;
 use crate::task::PartitionTask;
@@ -183,8 +182,7 @@ impl<R: Record> Slot<R> {
     /// Whether it is part of the open transaction. Never before it runs: until its memory is
     /// compared with what is committed, somebody else may have gone on with it.
     pub(super) fn commits(&self) -> bool {
-        let ready = self.is_running() || Mutation::UnverifiedTaskCommits.is_on();
-        ready && self.task.is_touched()
+        self.is_running() && self.task.is_touched()
     }
 
     /// Whether the group has given this task to us and it processes.
