@@ -14,6 +14,10 @@ use ebbflow::runtime::status::Status;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// Three brokers at a time are enough for a machine.
+static ONE_CLUSTER: Mutex<()> = Mutex::new(());
 
 /// An offset of `purchases` that was never there.
 const OUT_OF_RANGE: i64 = 1_000;
@@ -41,6 +45,7 @@ fn unreplicated(cluster: &Cluster, name: &str, partitions: u32) -> Config {
 #[test]
 fn a_partition_without_a_leader_hides_the_ends_of_its_own_task_only() {
     const PARTITIONS: u32 = 6;
+    let _alone = ONE_CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut cluster = Cluster::start([0; SIZE]);
     let config = unreplicated(&cluster, "leaders", PARTITIONS);
     let mut broker = connect(&config);
@@ -90,6 +95,7 @@ fn with_lost_offsets(cluster: &Cluster, name: &str) -> Config {
 /// does not exist: once it has a leader it is told, and before that the cluster answers.
 #[test]
 fn lost_offsets_of_a_task_without_a_leader_are_told_once_it_has_one() {
+    let _alone = ONE_CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut cluster = Cluster::start([0; SIZE]);
     // The broker that is to go must not coordinate the group.
     let (config, leader) = (0..8)
