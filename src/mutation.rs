@@ -49,11 +49,15 @@ pub enum Mutation {
     TimersNotRolledBack,
     /// Events go before deadlines that were due.
     EventsBeforeTimers,
+    /// Memory of a lost session is kept as its transaction made it.
+    LostMemoryKept,
+    /// Memory that was kept is trusted, whatever lineage has begun.
+    LineageNotCompared,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::CommitBeforeDrain,
         Self::TimersWithoutOffsets,
         Self::UnknownCommitCounts,
@@ -75,6 +79,8 @@ impl Mutation {
         Self::PreImageAfterChange,
         Self::TimersNotRolledBack,
         Self::EventsBeforeTimers,
+        Self::LostMemoryKept,
+        Self::LineageNotCompared,
     ];
 
     /// Whether it is on in this thread.

@@ -21,7 +21,7 @@ use crate::runtime::stores::Stores;
 use crate::runtime::worker::Shared;
 use crate::service::serving::Serving;
 use anyhow::{Context, anyhow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread;
@@ -94,13 +94,13 @@ pub fn run(config: &Config, options: RunOptions) -> Result<(), ServiceError> {
         if !start::begin_lineage(config, options.baseline, &stop)? {
             return stopped(options);
         }
-    } else if options.baseline {
-        start::begin_baseline(config, count)?;
+    } else if options.baseline && !start::begin_baseline(config, count, &stop)? {
+        return stopped(options);
     }
     if options.until_end.is_some() && !start::wait_until_alone(config, &stop)? {
         return stopped(options);
     }
-    watch_owners(config, &parts)?;
+    watch_owners(config, count, &parts)?;
     let result = workers::run_workers(config, options, count, workers, &parts);
     parts.status.stop();
     serving.end()?;
@@ -121,18 +121,22 @@ fn stopped(options: RunOptions) -> Result<(), ServiceError> {
 
 /// Asks now and then who is in the group: who has which partition, for those who ask the wrong
 /// instance, and who should not be there.
-fn watch_owners(config: &Config, parts: &Parts) -> Result<(), ServiceError> {
+fn watch_owners(config: &Config, partitions: u32, parts: &Parts) -> Result<(), ServiceError> {
     let asking = Owners::new(config)?;
     let (owners, stop) = (Arc::clone(&parts.owners), Arc::clone(&parts.stop));
     let status = Arc::clone(&parts.status);
     let group = config.application_id.clone();
     let watch = move || {
-        let mut told = None;
+        let (mut told, mut marks) = (None, BTreeSet::new());
         while !stop.load(Ordering::Relaxed) {
+            match asking.foreign_marks(partitions) {
+                Ok(found) => marks = found,
+                Err(error) => tracing::debug!(%error, "who has committed is not known"),
+            }
             match asking.ask() {
                 Ok(members) => {
                     *owners.write().unwrap_or_else(PoisonError::into_inner) = members.owners;
-                    let trouble = strangers(&group, &members.strangers);
+                    let trouble = strangers(&group, &members.strangers, &marks);
                     if trouble != told {
                         match &trouble {
                             Some(trouble) => tracing::warn!("{trouble}"),
@@ -154,13 +158,21 @@ fn watch_owners(config: &Config, parts: &Parts) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// What is said of members that do not belong into the group.
-fn strangers(group: &str, strangers: &[String]) -> Option<String> {
-    (!strangers.is_empty()).then(|| {
+/// What is said of members that do not belong into the group, and of what such have committed.
+fn strangers(group: &str, members: &[String], marks: &BTreeSet<String>) -> Option<String> {
+    let mut has = Vec::new();
+    if !members.is_empty() {
+        has.push(format!("members that do not belong there: {}", members.join("; ")));
+    }
+    if !marks.is_empty() {
+        let marks = Vec::from_iter(marks.iter().map(String::as_str)).join("; ");
+        has.push(format!("offsets committed by {marks}"));
+    }
+    (!has.is_empty()).then(|| {
         format!(
-            "the consumer group \"{group}\" has members that do not belong there: {}; hint: two \
-             deployments or programs use it by mistake, give each its own application_id",
-            strangers.join("; ")
+            "the consumer group \"{group}\" has {}; hint: two deployments or programs use it by \
+             mistake, give each its own application_id",
+            has.join(", and ")
         )
     })
 }

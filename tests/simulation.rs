@@ -29,6 +29,7 @@ mod simulation {
     mod rules;
     pub(crate) mod run;
     mod schedule;
+    mod scripted;
     mod search;
     mod stage;
     mod tests;

@@ -102,8 +102,9 @@ impl Observer {
     }
 
     /// High watermarks of the inputs of these tasks, in one request by broker; only of tasks all
-    /// of whose inputs answer. Why the others are missing comes with it.
-    pub(crate) fn ends(&self, partitions: &[u32]) -> (Ends, Option<BrokerError>) {
+    /// of whose inputs answer. Why the others are missing comes with it, and whether the cluster
+    /// has answered at all: what it says of a partition without a leader is an answer too.
+    pub(crate) fn ends(&self, partitions: &[u32]) -> (Ends, Option<BrokerError>, bool) {
         let doing = "read the end offsets of the inputs";
         match self.ask_ends(partitions) {
             Ok((ends, failures)) => {
@@ -114,13 +115,12 @@ impl Observer {
                 let topics: BTreeSet<&str> =
                     failures.iter().map(|(topic, ..)| topic.as_str()).collect();
                 self.look_up(topics);
-                (ends, first)
+                (ends, first, true)
             }
             Err(error) => {
-                if is_leaderless(&error) {
-                    self.look_up(Input::ALL.map(|input| self.names.input(input)));
-                }
-                (Ends::new(), Some(self.failed(doing, &error)))
+                let answered = is_leaderless(&error)
+                    && self.look_up(Input::ALL.map(|input| self.names.input(input)));
+                (Ends::new(), Some(self.failed(doing, &error)), answered)
             }
         }
     }
@@ -183,12 +183,15 @@ impl Observer {
     }
 
     /// Of a partition that was seen without a leader librdkafka says so from its cache, and does
-    /// not ask again for minutes (`rd_kafka_topic_partition_list_get_leaders`): asks again.
-    fn look_up<'t>(&self, topics: impl IntoIterator<Item = &'t str>) {
+    /// not ask again for minutes (`rd_kafka_topic_partition_list_get_leaders`): asks again. False
+    /// when the cluster does not answer.
+    fn look_up<'t>(&self, topics: impl IntoIterator<Item = &'t str>) -> bool {
         let look_up = |topic| self.consumer.fetch_metadata(Some(topic), QUERY_TIMEOUT);
-        if let Some(error) = topics.into_iter().find_map(|topic| look_up(topic).err()) {
+        let failed = topics.into_iter().find_map(|topic| look_up(topic).err());
+        if let Some(error) = &failed {
             tracing::debug!(%error, "topic not looked up");
         }
+        failed.is_none()
     }
 
     fn failed(&self, doing: &str, error: &KafkaError) -> BrokerError {
@@ -336,12 +339,12 @@ fn ask(
 ) {
     // Read before the ends are asked for: that order is what a sample promises.
     let (at, asked_ms) = (wall_now(), monotonic_ms());
-    let (ends, error) = if watched.is_empty() {
-        (Ends::new(), observer.reach(QUERY_TIMEOUT).err())
+    let (ends, error, answered) = if watched.is_empty() {
+        let error = observer.reach(QUERY_TIMEOUT).err();
+        (Ends::new(), error.clone(), error.is_none())
     } else {
         observer.ends(watched)
     };
-    let answered = !ends.is_empty() || error.is_none();
     let mut state = shared.lock();
     if state.generation == generation {
         let sample = |(task, ends)| (task, EndSample { at, asked_ms, ends });

@@ -61,7 +61,7 @@ pub(crate) fn delivery(topic: &str, code: Code) -> BrokerError {
 pub(crate) fn query(doing: &str, error: &KafkaError, told: &Diagnostics) -> BrokerError {
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
     never_heals(doing, code, &error.to_string())
-        .or_else(|| wrong_credentials(doing, told))
+        .or_else(|| if is_transient(code) { wrong_credentials(doing, told) } else { None })
         .unwrap_or_else(|| BrokerError::Retriable(sentence(doing, error, told)))
 }
 
@@ -81,6 +81,21 @@ pub(crate) fn wrong_credentials(doing: &str, told: &Diagnostics) -> Option<Broke
 pub(crate) fn fatal_consumer(code: Code, reason: &str) -> BrokerError {
     never_heals("read as a member of the group", code, reason).unwrap_or_else(|| {
         BrokerError::Fatal(format!("the consumer failed for good: {}", lowered(reason)))
+    })
+}
+
+/// Errors with which a partition is read no further: the position does not exist.
+pub(crate) fn out_of_range(doing: &str, code: Code, reason: &str) -> Option<BrokerError> {
+    matches!(
+        code,
+        Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation | Code::NoOffset
+    )
+    .then(|| {
+        BrokerError::Fatal(format!(
+            "could not {doing}: the offset is out of range, retention has removed records that \
+             were not read yet or the topic was made anew ({reason}); hint: `ebbflow run \
+             --rebuild` starts a new lineage from what the inputs still hold"
+        ))
     })
 }
 
@@ -174,4 +189,23 @@ fn lowered(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| {
         first.to_lowercase().chain(chars).collect::<String>().trim_end_matches('.').to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the login has to do with is a query that got no answer, and none other.
+    #[test]
+    fn wrong_credentials_explain_a_query_without_an_answer_and_no_other_error() {
+        let told = Diagnostics::default();
+        told.tell(Code::Authentication, "SASL authentication error");
+        let sorted = |code| query("ask", &KafkaError::MetadataFetch(code), &told);
+        for unanswered in [Code::OperationTimedOut, Code::BrokerTransportFailure] {
+            assert!(matches!(sorted(unanswered), BrokerError::Fatal(_)), "{unanswered:?}");
+        }
+        for answered in [Code::State, Code::UnknownPartition] {
+            assert!(matches!(sorted(answered), BrokerError::Retriable(_)), "{answered:?}");
+        }
+    }
 }

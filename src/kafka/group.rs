@@ -31,6 +31,8 @@ use std::time::Duration;
 const COMMITTED_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a seek may take; it is a call within this process.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
+/// What is taken at once from a queue in which an error is looked for.
+const DRAIN_RECORDS: usize = 1_000;
 /// How long leaving may take, in ms.
 const LEAVE_TIMEOUT_MS: i64 = 5_000;
 /// How often callbacks are served while a transaction ends, in ms.
@@ -352,11 +354,19 @@ impl Group {
         target
             .add_partition_offset(&topic, number(task), Offset::Offset(next_offset))
             .map_err(|error| failed(&error))?;
-        // Its errors stand in the list: `State` until the partition has its first offset.
+        // Its errors stand in the list: `State` until the partition has its first offset, and for
+        // ever when it has stopped at an offset out of range, which only its queue tells.
         let answer =
             self.consumer.seek_partitions(target, SEEK_TIMEOUT).map_err(|error| failed(&error))?;
-        for element in answer.elements() {
-            element.error().map_err(|error| failed(&error))?;
+        let refused = answer.elements().iter().find_map(|element| element.error().err());
+        if let Some(error) = refused {
+            let error = failed(&error);
+            let left = self
+                .reader(task, input)
+                .map(|reader| reader.reader.fetch(DRAIN_RECORDS, Duration::ZERO, drop));
+            let mut told = left.iter().flatten();
+            let stopped = told.find_map(|told| error::out_of_range(&doing, told.code, &told.text));
+            return Err(stopped.unwrap_or(error));
         }
         if let Some(reader) = self.reader(task, input) {
             reader.sought = true;
@@ -387,19 +397,8 @@ impl Group {
         for error in errors {
             let topic = self.names.input(input);
             let doing = format!("read topic \"{topic}\" partition {task}");
-            if matches!(
-                error.code,
-                RDKafkaErrorCode::AutoOffsetReset
-                    | RDKafkaErrorCode::OffsetOutOfRange
-                    | RDKafkaErrorCode::LogTruncation
-                    | RDKafkaErrorCode::NoOffset
-            ) {
-                return Err(BrokerError::Fatal(format!(
-                    "could not {doing}: the offset is out of range, retention has removed records \
-                     that were not read yet or the topic was made anew ({}); hint: \
-                     `ebbflow run --rebuild` starts a new lineage from what the inputs still hold",
-                    error.text
-                )));
+            if let Some(fatal) = error::out_of_range(&doing, error.code, &error.text) {
+                return Err(fatal);
             }
             if let Some(fatal) = error::never_heals(&doing, error.code, &error.text) {
                 return Err(fatal);

@@ -41,9 +41,10 @@ impl Mark {
         Err(BrokerError::Fatal(format!(
             "partition {task}: the offsets of the consumer group \"{group}\" were committed by \
              \"{member}\", whose state topic is \"{state_topic}\", not \"{own_topic}\": two \
-             deployments have the same application_id; hint: give each its own; if it is one, and \
-             its state topic has another name now, name that one again, or stop all instances, \
-             delete the group and run `ebbflow run --rebuild` once",
+             deployments have the same application_id; hint: stop all instances and give each \
+             deployment an application_id of its own; then, as what the other has committed stays, \
+             delete the group and run `ebbflow run --rebuild` once; if there is one deployment \
+             alone, whose state topic has another name now, name the old one again instead",
             group = self.group_id,
             own_topic = self.state_topic,
         )))

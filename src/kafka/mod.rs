@@ -32,7 +32,7 @@ pub use topics::check_topics;
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::Clients;
-use crate::kafka::ends::{CONNECT_TIMEOUT, Ends, Observer, Sampler};
+use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, Sampler};
 use crate::kafka::group::Group;
 use crate::kafka::producer::Transactional;
 use crate::kafka::waker::Waker;
@@ -104,15 +104,16 @@ impl Broker for KafkaBroker {
     }
 
     fn assign(&mut self, partitions: &[u32]) -> Result<(), BrokerError> {
-        let (mut ends, error): (Ends, _) = self.observer.ends(partitions);
+        let (mut ends, error, _) = self.observer.ends(partitions);
         for task in partitions {
             // Of a task whose end is unknown every offset that exists will do: nothing is handed
-            // out before a seek.
+            // out before a seek, which also tells if it does not exist any more.
             if !ends.contains_key(task) {
                 let [Some(first), Some(second), Some(third)] =
                     self.group.committed(*task)?.next_offsets
                 else {
-                    return error.map_or(Ok(()), Err);
+                    let unknown = || BrokerError::Retriable("the ends are not known".to_owned());
+                    return Err(error.unwrap_or_else(unknown));
                 };
                 ends.insert(*task, [first, second, third]);
             }

@@ -36,7 +36,6 @@ pub struct Owners {
     topics: [String; 3],
     /// The client id of this process's first worker.
     own: String,
-    partitions: u32,
     mark: Mark,
 }
 
@@ -51,7 +50,6 @@ impl Owners {
         // For the group's offsets.
         settings.set("group.id", &config.application_id);
         Ok(Self {
-            partitions: config.topics.partitions,
             mark: clients.mark.clone(),
             own: settings.get("client.id").unwrap_or_default().to_owned(),
             consumer: create(&settings, clients.plain_context())?,
@@ -82,14 +80,17 @@ impl Owners {
                 members.owners.insert(partition, member.client_id().to_owned());
             }
         })?;
-        members.strangers.extend(self.foreign_marks()?);
         Ok(members)
     }
 
-    /// Who has committed offsets that belong to another state than this process's.
-    fn foreign_marks(&self) -> Result<BTreeSet<String>, BrokerError> {
+    /// Who has committed offsets of so many partitions that belong to another state than this
+    /// process's. They stay when their member has gone.
+    ///
+    /// # Errors
+    /// `Retriable` when the coordinator does not answer.
+    pub fn foreign_marks(&self, partitions: u32) -> Result<BTreeSet<String>, BrokerError> {
         let mut wanted = TopicPartitionList::new();
-        for partition in 0..self.partitions {
+        for partition in 0..partitions {
             wanted.add_partition(&self.topics[0], number(partition));
         }
         let committed = self.consumer.committed_offsets(wanted, TIMEOUT).map_err(|error| {

@@ -230,7 +230,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let began_ms = self.now_ms;
         let mut offsets = Vec::new();
         let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
-        for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.task.is_touched()) {
+        for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.commits()) {
             let partition = *partition;
             let (mut states, mut profiles) = (0, 0);
             let mut failed = None;
@@ -302,7 +302,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             tracing::info!("the end of a transaction took long; its producer is renewed");
             self.shared.metrics.producer_reinitialised();
         }
-        for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.task.is_touched()) {
+        for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.commits()) {
             slot.task.commit().map_err(|error| damaged(*partition, &error))?;
             slot.last_commit_at = Some(self.now);
         }
@@ -356,7 +356,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     /// Remarks that something is tried again, unless that follows from an outage that was told.
-    fn trying_again(&mut self, what: &'static str, reason: &str) {
+    pub(super) fn trying_again(&mut self, what: &'static str, reason: &str) {
         let told = self.shared.status.cluster().away().is_some();
         self.remarks.trying_again(what, reason, told, self.now_ms);
     }
@@ -438,10 +438,13 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         Ok(())
     }
 
-    fn roll_back(&mut self, next: impl Fn(SlotState) -> SlotState) {
+    /// Forgets what was not committed; `next` says where each task goes on.
+    pub(super) fn roll_back(&mut self, next: impl Fn(SlotState) -> SlotState) {
         self.tally.discard();
         for slot in self.slots.values_mut() {
-            if !Mutation::MemoryKeptAfterAbort.is_on() {
+            let kept = Mutation::MemoryKeptAfterAbort.is_on()
+                || (Mutation::LostMemoryKept.is_on() && !self.assigned);
+            if !kept {
                 slot.task.rollback();
             }
             slot.clear_queues();

@@ -115,7 +115,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let result = match (self.transaction.is_open(), lost) {
             (true, false) => self.commit(),
             (true, true) => self.abort(AbortClass::Lost).map_err(Trip::End),
-            (false, _) => Ok(()),
+            (false, _) => {
+                // A run that ends by itself touches tasks before it begins a transaction.
+                self.roll_back(|state| state);
+                Ok(())
+            }
         };
         let result = match result {
             Err(Trip::Broker(error)) => self.recover(error).map_err(Trip::End),
@@ -129,14 +133,14 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // Only a task that was complete is worth keeping. What was rolled back stands at its last
         // commit, so it is also good after a session that was lost while nobody took over, as
-        // when the group's coordinator dies.
+        // when the group's coordinator dies. Nobody is shown it, though: others may have moved on.
         let stores = &self.shared.stores;
         self.slots.retain(|partition, slot| {
             let complete = matches!(
                 slot.state,
                 SlotState::Running | SlotState::Seeking | SlotState::Verifying | SlotState::Kept
             );
-            if !complete {
+            if lost || !complete {
                 stores.remove(*partition);
             }
             slot.state = SlotState::Kept;

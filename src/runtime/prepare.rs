@@ -12,12 +12,19 @@ use crate::runtime::clock::Clock;
 use crate::runtime::restore::{Restore, Restored};
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::{Slot, SlotState};
+use crate::runtime::status::Trouble;
 use crate::runtime::worker::{Trip, Worker};
 use crate::task::{PartitionTask, TaskConfig};
 
 /// How long no further question is asked after one that got no answer, in ms: tasks that run have
 /// their turn.
 const QUESTION_PAUSE_MS: i64 = 200;
+/// How long a task may wait before it is remarked, in ms: longer than a leader or a transaction
+/// that was left open usually takes.
+const REMARKABLE_WAIT_MS: i64 = 10_000;
+/// Why a changelog that is not at its end may have no records.
+const CHANGELOG_WAITS: &str = "the state topic has no more records at hand; its partition may be \
+                               without a leader, or a transaction open in it";
 /// Changelog records applied in one round.
 const RESTORE_RECORDS: usize = 10_000;
 
@@ -45,9 +52,16 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 SlotState::Seeking => self.seek(partition).map(|()| true),
             };
             match step {
-                Ok(moved) => busy |= moved,
+                Ok(true) => {
+                    busy = true;
+                    if let Some(slot) = self.slots.get_mut(&partition) {
+                        slot.waits_since_ms = None;
+                    }
+                }
+                Ok(false) => self.waits(partition, CHANGELOG_WAITS),
                 Err(Trip::Broker(BrokerError::Retriable(reason))) => {
                     tracing::debug!(partition, reason, "preparing a task waits");
+                    self.waits(partition, &reason);
                     if asks {
                         // The next question might wait as long.
                         asking = false;
@@ -60,6 +74,17 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             }
         }
         Ok(busy)
+    }
+
+    /// Tells of a task that does not come nearer to running.
+    fn waits(&mut self, partition: u32, reason: &str) {
+        let Some(slot) = self.slots.get_mut(&partition) else { return };
+        let since_ms = *slot.waits_since_ms.get_or_insert(self.now_ms);
+        if self.now_ms - since_ms >= REMARKABLE_WAIT_MS {
+            let reason = format!("partition {partition} waits to be restored: {reason}");
+            self.trying_again("a task does not run", &reason);
+            self.shared.status.set_trouble(Trouble::Broker, Some(reason));
+        }
     }
 
     /// Whether a task has a question for which the open transaction has to end.
@@ -76,15 +101,18 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let counter = slot.task.commit_counter();
         let same = told.is_some_and(|told| {
             (told.commit_counter == counter || Mutation::CommitCounterNotCompared.is_on())
-                && [told.lineage, lineage] == [slot.task.lineage(); 2]
+                && ([told.lineage, lineage] == [slot.task.lineage(); 2]
+                    || Mutation::LineageNotCompared.is_on())
         }) && offsets.next_offsets == slot.task.committed_offsets().map(Some);
-        let untouched = counter == 0 && offsets.next_offsets.iter().all(Option::is_none);
-        if same || Mutation::KeptMemoryTrusted.is_on() || (untouched && slot.purge.is_empty()) {
+        if same || Mutation::KeptMemoryTrusted.is_on() {
             slot.state = SlotState::Seeking;
-        } else {
-            tracing::info!(partition, "another instance has committed meanwhile; restoring");
-            self.start_over(partition);
+            return Ok(());
         }
+        // Without a commit nothing says in which lineage it is seen; to restore it costs nothing.
+        if counter > 0 {
+            tracing::info!(partition, "another instance has committed meanwhile; restoring");
+        }
+        self.start_over(partition);
         Ok(())
     }
 
@@ -138,6 +166,17 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Checks what was read and sets the task up.
     fn conclude(&mut self, partition: u32) -> Result<(), Trip> {
         let lineage = self.lineage()?;
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
+        let SlotState::Restoring(restore) = &slot.state else { return Ok(()) };
+        if restore.is_ahead_of(lineage.number) {
+            // A member that stood still may have been expelled without knowing it yet: then a
+            // lineage may have begun since the assignment.
+            self.lineage = None;
+            if self.lineage()? != lineage {
+                self.start_over(partition);
+                return Ok(());
+            }
+        }
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
         let SlotState::Restoring(restore) = &slot.state else { return Ok(()) };
         if let Some(collects_ids) = restore.reads_otherwise(lineage.number) {
@@ -239,12 +278,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             slot.task.start_at(input, start);
         }
         slot.first_phase = if baseline { Phase::Silent(ends) } else { Phase::Live };
-        match slot.task.phase() {
-            Phase::Purging if slot.purge.is_empty() => slot.task.enter_phase(slot.first_phase),
-            Phase::Purging => {}
-            Phase::Live | Phase::Silent(_) | Phase::Baseline => {
-                slot.task.begin_in(slot.first_phase);
-            }
+        // A task that purges enters it when it runs and has nothing left to delete.
+        if slot.task.phase() != Phase::Purging {
+            slot.task.begin_in(slot.first_phase);
         }
         Ok(())
     }

@@ -226,6 +226,11 @@ impl Restore {
         (self.ids.is_some() != anew).then_some(anew)
     }
 
+    /// Whether what was read is of a later lineage than this.
+    pub(super) fn is_ahead_of(&self, lineage: u32) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.lineage > lineage)
+    }
+
     /// The commits so far, when the task has to begin anew: what is there is of an older lineage,
     /// or its deletion was under way.
     fn begins_anew(&self, lineage: u32) -> Option<u64> {

@@ -45,6 +45,8 @@ pub(super) struct Slot<R> {
     /// Ids of an earlier lineage that are still to be deleted.
     pub(super) purge: Vec<String>,
     pub(super) held_by: HeldBy,
+    /// Since when it has waited to be prepared without getting any further, in monotonic ms.
+    pub(super) waits_since_ms: Option<i64>,
     pub(super) oldest_waiting: [Option<Timestamp>; 3],
     /// The clock was advanced to where a run that ends by itself wants it.
     pub(super) finished: bool,
@@ -66,6 +68,7 @@ impl<R: Record> Slot<R> {
             pending: [None; 3],
             purge: Vec::new(),
             held_by: HeldBy::None,
+            waits_since_ms: None,
             oldest_waiting: [None; 3],
             finished: false,
             from_start: false,
@@ -174,6 +177,12 @@ impl<R: Record> Slot<R> {
             SlotState::Restoring(restore) => restore.complete,
             SlotState::Running | SlotState::Kept | SlotState::Blocked(_) => false,
         }
+    }
+
+    /// Whether it is part of the open transaction. Never before it runs: until its memory is
+    /// compared with what is committed, somebody else may have gone on with it.
+    pub(super) fn commits(&self) -> bool {
+        self.is_running() && self.task.is_touched()
     }
 
     /// Whether the group has given this task to us and it processes.

@@ -376,23 +376,28 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Finishes the open transaction and gives the tasks up.
     ///
     /// # Errors
-    /// When the transaction could not be finished; nothing of it is visible then.
+    /// When the transaction could not be finished for a reason that stays; nothing of it is
+    /// visible then.
     pub fn stop(&mut self) -> Result<(), WorkerError> {
         self.read_clocks();
-        let result = if self.transaction.is_open() { self.commit() } else { Ok(()) };
-        if let Err(Trip::Broker(error)) = &result {
-            tracing::warn!(%error, "the last transaction was not committed; it is read again");
-        }
+        let committed = if self.transaction.is_open() { self.commit() } else { Ok(()) };
+        let result = match committed {
+            Err(Trip::Broker(BrokerError::Fatal(reason))) => Err(WorkerError::Failed(reason)),
+            Err(Trip::Broker(error)) => {
+                tracing::warn!(%error, "the last transaction was not committed; it is read again");
+                Ok(())
+            }
+            Err(Trip::End(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
         for slot in self.slots.values_mut() {
             slot.clear_queues();
         }
         if self.settings.leave_on_stop {
-            self.broker.leave_group().map_err(|error| WorkerError::Failed(error.to_string()))?;
+            let left = self.broker.leave_group();
+            return result.and(left.map_err(|error| WorkerError::Failed(error.to_string())));
         }
-        match result {
-            Err(Trip::End(error)) => Err(error),
-            _ => Ok(()),
-        }
+        result
     }
 }
 

@@ -38,19 +38,35 @@ pub(super) fn begin_lineage(
     Ok(true)
 }
 
-/// Makes the first lineage one that begins with a baseline, unless it has begun without.
-pub(super) fn begin_baseline(config: &Config, partitions: u32) -> Result<(), ServiceError> {
+/// Makes the first lineage one that begins with a baseline, unless it has begun without. False
+/// when told to stop before.
+pub(super) fn begin_baseline(
+    config: &Config,
+    partitions: u32,
+    stop: &AtomicBool,
+) -> Result<bool, ServiceError> {
     let control = Control::new(config)?;
     let begins = || lineage(&control).map(|lineage| lineage.map(|lineage| lineage.baseline));
-    match begins()? {
-        Some(true) => return Ok(()),
-        None if !control.has_begun(partitions)? => {
-            let first = Lineage { baseline: true, ..Lineage::FIRST };
-            return Ok(control.write(LINEAGE_KEY, &encode_lineage(first))?);
+    let is_open = || -> Result<bool, ServiceError> {
+        Ok(begins()?.is_none() && !control.has_begun(partitions)?)
+    };
+    if is_open()? {
+        // A member that has looked for a baseline already may commit something any time. Unless
+        // another instance has said so meanwhile: then its members may stay.
+        let members = |asking: &Owners| match begins() {
+            Ok(Some(true)) => Ok(Vec::new()),
+            Ok(_) | Err(_) => asking.members(),
+        };
+        if !wait_for_group(config, members, "--baseline begins everything", stop)? {
+            return Ok(false);
         }
-        // Another instance may have said so and begun meanwhile.
-        None if begins()? == Some(true) => return Ok(()),
-        None | Some(false) => {}
+        if is_open()? {
+            let first = Lineage { baseline: true, ..Lineage::FIRST };
+            control.write(LINEAGE_KEY, &encode_lineage(first))?;
+        }
+    }
+    if begins()? == Some(true) {
+        return Ok(true);
     }
     Err(ServiceError::Refused(anyhow!(
         "--baseline is for a first start, but \"{}\" has state that began without it; hint: add \

@@ -12,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,11 +40,13 @@ impl Cluster {
     /// New brokers on free ports. Each has a second listener, which tells its clients to come back
     /// by the port that `proxies` has for it. Returns when all answer.
     pub(crate) fn start(proxies: [u16; SIZE]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let ports = free_ports();
         // At the same time, since each starts a Java of its own.
         let mut nodes: Vec<Node> = thread::scope(|scope| {
             let formatting: [_; SIZE] = std::array::from_fn(|index| {
-                scope.spawn(move || format(index, &ports, proxies[index]))
+                scope.spawn(move || format(count, index, &ports, proxies[index]))
             });
             formatting.into_iter().map(|thread| thread.join().expect("formatted")).collect()
         });
@@ -127,8 +130,9 @@ impl Drop for Cluster {
     }
 }
 
-fn format(index: usize, ports: &[Ports; SIZE], proxy: u16) -> Node {
-    let directory = target().join(format!("kafka-cluster-{}-{index}", std::process::id()));
+fn format(count: usize, index: usize, ports: &[Ports; SIZE], proxy: u16) -> Node {
+    let name = format!("kafka-cluster-{}-{count}-{index}", std::process::id());
+    let directory = target().join(name);
     fs::create_dir_all(&directory).expect("make the broker's folder");
     let settings = settings(index, ports, proxy, &directory);
     fs::write(directory.join("broker.properties"), settings).expect("write settings");

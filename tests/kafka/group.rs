@@ -92,6 +92,26 @@ fn offset_out_of_range_is_fatal_and_names_the_way_out() {
     assert!(text.contains("ebbflow run --rebuild"), "{text}");
 }
 
+/// Whoever has not taken the error yet and seeks meets a partition that is read no further.
+#[test]
+fn seek_of_a_partition_that_stopped_out_of_range_says_so() {
+    let config = config_with_topics(&shared().bootstrap(), "stopped", 1);
+    produce(&shared().bootstrap(), &config.topics.purchases, 0, &[("a", "0")]);
+    let mut broker = connect(&config);
+    assigned_from(&mut broker, 0);
+    let text = wait_for("the error", || {
+        let sought = broker.seek(0, Input::Purchases, 1_000);
+        // The error wakes, if it has come before.
+        broker.wait(Duration::from_millis(500));
+        match sought {
+            Ok(()) | Err(BrokerError::Retriable(_)) => None,
+            Err(BrokerError::Fatal(text)) => Some(text),
+            Err(error) => panic!("{error:?}"),
+        }
+    });
+    assert!(text.contains("out of range") && text.contains("--rebuild"), "{text}");
+}
+
 #[test]
 fn samples_hold_the_ends_of_each_input() {
     let config = config_with_topics(&shared().bootstrap(), "ends", 3);

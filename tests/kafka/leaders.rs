@@ -3,22 +3,51 @@
 //! Next: `src/kafka/ends.rs`.
 
 use crate::cluster::{Cluster, SIZE};
-use crate::fixture::{assigned_from, config, connect, wait_for};
+use crate::fixture::{TIMEOUT, assigned_from, config, connect, next_event, retry, wait_for};
+use crate::records::produce;
+use ebbflow::config::Config;
 use ebbflow::kafka::KafkaBroker;
 use ebbflow::kafka::topics::create_topics;
-use ebbflow::runtime::broker::Broker;
+use ebbflow::runtime::broker::{Broker, BrokerError, GroupEvent, Input, TaskOffsets};
 use ebbflow::runtime::clock::monotonic_ms;
+use ebbflow::runtime::status::Status;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// Three brokers at a time are enough for a machine.
+static ONE_CLUSTER: Mutex<()> = Mutex::new(());
+
+/// An offset of `purchases` that was never there.
+const OUT_OF_RANGE: i64 = 1_000;
+
+/// The broker that leads partition 0.
+fn leader(cluster: &Cluster, topic: &str) -> usize {
+    let mut settings = ClientConfig::new();
+    let client: BaseConsumer =
+        settings.set("bootstrap.servers", cluster.bootstrap()).create().expect("make a client");
+    let metadata = client.fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
+    let leader = metadata.topics()[0].partitions()[0].leader();
+    usize::try_from(leader - 1).expect("it has a leader")
+}
 
 /// Without a second replica the partitions of a dead broker have no leader.
-#[test]
-fn a_partition_without_a_leader_hides_the_ends_of_its_own_task_only() {
-    const PARTITIONS: u32 = 6;
-    let mut cluster = Cluster::start([0; SIZE]);
-    let mut config = config(&cluster.bootstrap(), "leaders", PARTITIONS);
+fn unreplicated(cluster: &Cluster, name: &str, partitions: u32) -> Config {
+    let mut config = config(&cluster.bootstrap(), name, partitions);
     config.topics.replication = Some(1);
     config.kafka.properties.insert("reconnect.backoff.max.ms".to_owned(), "500".to_owned());
     let report = create_topics(&config).expect("make the topics");
     assert!(report.topics.iter().all(|topic| topic.partitions.is_some()), "{report:?}");
+    config
+}
+
+#[test]
+fn a_partition_without_a_leader_hides_the_ends_of_its_own_task_only() {
+    const PARTITIONS: u32 = 6;
+    let _alone = ONE_CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cluster = Cluster::start([0; SIZE]);
+    let config = unreplicated(&cluster, "leaders", PARTITIONS);
     let mut broker = connect(&config);
     assigned_from(&mut broker, 0);
     // Since the answer to a sample takes a second at most.
@@ -44,4 +73,73 @@ fn a_partition_without_a_leader_hides_the_ends_of_its_own_task_only() {
     assert!(fresh(&mut broker) < all);
     cluster.run(victim);
     wait_for("samples of all tasks again", || (fresh(&mut broker) == all).then_some(()));
+}
+
+/// Topics of one partition, of which the group has committed an offset that does not exist.
+fn with_lost_offsets(cluster: &Cluster, name: &str) -> Config {
+    let config = unreplicated(cluster, name, 1);
+    let topic = &config.topics.purchases;
+    produce(&cluster.bootstrap(), topic, 0, &[("a", "0"), ("b", "1"), ("c", "2")]);
+    let mut broker = connect(&config);
+    assigned_from(&mut broker, 0);
+    retry("init", || broker.init_producer());
+    broker.begin().expect("begin");
+    let next_offsets = [0, OUT_OF_RANGE, 0];
+    let offsets = [TaskOffsets { partition: 0, next_offsets, metadata: String::new() }];
+    retry("send offsets", || broker.send_offsets(&offsets));
+    retry("commit", || broker.commit());
+    config
+}
+
+/// The only task of a worker is assigned while it has no leader, and what the group has committed
+/// does not exist: once it has a leader it is told, and before that the cluster answers.
+#[test]
+fn lost_offsets_of_a_task_without_a_leader_are_told_once_it_has_one() {
+    let _alone = ONE_CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cluster = Cluster::start([0; SIZE]);
+    // The broker that is to go must not coordinate the group.
+    let (config, leader) = (0..8)
+        .map(|attempt| {
+            let config = with_lost_offsets(&cluster, &format!("sought-{attempt}"));
+            let leader = leader(&cluster, &config.topics.purchases);
+            (config, leader)
+        })
+        .find(|(config, leader)| cluster.coordinator(&config.application_id) != *leader)
+        .expect("another broker");
+    let status = Status::new(1);
+    let mut broker = connect(&config);
+    broker.report_to(status.clone(), 0);
+    let GroupEvent::Assigned(tasks) = next_event(&mut broker) else { panic!("not assigned") };
+    cluster.kill(leader);
+    let unseen_ms = monotonic_ms() + 10_000;
+    wait_for("the cluster to miss it", || {
+        drop(broker.poll_group());
+        (monotonic_ms() > unseen_ms && status.cluster().away().is_none()).then_some(())
+    });
+    retry("assign", || broker.assign(&tasks));
+    assert_eq!(broker.end_offsets(0), None);
+    // Longer than an outage takes to be told.
+    let told_ms = monotonic_ms() + 8_000;
+    wait_for("a while without a leader", || {
+        drop(broker.poll_group());
+        (monotonic_ms() > told_ms).then_some(())
+    });
+    assert_eq!(status.cluster().away(), None);
+
+    cluster.run(leader);
+    wait_for("a sample", || {
+        drop(broker.poll_group());
+        broker.end_offsets(0)
+    });
+    let text = wait_for("the error", || match broker.seek(0, Input::Purchases, OUT_OF_RANGE) {
+        Err(BrokerError::Fatal(text)) => Some(text),
+        Err(BrokerError::Retriable(_)) => None,
+        Err(error) => panic!("{error:?}"),
+        // It was asked before the partition was read from again.
+        Ok(()) => broker.fetch(0, Input::Purchases, 10, &mut VecDeque::new()).err().map(|error| {
+            assert!(matches!(error, BrokerError::Fatal(_)), "{error:?}");
+            error.to_string()
+        }),
+    });
+    assert!(text.contains("out of range") && text.contains("--rebuild"), "{text}");
 }

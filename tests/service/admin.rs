@@ -77,6 +77,17 @@ pub(crate) fn delete_records(application: &Application, topic: &str, partition: 
     }
 }
 
+/// Waits until the sessions of the group's members are over.
+pub(crate) fn await_no_members(application: &Application) {
+    let admin = admin(application);
+    let gone = poll_for(|| {
+        let groups = admin.inner().fetch_group_list(Some(application.name()), TIMEOUT);
+        let groups = groups.expect("the group");
+        groups.groups().iter().all(|group| group.members().is_empty()).then_some(())
+    });
+    assert!(gone.is_some(), "{} still has members", application.name());
+}
+
 /// Deletes the application's consumer group, whose member has to be gone.
 pub(crate) fn delete_group(application: &Application) {
     let group = [application.name()];

@@ -97,6 +97,28 @@ fn run_to_the_end_beside_another_member_is_refused_and_leaves_it_alone() {
     assert_eq!(service.terminate().code(), Some(0));
 }
 
+/// It would begin with changes where the others begin with a baseline.
+#[test]
+fn baseline_beside_an_instance_that_began_without_is_refused() {
+    let application = Application::new("baseline-beside", &SHORT_SESSION);
+    let mut service = application.with(&["instance_id=0"]).start(&[]);
+    service.wait_until_ready();
+    let (code, log) = application.with(&["instance_id=1"]).run(&["--baseline"]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("--baseline begins everything, but the consumer group"), "{log}");
+    assert!(log.contains("hint: stop all other instances"), "{log}");
+    assert_eq!(service.terminate().code(), Some(0));
+    // With one that says the same nobody is waited for.
+    let mut services = ["instance_id=0", "instance_id=1"].map(|id| {
+        let mut service = application.with(&[id]).start(&["--baseline"]);
+        service.wait_until_ready();
+        service
+    });
+    for service in &mut services {
+        assert_eq!(service.terminate().code(), Some(0));
+    }
+}
+
 #[test]
 fn run_to_the_end_that_did_not_get_there_is_a_failure() {
     let workload = Workload::new(12, 2_000);

@@ -9,7 +9,8 @@ use crate::instances::LONG;
 use crate::outputs::{assert_same_changes, by_customer, committed_changes, replay};
 use crate::program::{Application, PARTITIONS, metric, poll_for};
 use crate::workload::{ADVANCE_TO, Formats, Workload};
-use rdkafka::producer::Producer;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -105,6 +106,33 @@ fn broker_that_goes_away_later_is_shown_told_once_and_waited_for() {
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
     assert!(warnings.len() <= 6, "{warnings:#?}");
     assert_eq!(log.matches("the cluster does not answer").count(), 1, "{log}");
+    assert_eq!(program.terminate().code(), Some(0));
+}
+
+/// A transaction that somebody has left open in the state topic holds a restore back.
+#[test]
+fn task_that_waits_long_to_be_restored_is_told_with_what_may_hold_it() {
+    let application = Application::new("held-restore", &[]);
+    let left_open: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", application.bootstrap())
+        .set("transactional.id", application.topic("left-open"))
+        .create()
+        .expect("make a producer");
+    left_open.init_transactions(LONG).expect("init");
+    left_open.begin_transaction().expect("begin");
+    let state = application.topic("state");
+    let record = BaseRecord::to(&state).partition(2).key("c").payload("s");
+    left_open.send(record).map_err(|(error, _)| error).expect("send");
+    left_open.flush(LONG).expect("flush");
+    let mut program = application.start(&[]);
+    program.wait_for_log("a task does not run; trying again");
+    let says = "partition 2 waits to be restored: the state topic has no more records";
+    assert!(program.log().contains(says), "{}", program.log());
+    let (status, reasons) = program.get("/readyz");
+    assert!(status == 503 && reasons.contains(says), "{reasons}");
+    left_open.abort_transaction(LONG).expect("abort");
+    program.wait_until_ready();
+    assert_eq!(program.log().matches("a task does not run").count(), 1, "{}", program.log());
     assert_eq!(program.terminate().code(), Some(0));
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Next: `refusals.rs`, where nobody else is there.
 
-use crate::admin::create_topic;
+use crate::admin::{await_no_members, create_topic, delete_group};
 use crate::instances::SHORT_SESSION;
 use crate::program::{Application, Program};
 use crate::refusals::{assert_refuses, with_state};
@@ -38,12 +38,14 @@ fn two_deployments_with_other_topics_name_each_other() {
     assert_eq!(running.terminate().code(), Some(0));
 }
 
-/// Each begins where the other has not committed yet, so neither is refused anything.
+/// Each begins where the other has not committed yet, so neither is refused anything before one
+/// has gone. The topics have more partitions than the configuration says.
 #[test]
-fn two_deployments_with_the_same_inputs_name_each_other() {
+fn two_deployments_with_the_same_inputs_name_each_other_and_are_parted() {
     let first = Application::new("twice", &SHORT_SESSION);
     let second = first.with(&["topics.state=twice-state", "instance_id=1"]);
     second.create_topics();
+    let [first, second] = [first, second].map(|it| it.with(&["topics.partitions=1"]));
     let mut programs = [first.start(&[]), second.start(&[])];
     for program in &mut programs {
         program.wait_for("its half of the partitions", |program| {
@@ -55,6 +57,18 @@ fn two_deployments_with_the_same_inputs_name_each_other() {
     let [state, other_state] = ["state", "twice-state"].map(|name| first.topic(name));
     wait_until_named(running, &format!("-1-000, whose state topic is {other_state:?}"));
     wait_until_named(other, &format!("-0-000, whose state topic is {state:?}"));
+    assert!(running.log().contains("has offsets committed by"), "{}", running.log());
+
+    // What the other has committed stays when it has gone: what the sentence says has to help.
+    assert_eq!(other.terminate().code(), Some(0));
+    assert_eq!(running.wait_for_end().code(), Some(1));
+    assert!(running.log().contains("delete the group and run"), "{}", running.log());
+    assert_refuses(&first, 1, &["stop all instances", "delete the group and run `ebbflow run"]);
+    await_no_members(&first);
+    delete_group(&first);
+    let (code, log) = first.run(&["--rebuild", "--until-end"]);
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("a new lineage begins lineage=2"), "{log}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use crate::simulation::faults::Plan;
 use crate::simulation::run::{Mode, Run};
+use std::collections::BTreeMap;
 
 #[test]
 fn without_the_groups_offsets_nothing_goes_on() {
@@ -13,7 +14,7 @@ fn without_the_groups_offsets_nothing_goes_on() {
     run.play_to_the_end().unwrap();
     let (before, _) = run.left().unwrap();
     run.stage.cluster.borrow_mut().group.forget_offsets();
-    run.stage.start_again();
+    run.stage.start_again(&BTreeMap::new());
     let error = run.play_to_the_end().unwrap_err();
     assert!(error.contains("they have expired") && error.contains("--rebuild"), "{error}");
     let mut cluster = run.stage.cluster.borrow_mut();

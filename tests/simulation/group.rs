@@ -179,6 +179,12 @@ impl Group {
         member.is_some_and(|member| member.standing == Standing::Joined)
     }
 
+    /// Whether this member has heard of its latest assignment.
+    pub(crate) fn has_heard(&self, instance: usize) -> bool {
+        let member = self.members.get(&instance);
+        member.is_some_and(|member| member.standing == Standing::Holds { heard: true })
+    }
+
     pub(crate) fn is_stable(&self) -> bool {
         !self.rebalancing || self.members.is_empty()
     }

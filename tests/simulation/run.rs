@@ -14,7 +14,7 @@ use crate::simulation::reference::TOPICS;
 use crate::simulation::replay::{Effort, check_replayed};
 use crate::simulation::rules;
 use crate::simulation::schedule::check_schedule;
-use crate::simulation::stage::{EPOCH, SESSION_MS, Stage, TRANSACTION_MS};
+use crate::simulation::stage::{EPOCH, Ends, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::state::{LINEAGE_KEY, Lineage, encode_lineage};
@@ -22,6 +22,7 @@ use ebbflow::config::CommitConfig;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::Settings;
 use ebbflow::task::TaskConfig;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub(crate) struct Run {
     pub(crate) partitions: u32,
     pub(crate) instances: usize,
     config: TaskConfig,
-    advance_to: Option<Timestamp>,
+    pub(crate) advance_to: Option<Timestamp>,
     drained_ms: i64,
 }
 
@@ -79,12 +80,17 @@ impl Drop for Run {
 /// Runs a seed.
 pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> {
     let mut run = Run::new(mode, seed, only);
+    let mut random = Random::new(!seed);
+    let rebuilds = mode == Mode::Event && seed != 0 && random.chance(400);
+    if rebuilds && random.chance(600) {
+        run.stage.lingers.set(Some(random.below(run.instances)));
+    }
     match mode {
         Mode::Event => run.play_preloaded()?,
         Mode::Wall => run.play_arriving()?,
     }
     let (mut partitions, effort) = run.left()?;
-    if mode == Mode::Event && seed != 0 && run.random.chance(400) {
+    if rebuilds {
         partitions = run.rebuild(&partitions)?;
     }
     let mut cluster = run.stage.cluster.borrow_mut();
@@ -176,7 +182,7 @@ impl Run {
         let aborted = transactional && self.random.chance(300);
         let mut cluster = self.stage.cluster.borrow_mut();
         let producer = transactional.then(|| cluster.fresh_id());
-        let mut places = std::collections::BTreeSet::new();
+        let mut places = BTreeSet::new();
         for record in records {
             cluster.log(record.topic, record.partition).append(record.payload, producer);
             places.insert((record.topic, record.partition));
@@ -208,10 +214,11 @@ impl Run {
         Ok((partitions, effort))
     }
 
-    /// Everything again in a second lineage, from what the inputs have not forgotten; gives what
-    /// it has left.
+    /// Everything again in a second lineage, from what the inputs have not forgotten and what is
+    /// new; gives what it has left. A process may have stood still meanwhile.
     fn rebuild(&mut self, first: &[Partition]) -> Result<Vec<Partition>, String> {
-        let began_at = EPOCH.plus_ms(self.stage.now_ms());
+        // Whoever begins a lineage waits until the group has no members.
+        self.stage.pass(SESSION_MS + 1);
         let mut cluster = self.stage.cluster.borrow_mut();
         for partition in 0..self.partitions {
             for topic in Topic::INPUTS {
@@ -222,14 +229,41 @@ impl Run {
                 }
             }
         }
+        drop(cluster);
+        for _ in 0..self.random.below(4) {
+            let at = EPOCH.plus_days(self.random.between(0, 100));
+            let record = self.workload.record(at, at);
+            self.append(vec![record]);
+        }
+        let began_at = self.begin_lineage();
+        self.stage.start_again(&self.ends());
+        self.play_to_the_end()?;
+        self.left_again(first, began_at)
+    }
+
+    /// Where the inputs end now.
+    pub(crate) fn ends(&self) -> Ends {
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut ends = |it| Topic::INPUTS.map(|topic| cluster.log(topic, it).end());
+        (0..self.partitions).map(|it| (it, ends(it))).collect()
+    }
+
+    /// A second lineage; gives its beginning.
+    pub(crate) fn begin_lineage(&self) -> Timestamp {
+        let began_at = EPOCH.plus_ms(self.stage.now_ms());
         let lineage = encode_lineage(Lineage { number: 2, began_at, ..Lineage::FIRST });
         let record =
             Payload { key: Some(LINEAGE_KEY.to_vec()), value: Some(lineage), ..Payload::default() };
-        cluster.log(Topic::Control, 0).append(record, None);
-        drop(cluster);
-        self.stage.start_again();
-        self.play_to_the_end()?;
+        self.stage.cluster.borrow_mut().log(Topic::Control, 0).append(record, None);
+        began_at
+    }
 
+    /// What the second lineage has left after the first, checked.
+    pub(crate) fn left_again(
+        &self,
+        first: &[Partition],
+        began_at: Timestamp,
+    ) -> Result<Vec<Partition>, String> {
         let mut cluster = self.stage.cluster.borrow_mut();
         while !cluster.is_quiet() {
             cluster.pass(1);

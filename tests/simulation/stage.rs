@@ -20,6 +20,7 @@ use ebbflow::runtime::status::Status;
 use ebbflow::runtime::stores::Stores;
 use ebbflow::runtime::worker::{Shared, Worker};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +44,9 @@ pub(crate) const REPLACED: &str = "another process has this id";
 /// What a process says that was fenced too often.
 const GIVEN_UP: &str = "the fourth producer within a minute was fenced";
 
-type SimWorker = Worker<SimBroker, SimClock>;
+/// Ends of the inputs by partition.
+pub(crate) type Ends = BTreeMap<u32, [i64; 3]>;
+pub(crate) type SimWorker = Worker<SimBroker, SimClock>;
 
 /// The clocks of one host.
 pub(crate) struct SimClock {
@@ -68,6 +71,8 @@ enum Process {
     Up(Box<SimWorker>, i64),
     /// Its round is under way.
     Acting,
+    /// Its work is done, and it stands still.
+    Lingers(Box<SimWorker>),
     /// Its work is done.
     Done,
 }
@@ -79,7 +84,13 @@ pub(crate) struct Stage {
     random: RefCell<Random>,
     /// By instance; behind them twins, again by instance.
     processes: RefCell<Vec<Process>>,
-    settings: Settings,
+    pub(crate) settings: Settings,
+    /// The process that does not end when its work is done.
+    pub(crate) lingers: Cell<Option<usize>>,
+    /// Where it ends, when it goes on and has been assigned its tasks again.
+    ends: RefCell<Option<(usize, Ends)>>,
+    /// What the latest process of each instance shows.
+    pub(crate) stores: RefCell<BTreeMap<usize, Arc<Stores>>>,
     /// Whether the inputs are Avro that names its schema by the registry's id.
     pub(crate) avro: bool,
     depth: Cell<usize>,
@@ -122,6 +133,9 @@ impl Stage {
             random: RefCell::new(random),
             processes: RefCell::new(processes),
             settings,
+            lingers: Cell::default(),
+            ends: RefCell::default(),
+            stores: RefCell::default(),
             avro,
             depth: Cell::new(0),
             round_began_ms: Cell::new(0),
@@ -214,7 +228,7 @@ impl Stage {
             .enumerate()
             .filter(|(_, process)| match process {
                 Process::Down(at_ms) | Process::Up(_, at_ms) => *at_ms <= now_ms,
-                Process::Acting | Process::Done => false,
+                Process::Acting | Process::Lingers(_) | Process::Done => false,
             })
             .map(|(place, _)| place)
             .collect();
@@ -227,7 +241,7 @@ impl Stage {
         let process = std::mem::replace(&mut self.processes.borrow_mut()[place], Process::Acting);
         let mut next = match process {
             Process::Down(_) => Process::Up(Box::new(self.start(instance)), 0),
-            Process::Up(worker, _) => self.round(instance, worker),
+            Process::Up(worker, _) => self.round(place, instance, worker),
             other => other,
         };
         if matches!(next, Process::Down(_)) && self.others(place).next().is_some() {
@@ -315,17 +329,26 @@ impl Stage {
         turn
     }
 
-    fn round(&self, instance: usize, mut worker: Box<SimWorker>) -> Process {
+    fn round(&self, place: usize, instance: usize, mut worker: Box<SimWorker>) -> Process {
         self.round_began_ms.set(self.now_ms());
         if self.is_to_deploy(instance) || self.strikes(Fault::Stop) {
             self.tell(|| format!("{instance} stops"));
             return self.end(worker.stop());
+        }
+        let heard = self.cluster.borrow().group.has_heard(instance);
+        let ends = self.ends.borrow_mut().take_if(|(of, _)| *of == place && heard);
+        if let Some((_, ends)) = ends {
+            worker.end_at(&ends, self.settings.until_end.flatten());
         }
         match worker.round() {
             Ok(Round::Busy) => Process::Up(worker, 0),
             Ok(Round::Idle(at_most)) => {
                 let ms = i64::try_from(at_most.as_millis()).unwrap();
                 Process::Up(worker, self.now_ms() + ms.max(1))
+            }
+            Ok(Round::Done) if self.lingers.get() == Some(place) => {
+                self.tell(|| format!("{instance} is done and stands still"));
+                Process::Lingers(worker)
             }
             Ok(Round::Done) => match worker.stop() {
                 Ok(()) => {
@@ -357,7 +380,7 @@ impl Stage {
         let processes = self.processes.borrow();
         let times = processes.iter().filter_map(|process| match process {
             Process::Down(at_ms) | Process::Up(_, at_ms) => Some(*at_ms),
-            Process::Acting | Process::Done => None,
+            Process::Acting | Process::Lingers(_) | Process::Done => None,
         });
         times.min()
     }
@@ -366,7 +389,7 @@ impl Stage {
     pub(crate) fn is_quiet(&self) -> bool {
         let idle = self.processes.borrow().iter().all(|process| match process {
             Process::Up(_, at_ms) => *at_ms > 0,
-            Process::Done => true,
+            Process::Lingers(_) | Process::Done => true,
             Process::Down(_) | Process::Acting => false,
         });
         idle && self.cluster.borrow().is_quiet()
@@ -383,16 +406,28 @@ impl Stage {
     }
 
     pub(crate) fn all_done(&self) -> bool {
-        self.processes.borrow().iter().all(|process| matches!(process, Process::Done))
+        let done = |it: &Process| matches!(it, Process::Done | Process::Lingers(_));
+        self.processes.borrow().iter().all(done)
     }
 
-    /// Every process starts again, and what can go wrong goes wrong again.
-    pub(crate) fn start_again(&self) {
+    /// Every process starts again, but for the one that stands still: some time later it goes on up
+    /// to these ends of the inputs. What can go wrong goes wrong again.
+    pub(crate) fn start_again(&self, ends: &Ends) {
         let now_ms = self.now_ms();
         let mut processes = self.processes.borrow_mut();
         processes.truncate(self.skews_ms.len());
-        processes.fill_with(|| Process::Down(now_ms));
+        for (place, process) in processes.iter_mut().enumerate() {
+            *process = match std::mem::replace(process, Process::Done) {
+                Process::Lingers(mut worker) => {
+                    worker.go_on();
+                    *self.ends.borrow_mut() = Some((place, ends.clone()));
+                    Process::Up(worker, now_ms + i64::try_from(self.below(20_000)).unwrap())
+                }
+                _ => Process::Down(now_ms),
+            };
+        }
         drop(processes);
+        self.lingers.set(None);
         self.plan.borrow_mut().active = true;
     }
 
@@ -401,7 +436,7 @@ impl Stage {
         self.processes.borrow_mut().clear();
     }
 
-    fn start(&self, instance: usize) -> SimWorker {
+    pub(crate) fn start(&self, instance: usize) -> SimWorker {
         self.tell(|| format!("{instance} starts"));
         let stage = self.itself.upgrade().unwrap();
         let format = registry::format(self.avro);
@@ -414,6 +449,7 @@ impl Stage {
             metrics: self.metrics.clone(),
             stores: Arc::new(Stores::default()),
         };
+        self.stores.borrow_mut().insert(instance, shared.stores.clone());
         if self.strikes(Fault::ClockSkew) {
             let ms = self.random.borrow_mut().between(-SKEW_MS, SKEW_MS);
             self.set_skew(instance, ms);

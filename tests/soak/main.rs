@@ -137,6 +137,15 @@ fn two_instances_stay_as_they_are() {
     let (records, aborted) = (load.committed(), load.aborted());
     let longest_gap = load.longest_gap();
     load.finish();
+    for (number, samples) in samples.iter().enumerate() {
+        let every = samples.len().div_ceil(30).max(1);
+        let memory = samples
+            .iter()
+            .step_by(every)
+            .map(|sample| format!("{}", (sample.memory_bytes - sample.file_bytes) >> 10));
+        let memory: Vec<String> = memory.collect();
+        println!("instance {number:02}: memory without files, KiB: {}", memory.join(" "));
+    }
     let verdicts = samples.map(|samples| Verdict::of(&samples, time / 6));
     println!("=== soak for {:.1} min, {records} records", began.elapsed().as_secs_f64() / 60.0);
     println!(

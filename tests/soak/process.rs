@@ -23,6 +23,7 @@ pub(crate) fn look(program: &mut Program, at: Duration) -> Sample {
     Sample {
         at,
         memory_bytes: number("VmRSS:") * 1024,
+        file_bytes: number("RssFile:") * 1024,
         descriptors: u64::try_from(descriptors).expect("few"),
         threads: number("Threads:"),
         commits: buckets(&metrics),

@@ -17,7 +17,10 @@ const DESCRIPTORS: u64 = 3;
 pub(crate) struct Sample {
     /// Since the beginning.
     pub(crate) at: Duration,
+    /// Resident memory.
     pub(crate) memory_bytes: u64,
+    /// The part of it that is files: the program itself.
+    pub(crate) file_bytes: u64,
     pub(crate) descriptors: u64,
     pub(crate) threads: u64,
     /// Commits so far, by upper bound of their time in seconds; each has those before it too.
@@ -148,7 +151,7 @@ mod tests {
                 all += 100;
                 let commits = vec![(0.01, fast), (0.1, all), (f64::INFINITY, all)];
                 let at = Duration::from_secs(second);
-                Sample { at, memory_bytes, descriptors, threads, commits }
+                Sample { at, memory_bytes, file_bytes: 0, descriptors, threads, commits }
             })
             .collect();
         Verdict::of(&samples, WINDOW).problems()
