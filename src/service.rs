@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::{monotonic_ms, wall_now};
 use crate::runtime::status::{Status, Trouble};
-use crate::runtime::stores::Stores;
+use crate::runtime::stores::{Stores, TaskStates};
 use crate::runtime::worker::Shared;
 use crate::service::serving::Serving;
 use anyhow::{Context, anyhow};
@@ -223,7 +223,6 @@ impl Parts {
     /// What HTTP answers from; customers are found once the number of partitions is known.
     pub(crate) fn sources(&self, config: &Config, partitions: Arc<OnceLock<u32>>) -> Sources {
         let stores = Arc::clone(&self.stores);
-        let rules = Arc::clone(&config.rules);
         let wall = config.clock == ClockMode::Wall;
         let owners = Arc::clone(&self.owners);
         let lookup = move |id: &str| match partitions.get() {
@@ -233,7 +232,7 @@ impl Parts {
                     let owners = owners.read().unwrap_or_else(PoisonError::into_inner);
                     owners.get(&partition).cloned()
                 };
-                look_up(&stores, &rules, *count, wall, id, owner)
+                look_up(&stores, *count, wall, id, owner)
             }
         };
         Sources {
@@ -248,25 +247,26 @@ impl Parts {
 /// Answers for one customer from committed states.
 pub(crate) fn look_up(
     stores: &Stores,
-    rules: &crate::domain::rules::Rules,
     partitions: u32,
     wall: bool,
     id: &str,
     owner: impl Fn(u32) -> Option<String>,
 ) -> CustomerAnswer {
     let partition = crate::domain::id::partition_of(id, partitions);
-    let Some(states) = stores.get(partition) else {
+    let Some(TaskStates { states, rules }) = stores.get(partition) else {
         return CustomerAnswer::Elsewhere { partition, owner: owner(partition) };
     };
-    match crate::task::store::look_up(&states, id, rules) {
+    match crate::task::store::look_up(&states, id, &rules) {
         Err(error) => CustomerAnswer::NotReady(error.to_string()),
         Ok(None) => CustomerAnswer::NotFound,
         Ok(Some(customer)) => {
             let now = if wall { wall_now() } else { customer.evaluated_at };
             let at = customer.evaluated_at.max(now);
             let mut json = Vec::with_capacity(1024);
-            crate::codec::profile::ProfileEncoder::with_evidence()
-                .encode(&crate::domain::publish::profile::profile(&customer, rules, at), &mut json);
+            crate::codec::profile::ProfileEncoder::with_evidence().encode(
+                &crate::domain::publish::profile::profile(&customer, &rules, at),
+                &mut json,
+            );
             CustomerAnswer::Found(json)
         }
     }

@@ -6,8 +6,7 @@ use crate::demo::journal::Journal;
 use crate::domain::dimension::Dimension;
 use crate::domain::id::partition_of;
 use crate::domain::publish::profile::profile;
-use crate::domain::rules::Rules;
-use crate::runtime::stores::Stores;
+use crate::runtime::stores::{Stores, TaskStates};
 use crate::task::store::look_up;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -35,13 +34,14 @@ impl Census {
         people: impl Iterator<Item = &'a str>,
         stores: &Stores,
         partitions: u32,
-        rules: &Rules,
         journal: &Journal,
     ) -> Result<Self> {
         let mut census = Self::default();
         for id in people {
             let partition = partition_of(id, partitions);
-            let states = stores.get(partition).context("a task has no states")?;
+            let TaskStates { states, rules } =
+                stores.get(partition).context("a task has no states")?;
+            let rules = &*rules;
             let customer = look_up(&states, id, rules)?
                 .with_context(|| format!("customer \"{id}\" has no state"))?;
             let profile = profile(&customer, rules, customer.evaluated_at);

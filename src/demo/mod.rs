@@ -316,7 +316,6 @@ impl Demo<'_> {
             people.iter().map(String::as_str),
             &self.cluster.parts.stores,
             self.config.topics.partitions,
-            &self.config.rules,
             &self.journal,
         )
     }

@@ -13,8 +13,10 @@ use crate::runtime::restore::{Restore, Restored};
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::{Slot, SlotState};
 use crate::runtime::status::Trouble;
+use crate::runtime::stores::TaskStates;
 use crate::runtime::worker::{Trip, Worker};
 use crate::task::{PartitionTask, TaskConfig};
+use std::sync::Arc;
 
 /// How long no further question is asked after one that got no answer, in ms: tasks that run have
 /// their turn.
@@ -255,7 +257,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         slot.until = until;
         slot.state = SlotState::Running;
         self.ran = true;
-        self.shared.stores.insert(partition, slot.task.store().committed().clone());
+        let states = Arc::clone(slot.task.store().committed());
+        let rules = Arc::clone(slot.task.rules());
+        self.shared.stores.insert(partition, TaskStates { states, rules });
         self.next_report_ms = 0;
         Ok(())
     }

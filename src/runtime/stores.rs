@@ -2,19 +2,29 @@
 //!
 //! Readers see committed states only. Next: `task/store.rs`.
 
+use crate::domain::rules::Rules;
 use crate::task::store::CommittedStates;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// The committed states of a task, and the rules that know the names in them.
+#[derive(Clone, Debug)]
+pub struct TaskStates {
+    /// The states.
+    pub states: Arc<CommittedStates>,
+    /// The rules.
+    pub rules: Arc<Rules>,
+}
+
 /// Committed states by partition.
 #[derive(Debug, Default)]
 pub struct Stores {
-    stores: RwLock<BTreeMap<u32, Arc<CommittedStates>>>,
+    stores: RwLock<BTreeMap<u32, TaskStates>>,
 }
 
 impl Stores {
     /// Shows a task's states to readers.
-    pub fn insert(&self, partition: u32, states: Arc<CommittedStates>) {
+    pub fn insert(&self, partition: u32, states: TaskStates) {
         let mut stores = self.stores.write().unwrap_or_else(PoisonError::into_inner);
         stores.insert(partition, states);
     }
@@ -26,7 +36,7 @@ impl Stores {
 
     /// The states of a task that runs here.
     #[must_use]
-    pub fn get(&self, partition: u32) -> Option<Arc<CommittedStates>> {
+    pub fn get(&self, partition: u32) -> Option<TaskStates> {
         let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
         stores.get(&partition).cloned()
     }
