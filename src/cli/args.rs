@@ -139,6 +139,7 @@ pub struct DemoArgs {
 #[command(after_help = "Examples:
   ebbflow check-config shop.toml
   ebbflow check-config --print
+  ebbflow check-config next.toml --against shop.toml
   ebbflow check-config shop.toml --print --set clock=event")]
 pub struct CheckConfigArgs {
     /// Configuration file (TOML); without it the defaults and the environment count
@@ -150,6 +151,10 @@ pub struct CheckConfigArgs {
     /// Print every effective value with its source, secrets hidden
     #[arg(long)]
     pub print: bool,
+    /// Say what differs from the configuration that runs, and what each change takes: a restart, a
+    /// re-evaluation of every customer, or a rebuild
+    #[arg(long, value_name = "RUNNING", conflicts_with = "print")]
+    pub against: Option<PathBuf>,
     /// Kafka brokers; sets kafka.bootstrap_servers
     #[arg(long, value_name = "HOST:PORT,...")]
     pub bootstrap_servers: Option<String>,
@@ -190,6 +195,11 @@ impl CheckConfigArgs {
 
     pub(crate) fn load(&self, log: Option<&str>) -> Result<Loaded, ConfigError> {
         self.settings.load(self.path(), self.bootstrap_servers.as_deref(), log)
+    }
+
+    /// Loads the configuration that runs, without the flags of this one.
+    pub(crate) fn load_running(&self, path: &Path) -> Result<Loaded, ConfigError> {
+        load(Some(path), &[])
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::cli::args::CheckConfigArgs;
 use crate::cli::{Failure, print, warn};
+use crate::config::compare::{Difference, Takes, compare};
 use crate::config::{ConfigError, Loaded, Problem};
 use crate::kafka;
 
@@ -26,6 +27,10 @@ pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Fai
     let name =
         args.path().map_or("the configuration".to_owned(), |path| path.display().to_string());
     let verdict = verdict(&name, &loaded);
+    if let Some(path) = &args.against {
+        print(&verdict)?;
+        return against(&args.load_running(path)?, &loaded);
+    }
     if args.print {
         // A comment, so that the whole output is TOML.
         print(&format!("# {verdict}\n\n{}", loaded.print().trim_end()))?;
@@ -33,6 +38,34 @@ pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Fai
         print(&verdict)?;
     }
     Ok(())
+}
+
+/// Says what it takes to go from a configuration that runs to the next.
+fn against(running: &Loaded, next: &Loaded) -> Result<(), Failure> {
+    let differences = compare(running, next);
+    for Difference { key, running, next, takes } in &differences {
+        let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        print(&format!("{:11}  {key}: {} -> {}", takes.name(), show(running), show(next)))?;
+    }
+    let most = differences.iter().map(|difference| difference.takes).max();
+    let (old, new) = (&running.config.rules.identity, &next.config.rules.identity);
+    match most {
+        None => print("nothing differs"),
+        Some(Takes::Restart) => print("a restart is enough, one instance after the other"),
+        Some(_) if new.revision <= old.revision => Err(Failure::Usage(anyhow::anyhow!(
+            "rules.revision = {} has to be above {}: the rules differ",
+            new.revision,
+            old.revision
+        ))),
+        Some(Takes::Reevaluation) => print(
+            "with a restart, one instance after the other, every customer is judged anew; changes \
+             that come of it have cause \"rules\" and are not actionable",
+        ),
+        Some(Takes::Rebuild) => print(
+            "stop all instances and begin with `ebbflow run --rebuild`: the state is computed anew \
+             from what the inputs still hold",
+        ),
+    }
 }
 
 /// Asks librdkafka about `kafka.properties`.

@@ -3,7 +3,7 @@
 //! Next: `layers.rs`, how the sources are laid over each other; `validate.rs`, what is checked.
 
 use crate::config::layers::{Layers, without_effect};
-use crate::config::problem::{ConfigError, Problem, Source};
+use crate::config::problem::{ConfigError, Problem, Source, shown};
 use crate::config::reader::Reader;
 use crate::config::{Config, validate};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub struct Loaded {
     /// Every key that can be set; `table.*` where the keys below a table are the user's.
     pub keys: Vec<String>,
     effective: String,
+    /// Every effective value as TOML, secrets hidden.
+    values: BTreeMap<String, String>,
     /// Where each key was written.
     sources: BTreeMap<String, Source>,
 }
@@ -30,6 +32,12 @@ impl Loaded {
     #[must_use]
     pub fn print(&self) -> &str {
         &self.effective
+    }
+
+    /// Every effective value as TOML by key, secrets hidden.
+    #[must_use]
+    pub const fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
     }
 
     /// What librdkafka says about keys of `kafka.properties`, as problems of the configuration;
@@ -166,9 +174,16 @@ pub fn from_sources(
     match config {
         Some(config) if problems.is_empty() => {
             let effective = layers.print();
+            let values = layers.entries.iter();
+            let values = values.map(|(path, entry)| {
+                let key = path.join(".");
+                let value = shown(&key, &entry.value);
+                (key, value)
+            });
+            let values = values.collect();
             let sources = layers.entries.into_iter();
             let sources = sources.map(|(path, entry)| (path.join("."), entry.source)).collect();
-            Ok(Loaded { config, warnings, keys, effective, sources })
+            Ok(Loaded { config, warnings, keys, effective, values, sources })
         }
         _ => Err(ConfigError::Problems(problems)),
     }

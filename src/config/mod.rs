@@ -5,6 +5,7 @@
 
 mod audiences;
 mod cel;
+pub mod compare;
 mod currencies;
 mod dimension_rules;
 mod labels;
