@@ -74,6 +74,7 @@ pub struct Metrics {
     partitions: IntGauge,
     tasks: IntGaugeVec,
     last_commit: GaugeVec,
+    segment_volatility: GaugeVec,
     customers: IntGaugeVec,
     state_bytes: IntGaugeVec,
     timers_pending: IntGaugeVec,
@@ -271,6 +272,12 @@ impl Metrics {
                 "last_commit_timestamp_seconds",
                 "Wall time of the last commit in seconds since the Unix epoch; 0 before the first.",
                 &["worker"],
+            )?,
+            segment_volatility: gauges_f64(
+                &to,
+                "segment_volatility",
+                "Segment changes committed since the start by customer in memory, by dimension.",
+                &["dimension"],
             )?,
             customers: gauges(&to, "customers", "Customers in memory.", &["partition"])?,
             state_bytes: gauges(

@@ -5,6 +5,8 @@
 
 use super::{Metrics, whole};
 use prometheus::IntGaugeVec;
+use prometheus::core::Collector;
+use std::collections::BTreeMap;
 
 /// The gauges of the process.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,6 +74,28 @@ impl Metrics {
         for task in &snapshot.tasks {
             self.show_task(task);
         }
+        let customers: u64 = snapshot.tasks.iter().map(|task| task.customers).sum();
+        self.show_volatility(customers);
+    }
+
+    /// Changes of each dimension by customer.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for a gauge")]
+    fn show_volatility(&self, customers: u64) {
+        if customers == 0 {
+            return;
+        }
+        let mut changes: BTreeMap<String, f64> = BTreeMap::new();
+        for metric in self.changes.collect().iter().flat_map(|family| family.get_metric()) {
+            let mut labels = metric.get_label().iter();
+            if let Some(dimension) = labels.find(|label| label.name() == "dimension") {
+                *changes.entry(dimension.value().to_owned()).or_default() +=
+                    metric.get_counter().get_value();
+            }
+        }
+        for (dimension, changes) in changes {
+            let volatility = changes / customers as f64;
+            self.segment_volatility.with_label_values(&[&dimension]).set(volatility);
+        }
     }
 
     fn show_task(&self, task: &TaskGauges) {
@@ -103,9 +127,13 @@ impl Metrics {
         ] {
             gauge.reset();
         }
-        for gauge in
-            [&self.last_commit, &self.timer_overdue, &self.task_clock_lag, &self.input_lag_seconds]
-        {
+        for gauge in [
+            &self.last_commit,
+            &self.segment_volatility,
+            &self.timer_overdue,
+            &self.task_clock_lag,
+            &self.input_lag_seconds,
+        ] {
             gauge.reset();
         }
     }
