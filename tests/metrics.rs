@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 44] = [
+const NAMES: [&str; 45] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
@@ -49,6 +49,7 @@ const NAMES: [&str; 44] = [
     "ebbflow_timers_pending",
     "ebbflow_transaction_aborts_total",
     "ebbflow_unmatched_events_total",
+    "ebbflow_unscored_interactions_total",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",

@@ -2,15 +2,35 @@
 //!
 //! `PROPTEST_CASES` raises the number of cases. Next: `model/reference.rs`.
 
+#[path = "model/activity.rs"]
+mod activity;
+#[path = "model/engagement.rs"]
+mod engagement;
+#[path = "model/facts.rs"]
+mod facts;
 #[path = "model/fixture.rs"]
 mod fixture;
+#[path = "model/known.rs"]
+mod known;
 #[path = "model/predict.rs"]
 mod predict;
+#[path = "model/qualification.rs"]
+mod qualification;
 #[path = "model/reference.rs"]
 mod reference;
+#[path = "model/satisfaction.rs"]
+mod satisfaction;
+#[path = "model/stages.rs"]
+mod stages;
+#[path = "model/value_mode.rs"]
+mod value_mode;
+#[path = "model/value_tier.rs"]
+mod value_tier;
 #[path = "model/workload.rs"]
 mod workload;
 
+#[path = "model/largest.rs"]
+mod largest;
 #[path = "model/late.rs"]
 mod late;
 #[path = "model/order.rs"]
@@ -21,5 +41,7 @@ mod packing;
 mod published;
 #[path = "model/restart.rs"]
 mod restart;
+#[path = "model/said.rs"]
+mod said;
 #[path = "model/tables.rs"]
 mod tables;

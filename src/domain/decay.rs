@@ -12,6 +12,8 @@ use std::cmp::Ordering;
 const FACTOR_BITS: u32 = 16;
 /// Half-lives after which a sum begins to lose its lowest bits.
 const SPARE_BITS: u32 = 20;
+/// Where sums stay: what is packed is a signed number.
+const MAX_SUM: u64 = i64::MAX.unsigned_abs();
 /// Half-lives after which any sum is below one.
 const GONE: i64 = 64;
 
@@ -67,14 +69,15 @@ impl Decayed {
     /// Adds what has `weight` on its day.
     pub fn add(&mut self, weight: u64, day: Day, half_life: &HalfLife) {
         let (block, factor) = half_life.place(day);
-        let part = weight.saturating_mul(factor) << SPARE_BITS;
+        let part = weight.saturating_mul(factor << SPARE_BITS).min(MAX_SUM);
         if self.sum == 0 {
             (self.block, self.sum) = (block, part);
         } else if block >= self.block {
             let later = shifted(self.sum, block - self.block);
-            (self.block, self.sum) = (block, later.saturating_add(part));
+            (self.block, self.sum) = (block, later.saturating_add(part).min(MAX_SUM));
         } else {
-            self.sum = self.sum.saturating_add(shifted(part, self.block - block));
+            let part = shifted(part, self.block - block);
+            self.sum = self.sum.saturating_add(part).min(MAX_SUM);
         }
     }
 
@@ -168,7 +171,8 @@ mod tests {
                 sum
             };
             let mut shuffled = parts.clone();
-            shuffled.sort_by_key(|(weight, day)| (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs());
+            shuffled
+                .sort_by_key(|(weight, day)| (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs());
             prop_assert_eq!(sum(&parts), sum(&shuffled));
         }
 

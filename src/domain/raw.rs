@@ -178,7 +178,7 @@ pub fn evidence(
         Dimension::ValueMode => {
             value_mode::evidence(view, &before.value_mode, &after.value_mode, at)
         }
-        Dimension::ValueTier => value_tier::evidence(view, &before.value_tier, &after.value_tier),
+        Dimension::ValueTier => value_tier::evidence(view, before, after),
         Dimension::Engagement => {
             engagement::evidence(view, &before.engagement, &after.engagement, published)
         }

@@ -4,11 +4,12 @@
 
 use ebbflow::config::from_sources;
 use ebbflow::domain::change::Change;
+use ebbflow::domain::dimension::{COUNT, Dimension};
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
 use ebbflow::domain::progress::Phase;
-use ebbflow::domain::rules::{Monetary, RfmRules, Rules};
+use ebbflow::domain::rules::{AntiFlap, Monetary, RfmRules, Rules};
 use ebbflow::domain::time::{DAY_MS, Day, Timestamp};
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use proptest::prelude::ProptestConfig;
@@ -65,10 +66,14 @@ pub(crate) fn rules() -> Rules {
         ],
     );
     rules.thresholds.rfm.map = map("rf-10", 5, &RF_10);
+    rules.fold.service_cost_per_minute_minor = 50;
+    rules.fold.touch_cost_minor = vec![("email".to_owned(), 1), ("letter".to_owned(), 120)];
+    rules.thresholds.perceived.benefit_weights = vec![("quality".to_owned(), 3)];
     rules
 }
 
-/// Three levels in which M decides, its average, and a window short enough to matter.
+/// Three levels in which M decides, its average, and a window short enough to matter; everything is
+/// written, and some dimensions stay for a while in the value they have.
 pub(crate) fn klaviyo_rules() -> Rules {
     let mut rules = rules();
     rules.thresholds.rfm = RfmRules {
@@ -79,6 +84,17 @@ pub(crate) fn klaviyo_rules() -> Rules {
         frequency: vec![1, 2],
         monetary_minor: vec![1_000, 3_000],
     };
+    rules.output.dimensions = [true; COUNT];
+    for (dimension, dwell_days, cool_down_days) in [
+        (Dimension::Rfm, 5, 0),
+        (Dimension::Lifecycle, 0, 20),
+        (Dimension::Activity, 10, 30),
+        (Dimension::ValueTier, 1, 0),
+        (Dimension::Satisfaction, 0, 2),
+    ] {
+        rules.anti_flap[dimension.index()] =
+            AntiFlap { dwell_ms: dwell_days * DAY_MS, cool_down_ms: cool_down_days * DAY_MS };
+    }
     rules
 }
 

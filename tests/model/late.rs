@@ -9,7 +9,9 @@ use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::EventRecord;
 use std::sync::Arc;
 
-/// The changes of the last event, each handled with its time of the wall.
+const WATCHED: [&str; 2] = ["rfm", "lifecycle"];
+
+/// The changes of the watched dimensions by the last event, each handled with its time of the wall.
 fn last_of(events: &[(Event<'static>, Timestamp)]) -> Vec<Change> {
     let mut task = task(&Arc::new(rules()));
     let mut last = Vec::new();
@@ -20,7 +22,7 @@ fn last_of(events: &[(Event<'static>, Timestamp)]) -> Vec<Change> {
         let topic = "purchases".into();
         let record = EventRecord { input: 1, topic: &topic, offset, event, at: event.occurred_at };
         task.handle_event(&record, Some(*now)).expect("an event of this partition");
-        last = task.take_changes().collect();
+        last = task.take_changes().filter(|it| WATCHED.contains(&&*it.dimension)).collect();
     }
     last
 }

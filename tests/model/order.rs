@@ -1,14 +1,18 @@
 //! Arrival order does not matter: facts and raw values are a function of the set of events.
 
+use crate::facts::NaiveFacts;
 use crate::fixture::{T0, config, day, eur, event, klaviyo_rules, renewed, rules, term};
-use crate::reference::{NaiveFacts, Reference};
+use crate::known::Values;
+use crate::reference::Reference;
 use crate::workload;
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::Dimension;
+use ebbflow::domain::dimensions::view::View;
 use ebbflow::domain::event::Event;
 use ebbflow::domain::publish::evaluate::Context;
-use ebbflow::domain::raw::measure;
+use ebbflow::domain::publish::profile::{Profile, profile};
+use ebbflow::domain::raw::{measure, next_target};
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
@@ -39,9 +43,17 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
 }
 
 /// Raw values and facts as the code has them.
-pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String; 2], NaiveFacts) {
+pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> (Values, NaiveFacts) {
     let measured = measure(customer, rules, Timestamp(at));
-    let written = measured.facts.written(&customer.book, &rules.thresholds.gap, Timestamp(at));
+    let values = Dimension::ALL.map(|dimension| {
+        dimension.value_name(measured.values[dimension.index()], rules).to_string()
+    });
+    let Profile { facts: written, more, surveys, traits, consent, scores, .. } =
+        profile(customer, rules, Timestamp(at));
+    let surveys = surveys
+        .into_iter()
+        .map(|(name, told)| (name.to_owned(), (told.last, told.mean, told.count, told.reasons)));
+    let perceived = more.perceived_value;
     let facts = NaiveFacts {
         orders: written.orders,
         net_minor: written.net_minor,
@@ -49,12 +61,40 @@ pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> ([String;
         last_order_at: written.last_order_at.map(|at| at.0),
         average_gap_days: written.average_gap_days,
         expected_gap_days: written.expected_gap_days,
-        scores: measured.scores.map(|s| (s.r, s.f, s.m, s.frequency, s.monetary_minor)),
+        scores: scores.map(|s| (s.r, s.f, s.m, s.frequency, s.monetary_minor)),
+        net_365d_minor: more.net_365d_minor,
+        costs_minor: [
+            more.marketing_cost_minor,
+            more.service_cost_minor,
+            more.acquisition_cost_minor,
+        ],
+        financial_value_minor: more.financial_value_minor,
+        touches_before_first_order: more.touches_before_first_order,
+        net_revenue_retention: more.net_revenue_retention,
+        perceived_value: perceived.map(|it| [it.benefit, it.cost, it.ratio, it.difference]),
+        against_alternative: perceived.and_then(|it| it.against_alternative),
+        attention_gap_days: more.attention_gap_days,
+        engagement_score: more.engagement_score,
+        interactions: more.interactions,
+        discount_dependence: more.discount_dependence,
+        preferred: [more.preferred_category, more.preferred_channel],
+        meddic_sum: more.meddic_sum,
+        surveys: surveys.collect(),
+        traits: traits.into_iter().collect(),
+        consent: consent.into_iter().collect(),
     };
-    let values = [Dimension::Rfm, Dimension::Lifecycle].map(|dimension| {
-        dimension.value_name(measured.values[dimension.index()], rules).to_string()
-    });
     (values, facts)
+}
+
+/// The naive model of events in their order of arrival, each once.
+fn arrived(arrivals: &[Event<'static>]) -> Reference {
+    let mut reference = Reference::default();
+    for event in arrivals {
+        if reference.events.iter().all(|known| known.event_id != event.event_id) {
+            reference.events.push(event.clone());
+        }
+    }
+    reference
 }
 
 /// A renewal dated ahead of its record is held at that record's time, and so falls on another day
@@ -91,33 +131,62 @@ proptest! {
         let rules = if other_map { klaviyo_rules() } else { rules() };
         let clock = after_all(&events) + later;
         let customer = applied(&arrivals, &rules, clock);
-        let reference = Reference { events };
-        prop_assert_eq!(computed(&customer, &rules, clock), reference.raw(&rules, clock));
+        prop_assert_eq!(computed(&customer, &rules, clock), arrived(&arrivals).raw(&rules, clock));
     }
 
     #[test]
-    fn raw_values_are_constant_until_the_deadline_and_change_at_it(
+    fn raw_values_are_constant_until_the_next_change_and_change_at_it(
         (events, arrivals) in workload::shuffled(1..20),
         other_map in any::<bool>(),
+        skipped in 0..1_000_usize,
     ) {
         let rules = if other_map { klaviyo_rules() } else { rules() };
         let clock = after_all(&events);
         let customer = applied(&arrivals, &rules, clock);
-        let reference = Reference { events };
+        let reference = arrived(&arrivals);
+        let known = reference.known(&rules);
         let begin = customer.evaluated_at.0;
-        let deadline = customer.deadline.0;
-        let (present, _) = reference.raw(&rules, begin);
-        let ends = deadline.min(after_all(&reference.events) + 4_000 * DAY_MS);
-        for at in reference.instants(&rules).into_iter().chain([ends - 1]) {
-            if at > begin && at < deadline {
-                let (then, _) = reference.raw(&rules, at);
-                prop_assert_eq!(&then, &present, "changed at {} before {}", at, deadline);
+        let end = begin + 4_000 * DAY_MS;
+        let view = View::new(&customer, &rules);
+        let present = measure(&customer, &rules, Timestamp(begin));
+        let values = known.values(begin);
+        let hysteresis = known.engagement(begin, dimension_name(&customer, &rules));
+        for dimension in Dimension::ALL {
+            let published = customer.published[dimension.index()].value;
+            let target = present.target(dimension, published);
+            let next = next_target(&view, dimension, Timestamp(begin), target, published);
+            let deadline = next.map_or(i64::MAX, |(at, _)| at.0);
+            let of = |at: i64| match dimension {
+                Dimension::Engagement => {
+                    known.engagement(at, dimension_name(&customer, &rules)).to_owned()
+                }
+                _ => known.value(dimension.index(), at),
+            };
+            let now = match dimension {
+                Dimension::Engagement => hysteresis,
+                _ => &values[dimension.index()],
+            };
+            let name = |value: u8| dimension.value_name(value, &rules).to_string();
+            prop_assert_eq!(name(target), now);
+            let mut instants = known.instants();
+            instants.retain(|at| *at > begin && *at < deadline.min(end));
+            let every = instants.len() / 60 + 1;
+            let some = instants.into_iter().skip(skipped % every).step_by(every);
+            for at in some.chain([deadline.min(end) - 1]) {
+                prop_assert_eq!(&of(at), now, "{:?} at {} before {}", dimension, at, deadline);
+            }
+            if let Some((at, value)) = next {
+                prop_assert_eq!(of(at.0), name(value), "{:?} at {:?}", dimension, at);
+                prop_assert_ne!(of(at.0), now, "{:?} at {:?}", dimension, at);
             }
         }
-        if deadline != i64::MAX {
-            let (then, _) = reference.raw(&rules, deadline);
-            let expires = customer.book.next_expiry() == Some(Timestamp(deadline));
-            prop_assert!(then != present || expires, "nothing happens at {}", deadline);
-        }
+        let deadline = customer.deadline;
+        prop_assert!(deadline > customer.evaluated_at);
     }
+}
+
+fn dimension_name(customer: &Customer, rules: &Rules) -> &'static str {
+    let published = customer.published[Dimension::Engagement.index()].value;
+    let name = Dimension::Engagement.value_name(published, rules);
+    ["none", "cold", "warm", "hot"].into_iter().find(|it| *name == **it).expect("a band")
 }

@@ -2,17 +2,19 @@
 
 use crate::fixture::{config, currency, klaviyo_rules, rules};
 use crate::order::applied;
+use crate::said::{
+    self, consent, interactions, meddic, preferences, signals, spending, surveys, traits,
+};
 use crate::workload;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
+use ebbflow::domain::change::CauseKind;
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::dimension::{Dimension, Entries, Published};
-use ebbflow::domain::facts::order::{Order, OrderChanges, Refund, Stamp};
-use ebbflow::domain::facts::order_book::{
-    EvictedOrder, OlderOrders, OrderBook, Parked, ParkedRecord, RareParts,
-};
-use ebbflow::domain::facts::signals::{Scored, Signals};
+use ebbflow::domain::dimension::{COUNT, Dimension, Entries, Published};
+use ebbflow::domain::facts::older_orders::{EvictedOrder, OlderOrders};
+use ebbflow::domain::facts::order::{Marks, Order, OrderChanges, PaidTerm, Refund, Stamp};
+use ebbflow::domain::facts::order_book::{OrderBook, Parked, ParkedRecord, RareParts};
 use ebbflow::domain::facts::subscription::{Price, Subscription};
 use ebbflow::domain::id::EventKey;
 use ebbflow::domain::money::Money;
@@ -22,7 +24,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-fn timestamp() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
     prop_oneof![
         8 => 0..4_000_000_000_000_i64,
         1 => -4_000_000_000_000_i64..0,
@@ -31,7 +33,7 @@ fn timestamp() -> impl Strategy<Value = Timestamp> {
     .prop_map(Timestamp)
 }
 
-fn stamp() -> impl Strategy<Value = Stamp> {
+pub(crate) fn stamp() -> impl Strategy<Value = Stamp> {
     (timestamp(), any::<(u64, u32)>())
         .prop_map(|(at, (prefix, hash))| Stamp { at, key: EventKey { prefix, hash } })
 }
@@ -52,12 +54,23 @@ fn order() -> impl Strategy<Value = Order> {
             Box::new(OrderChanges { update, refunds, further_refunds_minor })
         },
     );
-    (any::<u64>(), stamp(), money(), of(any::<u64>()), any::<bool>(), of(changes)).prop_map(
-        |(id, base, amount, priced_by, cancelled, changes)| Order {
+    let term = (any::<u64>(), any::<u32>(), any::<[bool; 2]>()).prop_map(
+        |(subscription, days, [own_amount, own_days])| PaidTerm {
+            subscription,
+            days,
+            own_amount,
+            own_days,
+        },
+    );
+    let marks = (any::<bool>(), any::<u8>(), 0..=8_u8)
+        .prop_map(|(coupon, categories, channel)| Marks { coupon, categories, channel });
+    (any::<u64>(), stamp(), money(), of(term), marks, any::<bool>(), of(changes)).prop_map(
+        |(id, base, amount, term, marks, cancelled, changes)| Order {
             id,
             base,
             amount,
-            priced_by,
+            term,
+            marks,
             cancelled,
             changes,
         },
@@ -90,7 +103,8 @@ fn rare() -> impl Strategy<Value = RareParts> {
     ];
     let parked = (any::<u64>(), stamp(), timestamp(), what)
         .prop_map(|(order, stamp, parked_at, what)| Parked { order, stamp, parked_at, what });
-    let price = (stamp(), of(money()), of(any::<u64>()), of(any::<u32>()))
+    let plan = "\\PC{0,12}".prop_map(String::into_boxed_str);
+    let price = (stamp(), of(money()), of(plan), of(any::<u32>()))
         .prop_map(|(stamp, amount, plan, term_days)| Price { stamp, amount, plan, term_days });
     let subscription = (any::<u64>(), of(stamp()), vec(price, 0..9), of(stamp()), of(stamp()))
         .prop_map(|(id, latest_term, prices, cancelled_at, ended_at)| Subscription {
@@ -100,86 +114,99 @@ fn rare() -> impl Strategy<Value = RareParts> {
             cancelled_at,
             ended_at,
         });
-    (vec(evicted, 0..20), before, vec(parked, 0..17), vec(subscription, 0..4)).prop_map(
-        |(evicted, before, parked, subscriptions)| RareParts {
-            evicted,
-            before,
-            parked,
-            subscriptions,
-        },
-    )
+    let lists = (vec(evicted, 0..20), before, vec(parked, 0..17), vec(subscription, 0..4));
+    (lists, any::<u8>()).prop_map(|((evicted, before, parked, subscriptions), categories)| {
+        RareParts { evicted, before, categories, parked, subscriptions }
+    })
 }
 
-fn signals() -> impl Strategy<Value = Signals> {
-    let never = || prop_oneof![3 => timestamp(), 1 => Just(Timestamp::MIN)];
-    let scored = || (stamp(), 0..=10_u8).prop_map(|(stamp, score)| Scored { stamp, score });
-    let times = (never(), never(), never(), never());
-    ([never(), never(), never()], of(scored()), of(scored()), times).prop_map(
-        |(product_views, nps, review, (considered_at, referral_at, good_review_at, shared_at))| {
-            Signals {
-                product_views,
-                considered_at,
-                referral_at,
-                nps,
-                review,
-                good_review_at,
-                shared_at,
+/// The parts that interactions leave behind.
+fn said() -> impl Strategy<Value = Customer> {
+    let one = (
+        of(signals().prop_map(Box::new)),
+        of(interactions().prop_map(Box::new)),
+        of(preferences().prop_map(Box::new)),
+        of(spending().prop_map(Box::new)),
+    );
+    let other = (
+        of(surveys().prop_map(Box::new)),
+        of(meddic().prop_map(Box::new)),
+        of(traits().prop_map(Box::new)),
+        of(consent().prop_map(Box::new)),
+    );
+    let any = (one, other).prop_map(
+        |((signals, interactions, preferences, spending), (surveys, meddic, traits, consent))| {
+            Customer {
+                signals,
+                interactions,
+                preferences,
+                spending,
+                surveys,
+                meddic,
+                traits,
+                consent,
+                ..Customer::default()
             }
         },
-    )
+    );
+    prop_oneof![3 => any, 1 => Just(Customer::default())]
+}
+
+fn dimension() -> impl Strategy<Value = Dimension> {
+    (0..COUNT).prop_map(|place| Dimension::ALL[place])
 }
 
 fn customer() -> impl Strategy<Value = Customer> {
-    let published = || {
-        (prop_oneof![Just(0_u8), any::<u8>()], timestamp(), 0..1_000_000_u64)
-            .prop_map(|(value, since, seq)| Published { value, since, seq })
-    };
-    let entries =
-        (prop_oneof![Just(Dimension::Rfm), Just(Dimension::Lifecycle)], any::<u8>(), any::<u32>())
-            .prop_map(|(dimension, value, count)| Entries { dimension, value, count });
+    let cause = (0..CauseKind::ALL.len()).prop_map(|place| CauseKind::ALL[place]);
+    let published = (0..3_u8, any::<u8>(), cause, timestamp(), 0..1_000_000_u64)
+        .prop_map(|(value, left, cause, since, seq)| Published { value, left, cause, since, seq });
+    let entries = (dimension(), any::<u8>(), any::<u32>())
+        .prop_map(|(dimension, value, count)| Entries { dimension, value, count });
     let head = ("\\PC{1,40}", any::<u32>(), 0..1_000_000_u64, any::<u32>(), timestamp());
-    let parts =
-        (vec(order(), 0..6), of(rare().prop_map(Box::new)), of(signals().prop_map(Box::new)));
-    let lists = ([published(), published()], vec(entries, 0..9), vec(any::<u64>(), 0..33));
-    (head, of(0..9_000_000_000_000_i64), lists, parts).prop_map(
-        |((id, incarnation, seq, rules_revision, evaluated_at), deadline, lists, parts)| {
-            let (published, mut entries, recent_events) = lists;
-            for (dimension, published) in Dimension::ALL.into_iter().zip(&published) {
+    let parts = (vec(order(), 0..6), of(rare().prop_map(Box::new)), said());
+    let published = vec(of(published), COUNT);
+    let lists = (published, vec(entries, 0..9), vec(any::<u64>(), 0..33));
+    let deadline = of(0..9_000_000_000_000_i64);
+    (head, deadline, timestamp(), lists, parts).prop_map(
+        |(head, deadline, first_seen_at, (published, mut entries, recent_events), parts)| {
+            let (id, incarnation, seq, rules_revision, evaluated_at) = head;
+            let mut told = [Published { since: first_seen_at, ..Published::default() }; COUNT];
+            for (dimension, published) in Dimension::ALL.into_iter().zip(published) {
+                let Some(published) = published else { continue };
+                told[dimension.index()] = published;
                 if published.value != 0 {
-                    entries.push(Entries {
-                        dimension,
-                        value: published.value,
-                        count: incarnation % 3 + 1,
-                    });
+                    let count = incarnation % 3 + 1;
+                    entries.push(Entries { dimension, value: published.value, count });
                 }
             }
             entries.sort_by_key(|entry| (entry.dimension, entry.value));
             entries.dedup_by_key(|entry| (entry.dimension, entry.value));
-            let (orders, rare, signals) = parts;
+            let (orders, rare, said) = parts;
             Customer {
                 id,
                 incarnation,
                 seq,
                 rules_revision,
+                first_seen_at,
                 evaluated_at,
                 deadline: deadline.map_or(Timestamp::MAX, |after| evaluated_at.plus_ms(after)),
-                published,
+                published: told,
                 entries,
                 recent_events,
                 book: OrderBook { orders, rare },
-                signals,
+                ..said
             }
         },
     )
 }
 
-fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     let Value::Record(fields) = value else { panic!("{value:?} is no record") };
     let found = fields.iter().find(|(field, _)| field == name);
     &found.unwrap_or_else(|| panic!("no field {name}")).1
 }
 
-fn long(value: &Value) -> i64 {
+pub(crate) fn long(value: &Value) -> i64 {
     match value {
         Value::Long(value) => *value,
         Value::Int(value) => i64::from(*value),
@@ -187,13 +214,13 @@ fn long(value: &Value) -> i64 {
     }
 }
 
-fn items(value: &Value) -> &[Value] {
+pub(crate) fn items(value: &Value) -> &[Value] {
     let Value::Array(items) = value else { panic!("{value:?} is no array") };
     items
 }
 
 /// The branch of a union; `None` = null.
-fn some(value: &Value) -> Option<&Value> {
+pub(crate) fn some(value: &Value) -> Option<&Value> {
     let Value::Union(branch, value) = value else { panic!("{value:?} is no union") };
     (*branch != 0).then_some(value)
 }
@@ -209,11 +236,8 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
     prop_assert_eq!(long(field(&datum, "deadline")), deadline);
     prop_assert_eq!(field(&datum, "id"), &Value::String(customer.id.to_string()));
     prop_assert_eq!(long(field(&datum, "seq")), i64::try_from(customer.seq).expect("few"));
-    let published = items(field(&datum, "published"));
-    for (own, avro) in customer.published.iter().zip(published) {
-        prop_assert_eq!(long(field(avro, "value")), i64::from(own.value));
-        prop_assert_eq!(long(field(avro, "since")), at - own.since.0);
-    }
+    prop_assert_eq!(long(field(&datum, "first_seen_at")), at - customer.first_seen_at.0);
+    check_published(customer, items(field(&datum, "published")));
     let orders = items(field(&datum, "orders"));
     prop_assert_eq!(orders.len(), customer.book.orders.len());
     for (own, avro) in customer.book.orders.iter().zip(orders) {
@@ -228,8 +252,11 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
                 some(field(rare, "changes")).map(|changes| items(field(changes, "refunds")).len());
             prop_assert_eq!(refunds, own.changes.as_ref().map(|changes| changes.refunds.len()));
         } else {
-            prop_assert!(!own.cancelled && own.changes.is_none());
+            prop_assert!(!own.cancelled && own.changes.is_none() && own.term.is_none());
         }
+        let Marks { coupon, categories, channel } = own.marks;
+        let marks = i64::from(coupon) + 2 * i64::from(channel) + 32 * i64::from(categories);
+        prop_assert_eq!(long(field(avro, "marks")), marks);
     }
     let rare = some(field(&datum, "rare"));
     prop_assert_eq!(rare.is_some(), customer.book.rare.is_some());
@@ -243,15 +270,32 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
         }
         prop_assert_eq!(items(field(avro, "subscriptions")).len(), own.subscriptions.len());
     }
-    let signals = some(field(&datum, "signals"));
-    prop_assert_eq!(
-        signals.map(|signals| long(field(signals, "shared_at"))),
-        customer.signals.as_ref().map(|signals| signals.shared_at.0)
-    );
+    said::check_avro(customer, field(&datum, "said"));
     Ok(())
 }
 
-fn packed(customer: &Customer) -> Vec<u8> {
+/// The dimensions that Avro reads are those that left their initial state, as the schema says.
+fn check_published(customer: &Customer, told: &[Value]) {
+    let mut since = customer.first_seen_at.0;
+    let mut published = [Published { since: Timestamp(since), ..Published::default() }; COUNT];
+    for told in told {
+        since += long(field(told, "since"));
+        let value = long(field(told, "value"));
+        let byte = |by: u32| u8::try_from(value >> by & 255).expect("a byte");
+        let cause = usize::from(byte(0) & 15);
+        let place = usize::try_from(long(field(told, "dimension"))).expect("a dimension");
+        published[place] = Published {
+            value: byte(4),
+            left: byte(12),
+            cause: CauseKind::ALL[cause],
+            since: Timestamp(since),
+            seq: long(field(told, "seq")).unsigned_abs(),
+        };
+    }
+    assert_eq!(published, customer.published);
+}
+
+pub(crate) fn packed(customer: &Customer) -> Vec<u8> {
     let mut bytes = Vec::new();
     pack(customer, currency("EUR"), &mut bytes);
     bytes
@@ -295,60 +339,4 @@ proptest! {
             let _answer = unpack(&bytes, &rules.rates);
         }
     }
-}
-
-/// Section 3: the state of one customer has a hard cap of 64 KiB.
-#[test]
-fn the_largest_state_that_the_bounds_allow_is_below_its_cap() {
-    let at = Timestamp(1_700_000_000_000);
-    let stamp = Stamp { at, key: EventKey { prefix: u64::MAX, hash: u32::MAX } };
-    let money = Money { amount_minor: 1_000_000_000_000_000, currency: currency("USD") };
-    let refund = Refund { id: u64::MAX, stamp, amount: Some(money) };
-    let changes = OrderChanges {
-        update: Some((stamp, money)),
-        refunds: vec![refund; 16],
-        further_refunds_minor: i64::MAX,
-    };
-    let order = Order {
-        id: u64::MAX,
-        base: stamp,
-        amount: money,
-        priced_by: Some(u64::MAX),
-        cancelled: false,
-        changes: Some(Box::new(changes)),
-    };
-    let price =
-        Price { stamp, amount: Some(money), plan: Some(u64::MAX), term_days: Some(u32::MAX) };
-    let subscription = Subscription {
-        id: u64::MAX,
-        latest_term: Some(stamp),
-        prices: vec![price; 8],
-        cancelled_at: Some(stamp),
-        ended_at: Some(stamp),
-    };
-    let what = ParkedRecord::Refund(u64::MAX, Some(money));
-    let parked = Parked { order: u64::MAX, stamp, parked_at: at, what };
-    let evicted = EvictedOrder {
-        id: u64::MAX,
-        day: at.day(),
-        net_minor: money.amount_minor,
-        cancelled: false,
-    };
-    let scored = Scored { stamp, score: 10 };
-    let signals = Signals { nps: Some(scored), review: Some(scored), ..Signals::default() };
-    let mut customer = Customer::new(&"c".repeat(256), at.plus_days(9_000), u32::MAX);
-    customer.recent_events = vec![u64::MAX; 32];
-    let values = (0..=u8::MAX).map(|value| (Dimension::Rfm, value));
-    let entry = |(dimension, value)| Entries { dimension, value, count: u32::MAX };
-    customer.entries = values.take(70).map(entry).collect();
-    customer.book.orders = vec![order; 64];
-    customer.book.rare = Some(Box::new(RareParts {
-        evicted: vec![evicted; 512],
-        before: OlderOrders::default(),
-        parked: vec![parked; 16],
-        subscriptions: vec![subscription; 8],
-    }));
-    customer.signals = Some(Box::new(signals));
-    let bytes = packed(&customer).len();
-    assert!(bytes <= 64 * 1024, "{bytes} bytes");
 }

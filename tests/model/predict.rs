@@ -2,9 +2,10 @@
 //!
 //! Scans every instant that can matter instead of computing deadlines.
 
+use crate::known::{INITIAL, Known, Values};
 use crate::reference::{Reference, amends};
 use ebbflow::domain::event::{Body, Event, Purchase};
-use ebbflow::domain::rules::Rules;
+use ebbflow::domain::rules::{AntiFlap, Rules};
 use ebbflow::domain::time::DAY_MS;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,18 @@ pub(crate) struct Predicted {
     pub(crate) group: (u32, u32),
 }
 
+/// What is published of a dimension.
+#[derive(Clone, Debug)]
+struct Value {
+    name: String,
+    since: i64,
+    seq: u64,
+    /// What was told last.
+    told: String,
+    /// The value before, and whether there was one.
+    left: Option<String>,
+}
+
 /// One customer under observation.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
@@ -33,14 +46,12 @@ pub(crate) struct Observed {
     /// Amendments without their order: event id and when they were parked.
     parked: Vec<(String, i64)>,
     evaluated_at: i64,
-    published: [(String, i64, u64); 2],
+    published: [Value; 8],
     entries: BTreeMap<(usize, String), u32>,
     seq: u64,
     seen: Vec<String>,
     pub(crate) changes: Vec<Predicted>,
 }
-
-const NAMES: [&str; 2] = ["rfm", "lifecycle"];
 
 impl Observed {
     pub(crate) fn new(at: i64) -> Self {
@@ -48,7 +59,13 @@ impl Observed {
             reference: Reference::default(),
             parked: Vec::new(),
             evaluated_at: at,
-            published: [("none".to_owned(), at, 0), ("awareness".to_owned(), at, 0)],
+            published: INITIAL.map(|(_, name)| Value {
+                name: name.to_owned(),
+                since: at,
+                seq: 0,
+                told: name.to_owned(),
+                left: None,
+            }),
             entries: BTreeMap::new(),
             seq: 0,
             seen: Vec::new(),
@@ -62,12 +79,25 @@ impl Observed {
 
     /// Fires all that time alone does until `clock`.
     pub(crate) fn advance(&mut self, rules: &Rules, clock: i64) {
-        let mut instants = self.reference.instants(rules);
+        let mut instants = self.reference.known(rules).instants();
         instants.extend(self.parked.iter().map(|(_, at)| at + PARKED_MS + 1));
         instants.sort_unstable();
-        for at in instants {
-            if at <= self.evaluated_at || at > clock {
-                continue;
+        let mut place = 0;
+        loop {
+            // A value may be published when its time to wait is over, too.
+            let waited = (0..8).flat_map(|index| {
+                let AntiFlap { dwell_ms, cool_down_ms } = rules.anti_flap[index];
+                [dwell_ms, cool_down_ms].map(|ms| self.published[index].since + ms)
+            });
+            let waited = waited.filter(|at| *at > self.evaluated_at).min();
+            while instants.get(place).is_some_and(|at| *at <= self.evaluated_at) {
+                place += 1;
+            }
+            let Some(at) = instants.get(place).copied().into_iter().chain(waited).min() else {
+                return;
+            };
+            if at > clock {
+                return;
             }
             let before = self.parked.len();
             let expired: Vec<String> = self
@@ -75,13 +105,33 @@ impl Observed {
                 .extract_if(.., |(_, parked_at)| at - *parked_at > PARKED_MS)
                 .map(|(id, _)| id)
                 .collect();
+            let earlier = self.targets(rules, at - 1);
             self.reference.events.retain(|event| !expired.iter().any(|id| *id == event.event_id));
-            let expired = before != self.parked.len();
-            let (values, _) = self.reference.raw(rules, at);
-            let differs = (0..2).any(|i| values[i] != self.published[i].0);
-            if expired || differs {
-                self.publish(&values, at, "timer", None);
+            if before != self.parked.len() {
+                self.evaluated_at = at;
             }
+            self.publish(rules, &earlier, at, "timer", None);
+            self.evaluated_at = at;
+        }
+    }
+
+    /// What is to be published: raw values, and what hysteresis keeps.
+    fn targets(&self, rules: &Rules, at: i64) -> Values {
+        let known = self.reference.known(rules);
+        let mut targets = known.values(at);
+        targets[5] = known.engagement(at, &self.published[5].name).to_owned();
+        targets
+    }
+
+    /// When the published value may give way to another.
+    fn allowed_at(&self, index: usize, target: &str, rules: &Rules) -> i64 {
+        let AntiFlap { dwell_ms, cool_down_ms } = rules.anti_flap[index];
+        let Value { since, left, .. } = &self.published[index];
+        match left {
+            // The first value ever taken waits for nothing.
+            None => i64::MIN,
+            Some(left) if left == target => since + dwell_ms.max(cool_down_ms),
+            Some(_) => since + dwell_ms,
         }
     }
 
@@ -107,10 +157,7 @@ impl Observed {
         if waits {
             self.parked.push((event.event_id.to_string(), instant.max(clock)));
         } else if matches!(event.body, Body::Purchase(_)) && before == after {
-            let contact = matches!(
-                event.body,
-                Body::Purchase(Purchase::OrderPaid { .. } | Purchase::OrderFulfilled { .. })
-            );
+            let contact = Known::is_contact(&event.body);
             if !contact {
                 self.reference.events.pop();
                 return;
@@ -122,35 +169,44 @@ impl Observed {
             let parked = events.iter().find(|event| event.event_id == *id).expect("a kept event");
             !after.orders.contains_key(amends(parked).expect("an amendment"))
         });
-        let (values, _) = self.reference.raw(rules, instant);
-        self.publish(&values, instant, kind, Some(event));
+        let now = self.targets(rules, instant);
+        self.publish(rules, &now, instant, kind, Some(event));
+        self.evaluated_at = instant;
     }
 
+    /// `earlier` is what was to be published a moment before, where time alone moves.
     fn publish(
         &mut self,
-        values: &[String; 2],
+        rules: &Rules,
+        earlier: &Values,
         at: i64,
         cause: &'static str,
         event: Option<&Event<'_>>,
     ) {
-        self.evaluated_at = at;
         let first = self.changes.len();
-        for (index, value) in values.iter().enumerate() {
-            let (previous, since, seq) = self.published[index].clone();
-            if *value == previous {
+        for (index, value) in self.targets(rules, at).into_iter().enumerate() {
+            if value == self.published[index].name || self.allowed_at(index, &value, rules) > at {
                 continue;
             }
+            let waited = cause == "timer" && earlier[index] == value;
             let entry = self.entries.entry((index, value.clone())).or_default();
             *entry += 1;
+            let published = &mut self.published[index];
+            let (since, seq) = (published.since, published.seq);
+            published.left = Some(std::mem::replace(&mut published.name, value.clone()));
+            published.since = at;
+            if !rules.output.dimensions[index] {
+                continue;
+            }
             self.seq += 1;
-            self.published[index] = (value.clone(), at, self.seq);
+            published.seq = self.seq;
             self.changes.push(Predicted {
                 seq: self.seq,
-                dimension: NAMES[index],
-                previous,
-                current: value.clone(),
+                dimension: INITIAL[index].0,
+                previous: std::mem::replace(&mut published.told, value.clone()),
+                current: value,
                 occurred_at: at,
-                cause,
+                cause: if waited { "dwell" } else { cause },
                 event_id: event.map(|event| event.event_id.to_string()),
                 entry: *entry,
                 dwell_ms: at - since,
@@ -161,7 +217,7 @@ impl Observed {
             });
         }
         let group = &mut self.changes[first..];
-        let size = u32::try_from(group.len()).expect("two at most");
+        let size = u32::try_from(group.len()).expect("eight at most");
         for (index, change) in (1..).zip(group) {
             change.group = (index, size);
         }

@@ -2,11 +2,11 @@
 //!
 //! Ids of events stay within eight bytes, so that ties are decided by the ids themselves.
 
-use crate::fixture::{
-    T0, cancelled, currency, event, nps, ordered, refunded, renewed, reviewed, started, term,
-    updated, visited,
+use crate::fixture::{T0, cancelled, currency, event, refunded, renewed, started, term, updated};
+use ebbflow::domain::event::{
+    Body, CostKind, Event, Interaction, Item, MeddicElement, MessageKind, Outcome, Purchase,
+    Qualification, Survey, Term, Text, VisitKind,
 };
-use ebbflow::domain::event::{Body, Event, Interaction, Purchase, VisitKind};
 use ebbflow::domain::money::Money;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
@@ -26,6 +26,138 @@ fn money() -> impl Strategy<Value = Money> {
     (amount, code).prop_map(|(amount_minor, code)| Money { amount_minor, currency: currency(code) })
 }
 
+fn category() -> impl Strategy<Value = Option<Text<'static>>> {
+    prop_oneof![2 => Just(None), 1 => Just(Some("bags")), 1 => Just(Some("hats")),
+        2 => Just(Some("shoes"))]
+    .prop_map(|name| name.map(Into::into))
+}
+
+fn channel() -> impl Strategy<Value = Option<Text<'static>>> {
+    prop_oneof![2 => Just(None), 2 => Just(Some("email")), 1 => Just(Some("letter")),
+        1 => Just(Some("web"))]
+    .prop_map(|name| name.map(Into::into))
+}
+
+fn order() -> impl Strategy<Value = Body<'static>> {
+    let coupon = prop_oneof![3 => Just(None), 1 => Just(Some("SPRING")), 1 => Just(Some(""))];
+    let items = proptest::collection::vec(category(), 0..3);
+    (order_id(), money(), channel(), coupon, items).prop_map(
+        |(order_id, amount, channel, coupon, categories)| {
+            let item = |category| Item { sku: None, category, quantity: None, amount_minor: None };
+            Body::Purchase(Purchase::OrderCompleted {
+                order_id: order_id.into(),
+                amount,
+                channel,
+                coupon: coupon.map(Into::into),
+                items: categories.into_iter().map(item).collect(),
+            })
+        },
+    )
+}
+
+fn visit() -> impl Strategy<Value = Interaction<'static>> {
+    let kind = prop_oneof![
+        4 => Just(VisitKind::ProductViewed),
+        1 => Just(VisitKind::PageViewed),
+        1 => Just(VisitKind::CartViewed),
+        1 => Just(VisitKind::ProductAdded),
+        1 => Just(VisitKind::ProductRemoved),
+        1 => Just(VisitKind::CheckoutStarted),
+        1 => Just(VisitKind::LoggedIn),
+        1 => Just(VisitKind::UsageRecorded),
+    ];
+    (kind, category(), channel()).prop_map(|(kind, category, channel)| Interaction::Visit {
+        kind,
+        sku: None,
+        category,
+        channel,
+    })
+}
+
+fn message() -> impl Strategy<Value = Interaction<'static>> {
+    let kind = prop_oneof![
+        3 => Just(MessageKind::Sent),
+        1 => Just(MessageKind::Opened),
+        2 => Just(MessageKind::Clicked),
+        1 => Just(MessageKind::Unsubscribed),
+    ];
+    (kind, channel()).prop_map(|(kind, channel)| {
+        let channel = match kind {
+            MessageKind::Unsubscribed => Some(channel.unwrap_or("sms".into())),
+            _ => channel,
+        };
+        Interaction::Message { kind, campaign: None, channel }
+    })
+}
+
+fn answer() -> impl Strategy<Value = Interaction<'static>> {
+    let part = |name: &'static str| Survey::Benefit(name.into());
+    let survey = prop_oneof![
+        4 => Just(Survey::Nps),
+        1 => Just(Survey::Csat),
+        1 => Just(Survey::Ces),
+        1 => Just(Survey::Brand),
+        2 => Just(Survey::PurchaseReason),
+        1 => Just(part("quality")),
+        1 => Just(part("comfort")),
+        1 => Just(part("quality@alternative")),
+        2 => Just(Survey::Cost("price".into())),
+        1 => Just(Survey::Cost("price@alternative".into())),
+    ];
+    let reason = prop_oneof![2 => Just(None), 1 => Just(Some("service")), 1 => Just(Some("taste"))];
+    let score = prop_oneof![Just(3_u8), Just(6), Just(7), Just(9), Just(10)];
+    (survey, score, reason).prop_map(|(survey, score, reason)| {
+        let score = match &survey {
+            Survey::PurchaseReason => None,
+            Survey::Csat | Survey::Brand => Some(score.min(5)),
+            Survey::Ces => Some(score.min(7)),
+            _ => Some(score),
+        };
+        Interaction::SurveyAnswered { survey, score, reason: reason.map(Into::into) }
+    })
+}
+
+fn qualified() -> impl Strategy<Value = Interaction<'static>> {
+    let element = prop_oneof![
+        Just(MeddicElement::Metrics),
+        Just(MeddicElement::EconomicBuyer),
+        Just(MeddicElement::DecisionCriteria),
+        Just(MeddicElement::DecisionProcess),
+        Just(MeddicElement::IdentifyPain),
+        Just(MeddicElement::Champion),
+    ];
+    let score = prop_oneof![1 => 0..3_u8, 3 => Just(3)];
+    let evidence = prop_oneof![1 => Just(None), 1 => Just(Some(" ")), 4 => Just(Some("a call"))];
+    let scored = (element, score, evidence).prop_map(|(element, score, evidence)| {
+        Qualification::Element { element, score, evidence: evidence.map(Into::into) }
+    });
+    let outcome = prop_oneof![Just(Outcome::Won), Just(Outcome::Lost), Just(Outcome::Disqualified)]
+        .prop_map(Qualification::Outcome);
+    prop_oneof![8 => scored, 1 => outcome].prop_map(Interaction::QualificationUpdated)
+}
+
+fn said_of() -> impl Strategy<Value = Interaction<'static>> {
+    let name = || prop_oneof![Just("city"), Just("tier")];
+    let value = || prop_oneof![Just("seoul"), Just("wien"), Just("")];
+    let traits = (name(), value()).prop_map(|(name, value)| Interaction::ProfileUpdated {
+        traits: vec![(name.into(), value.into())],
+    });
+    let purpose = prop_oneof![Just("marketing:email"), Just("profiling")];
+    let consent = (purpose, any::<bool>()).prop_map(|(name, given)| Interaction::ConsentChanged {
+        purposes: vec![(name.into(), given)],
+    });
+    let kind = prop_oneof![
+        Just(CostKind::Marketing),
+        Just(CostKind::Service),
+        Just(CostKind::Acquisition)
+    ];
+    let cost =
+        (kind, money()).prop_map(|(cost, amount)| Interaction::CostRecorded { cost, amount });
+    let support = (proptest::option::of(0..90_u32), channel())
+        .prop_map(|(minutes, channel)| Interaction::SupportContacted { minutes, channel });
+    prop_oneof![traits, consent, cost, support]
+}
+
 fn order_id() -> impl Strategy<Value = String> {
     prop_oneof![6 => 0..3_u8, 3 => 3..8_u8].prop_map(|n| format!("o-{n}"))
 }
@@ -33,17 +165,24 @@ fn order_id() -> impl Strategy<Value = String> {
 fn subscription(days: u32) -> impl Strategy<Value = Body<'static>> {
     let id = prop_oneof![Just("s-1"), Just("s-2")];
     let order = prop_oneof![4 => Just(None), 1 => Just(Some("o-1")), 1 => Just(Some("o-9"))];
-    (id, order, proptest::option::of(money()), 0..7_u8).prop_map(
-        move |(id, order, amount, what)| match what {
-            0 | 1 => started(term(id, order, amount, Some(days))),
-            2 | 3 => renewed(term(id, order, amount, None)),
-            4 => Body::Purchase(Purchase::SubscriptionChanged(term(id, None, amount, None))),
-            5 => Body::Purchase(Purchase::SubscriptionCancelled {
-                subscription_id: id.to_owned().into(),
-            }),
-            _ => Body::Purchase(Purchase::SubscriptionEnded {
-                subscription_id: id.to_owned().into(),
-            }),
+    let plan = prop_oneof![2 => Just(None), 1 => Just(Some("basic")), 1 => Just(Some("pro"))];
+    (id, order, proptest::option::of(money()), plan, 0..7_u8).prop_map(
+        move |(id, order, amount, plan, what)| {
+            let term = |order: Option<&str>, days| Term {
+                plan: plan.map(Into::into),
+                ..term(id, order, amount, days)
+            };
+            match what {
+                0 | 1 => started(term(order, Some(days))),
+                2 | 3 => renewed(term(order, None)),
+                4 => Body::Purchase(Purchase::SubscriptionChanged(term(None, None))),
+                5 => Body::Purchase(Purchase::SubscriptionCancelled {
+                    subscription_id: id.to_owned().into(),
+                }),
+                _ => Body::Purchase(Purchase::SubscriptionEnded {
+                    subscription_id: id.to_owned().into(),
+                }),
+            }
         },
     )
 }
@@ -52,16 +191,18 @@ fn body() -> impl Strategy<Value = Body<'static>> {
     let refund = (order_id(), 0..4_u8, proptest::option::of(money()))
         .prop_map(|(order, refund, part)| refunded(&order, &format!("r-{refund}"), part));
     let interaction = prop_oneof![
-        4 => Just(visited(VisitKind::ProductViewed)),
-        1 => Just(visited(VisitKind::CartViewed)),
-        1 => Just(visited(VisitKind::PageViewed)),
-        2 => prop_oneof![Just(3_u8), Just(6), Just(7), Just(9), Just(10)].prop_map(nps),
-        2 => (1..=5_u8).prop_map(reviewed),
-        1 => Just(Body::Interaction(Interaction::Shared { score: None, sku: None })),
-        1 => Just(Body::Interaction(Interaction::ReferralAccepted { referred_customer_id: None })),
+        8 => visit(),
+        3 => message(),
+        4 => answer(),
+        5 => qualified(),
+        4 => said_of(),
+        2 => (1..=5_u8).prop_map(|score| Interaction::ProductReviewed { score, sku: None }),
+        1 => Just(Interaction::Shared { score: None, sku: None }),
+        1 => Just(Interaction::ReferralSent { referred_customer_id: None }),
+        1 => Just(Interaction::ReferralAccepted { referred_customer_id: None }),
     ];
     prop_oneof![
-        8 => (order_id(), money()).prop_map(|(order, amount)| ordered(&order, amount)),
+        8 => order(),
         1 => order_id().prop_map(|order| {
             Body::Purchase(Purchase::OrderPaid { order_id: order.into() })
         }),
@@ -70,7 +211,7 @@ fn body() -> impl Strategy<Value = Body<'static>> {
         3 => refund,
         2 => subscription(30),
         1 => subscription(7),
-        5 => interaction,
+        9 => interaction.prop_map(Body::Interaction),
     ]
 }
 

@@ -143,7 +143,18 @@ pub fn evidence(
         measure.last_at.map_or(Number::None, |last| in_days(at.since(last).max(0)))
     };
     let bands = &view.thresholds.activity.bands;
-    let Some(last_at) = after.last_at else { return Vec::new() };
+    let Some(last_at) = after.last_at else {
+        let days = |measure: &Measure| {
+            Number::Integer(measure.last_at.map_or(0, |_| measure.days.gaps + 1))
+        };
+        return vec![Evidence {
+            name: "order_days",
+            op: "<",
+            threshold: Number::Integer(1),
+            before: days(before),
+            after: days(after),
+        }];
+    };
     let limit = |band: &ActivityBand| in_days(begins_at(band, last_at, after).since(last_at) - 1);
     let (op, threshold) = match after.value {
         Activity::Churned => (">", limit(&bands[2])),

@@ -123,18 +123,24 @@ pub fn evidence(
     published: u8,
 ) -> Vec<Evidence> {
     let rules = &view.thresholds.engagement;
-    let (op, level) = match (published, after.score_milli >= before.score_milli) {
-        (HOT, _) => (">=", Some(rules.hot)),
-        (WARM, true) => (">=", Some(rules.warm)),
-        (WARM, false) => ("<", Some(rules.hot_leaves)),
-        (COLD, false) => ("<", Some(rules.warm_leaves)),
-        (COLD, true) => (">=", Some(0)),
-        _ => ("=", None),
+    let score = after.score_milli;
+    let below = |level: u32| score < u64::from(level) * 1000;
+    let rises = score > before.score_milli;
+    // True whatever came between: what waited for a dwell may have moved on within its band.
+    let (op, level) = match published {
+        HOT if below(rules.hot) => (">=", rules.hot_leaves),
+        HOT => (">=", rules.hot),
+        WARM if !rises && below(rules.hot_leaves) => ("<", rules.hot_leaves),
+        WARM if below(rules.warm) => (">=", rules.warm_leaves),
+        WARM => (">=", rules.warm),
+        COLD if !rises && below(rules.warm_leaves) => ("<", rules.warm_leaves),
+        COLD => ("<", rules.warm),
+        _ => ("<=", 0),
     };
     vec![Evidence {
         name: "engagement_score",
         op,
-        threshold: level.map_or(Number::None, |level| Number::Integer(i64::from(level))),
+        threshold: Number::Integer(i64::from(level)),
         before: in_units(before.score_milli),
         after: in_units(after.score_milli),
     }]

@@ -189,16 +189,15 @@ pub fn evidence(view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evi
     };
     let days = |edge: i64| edge.saturating_mul(DAY_MS);
     let mut evidence = Vec::new();
+    let silence = |(op, edge): (&'static str, i64)| Evidence {
+        name: "recency_days",
+        op,
+        threshold: Number::Integer(edge),
+        before: in_days(old.recency_ms),
+        after: in_days(new.recency_ms),
+    };
     let recency = crossed(&rules.recency_days, days, old.recency_ms, new.recency_ms);
-    if let Some((op, edge)) = recency {
-        evidence.push(Evidence {
-            name: "recency_days",
-            op,
-            threshold: Number::Integer(edge),
-            before: in_days(old.recency_ms),
-            after: in_days(new.recency_ms),
-        });
-    }
+    evidence.extend(recency.map(silence));
     let frequencies = [old.frequency, new.frequency].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
     let measures = [
         ("frequency", &rules.frequency, frequencies),
@@ -214,6 +213,13 @@ pub fn evidence(view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evi
                 after: Number::Integer(new),
             });
         }
+    }
+    if evidence.is_empty() {
+        // Nothing was crossed in this instant: the value waited, or is told for the first time.
+        let edges = &rules.recency_days;
+        let above = usize::from(edges_below(edges, |edge| new.recency_ms > days(edge)));
+        let last = above.checked_sub(1).and_then(|place| edges.get(place)).map(|it| (">", *it));
+        evidence.extend(last.or(edges.first().map(|edge| ("<=", *edge))).map(silence));
     }
     evidence
 }

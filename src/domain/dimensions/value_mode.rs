@@ -170,8 +170,9 @@ impl Spend {
             spend.now_minor = spend.now_minor.saturating_add(at_end - at_middle);
             spend.before_minor = spend.before_minor.saturating_add(at_middle - at_begin);
             let parts = earning.parts_until(at) - earning.parts_until(begin);
-            let part = i128::from(earning.net_minor / earning.parts);
-            spend.squares += part * part * i128::from(parts);
+            // The square of a day's part, so many times.
+            let (net, of) = (i128::from(earning.net_minor), i128::from(earning.parts));
+            spend.squares += net * net * i128::from(parts) / (of * of);
             spend.orders += u64::from(earning.at > middle);
         }
         spend

@@ -4,7 +4,9 @@
 //! Time alone changes nothing. Next: `facts/spending.rs`, the costs.
 
 use crate::domain::change::{Direction, Evidence, Number};
+use crate::domain::dimensions::lifecycle::orders;
 use crate::domain::dimensions::view::{View, direction_by_rank};
+use crate::domain::raw::Measured;
 
 /// The names that are published, by the value that is stored.
 pub const NAMES: [&str; 5] = ["none", "low", "medium", "high", "top"];
@@ -31,21 +33,22 @@ pub fn measure(view: &View<'_>) -> Measure {
 
 /// The numbers behind a value.
 #[must_use]
-pub fn evidence(view: &View<'_>, before: &Measure, after: &Measure) -> Vec<Evidence> {
+pub fn evidence(view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evidence> {
     let edges = &view.thresholds.value_tier_minor;
+    let (old, new) = (&before.value_tier, &after.value_tier);
+    if new.value == 0 {
+        return vec![orders("<", 1, before, after)];
+    }
     // The edge that was crossed last, seen from where the customer was.
-    let (op, edge) = if after.value > before.value {
-        (">", usize::from(after.value).checked_sub(2))
-    } else {
-        ("<=", usize::from(after.value).checked_sub(1))
-    };
-    let threshold = edge.and_then(|edge| edges.get(edge)).copied();
+    let tier = usize::from(new.value);
+    let (op, edge) =
+        if tier >= 2 && new.value >= old.value { (">", tier - 2) } else { ("<=", tier - 1) };
     vec![Evidence {
         name: "financial_value_minor",
         op,
-        threshold: threshold.map_or(Number::None, Number::Integer),
-        before: Number::Integer(before.financial_value_minor),
-        after: Number::Integer(after.financial_value_minor),
+        threshold: edges.get(edge).map_or(Number::None, |edge| Number::Integer(*edge)),
+        before: Number::Integer(old.financial_value_minor),
+        after: Number::Integer(new.financial_value_minor),
     }]
 }
 

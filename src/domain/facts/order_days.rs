@@ -7,7 +7,7 @@
 use crate::domain::facts::order_book::OrderBook;
 use crate::domain::facts::order_facts::Gap;
 use crate::domain::rules::GapRules;
-use crate::domain::time::{DAY_MS, Day, Timestamp};
+use crate::domain::time::{Day, Timestamp};
 
 /// Gaps between order days.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,21 +41,17 @@ impl OrderDays {
         days.gaps = i64::try_from(sums.order_days).unwrap_or(i64::MAX).max(1) - 1;
         let mut first: Option<Day> = sums.first_day;
         let mut last: Option<Day> = sums.last_day;
-        // The terms that run, each until when, and its length.
-        let mut terms: Vec<(Timestamp, i64)> = Vec::new();
         let older = book.evicted().iter().filter(|order| !order.cancelled);
-        let older = older.map(|order| (order.day.start(), None));
         let exact = book.orders.iter().filter(|order| !order.cancelled);
-        let exact = exact.map(|order| (order.base.at, order.term));
-        for (at, term) in older.chain(exact) {
+        let times = older.map(|order| order.day.start()).chain(exact.map(|order| order.base.at));
+        for at in times {
             let day = at.day();
             if let (Some(first), Some(last)) = (first, last)
                 && day > last
             {
-                terms.retain(|(until, _)| at <= *until);
                 let shrunk =
                     Gap { days: last.0 - first.0 + prior.days, parts: days.gaps + prior.parts };
-                let running = terms.iter().map(|(_, length)| *length).min();
+                let running = running_term(book, rules, at);
                 let expected = running.map_or(shrunk, |days| Gap { days, parts: 1 });
                 let gap = day.0 - last.0;
                 days.gaps += 1;
@@ -69,11 +65,23 @@ impl OrderDays {
             }
             first = first.or(Some(day));
             last = Some(day);
-            if let Some(length) = term.map(|term| i64::from(term.days)).filter(|days| *days > 0) {
-                let until = at.plus_ms(length * DAY_MS + rules.subscription_grace_ms);
-                terms.push((until, length));
-            }
         }
         days
     }
+}
+
+/// Length of the shortest term that was running when an order came, in days. A term runs whether
+/// or not its order was cancelled.
+fn running_term(book: &OrderBook, rules: &GapRules, at: Timestamp) -> Option<i64> {
+    let subscriptions = book.subscriptions();
+    if subscriptions.is_empty() {
+        return None;
+    }
+    let terms = book.orders.iter().filter_map(|order| {
+        let term = order.term.filter(|term| term.days > 0)?;
+        let subscription = subscriptions.iter().find(|it| it.id == term.subscription)?;
+        let ran = subscription.ran_at(order.base, term.days, at, rules.subscription_grace_ms);
+        ran.then_some(i64::from(term.days))
+    });
+    terms.min()
 }

@@ -101,25 +101,36 @@ impl Subscription {
     }
 
     /// Moves to a plan that costs more a day than the one before: when, and its name; in time
-    /// order. A plan without a price cannot be compared.
+    /// order. What a record leaves open stays as it was set before.
     pub fn upgrades<'a>(
         &'a self,
         rates: &'a ExchangeRates,
     ) -> impl Iterator<Item = (Timestamp, &'a str)> + 'a {
-        self.prices.windows(2).filter_map(move |pair| {
-            let [before, after] = pair else { return None };
+        let planned = self.prices.iter().enumerate().filter(|(_, price)| price.plan.is_some());
+        planned.clone().zip(planned.skip(1)).filter_map(move |((_, before), (place, after))| {
             let (old, new) = (before.plan.as_deref()?, after.plan.as_deref()?);
             if old == new {
                 return None;
             }
-            let daily = |price: &Price| {
-                let days = price.term_days.or_else(|| self.days_at(price.stamp))?;
-                let minor = rates.to_base_minor(price.amount?, price.stamp.at);
-                Some((i128::from(minor), i128::from(days)))
+            let daily = |stamp: Stamp| {
+                let minor = rates.to_base_minor(self.amount_at(stamp)?, after.stamp.at);
+                Some((i128::from(minor), i128::from(self.days_at(stamp)?)))
             };
-            let ((old_minor, old_days), (new_minor, new_days)) = (daily(before)?, daily(after)?);
+            let (old_minor, old_days) = daily(self.prices[place - 1].stamp)?;
+            let (new_minor, new_days) = daily(after.stamp)?;
             (new_minor * old_days > old_minor * new_days).then_some((after.stamp.at, new))
         })
+    }
+
+    /// Whether a term of so many days that began with `stamp` was running at a later instant, as far
+    /// as was known then; of the cancellations and ends only the latest are known.
+    #[must_use]
+    pub fn ran_at(&self, stamp: Stamp, days: u32, at: Timestamp, grace_ms: i64) -> bool {
+        let known =
+            |record: Option<Stamp>| record.is_some_and(|record| record >= stamp && record.at <= at);
+        let grace_ms = if known(self.cancelled_at) { 0 } else { grace_ms };
+        let until = stamp.at.plus_ms(i64::from(days) * DAY_MS + grace_ms);
+        stamp.at < at && at <= until && !known(self.ended_at)
     }
 
     /// The last instant at which it runs: the end of the latest term and the grace in which a

@@ -64,11 +64,11 @@ pub struct Surveys {
 pub struct Answers {
     /// When the latest was given.
     pub last: Stamp,
-    /// Its score; `None` only for a purchase reason.
+    /// Its score; `None` of a purchase reason, and only there.
     pub score: Option<u8>,
-    /// How many have a score.
-    pub scored: u64,
-    /// Sum of the scores.
+    /// How many.
+    pub count: u64,
+    /// Sum of the scores; of purchase reasons 0.
     pub sum: u64,
     /// The latest reasons, latest first.
     pub reasons: Vec<(Stamp, Box<str>)>,
@@ -135,15 +135,13 @@ impl Surveys {
             }
         };
         let answers = self.answers[topic as usize].get_or_insert_with(|| {
-            Box::new(Answers { last: stamp, score, scored: 0, sum: 0, reasons: Vec::new() })
+            Box::new(Answers { last: stamp, score, count: 0, sum: 0, reasons: Vec::new() })
         });
         if answers.last < stamp {
             (answers.last, answers.score) = (stamp, score);
         }
-        if let Some(score) = score {
-            answers.scored += 1;
-            answers.sum += u64::from(score);
-        }
+        answers.count += 1;
+        answers.sum += u64::from(score.unwrap_or(0));
         let Some(reason) = reason.filter(|reason| !reason.is_empty()) else { return false };
         let place = answers.reasons.partition_point(|(present, _)| *present > stamp);
         if place < MAX_REASONS {

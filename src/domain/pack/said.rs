@@ -181,7 +181,7 @@ fn pack_surveys(writer: &mut Writer<'_>, surveys: &Surveys) {
         writer.option(answers.as_deref(), |writer, answers| {
             pack_stamp(writer, answers.last);
             writer.option(answers.score, |writer, score| writer.long(i64::from(score)));
-            writer.unsigned(answers.scored);
+            writer.unsigned(answers.count);
             writer.unsigned(answers.sum);
             writer.array(&answers.reasons, |writer, (stamp, reason)| {
                 pack_stamp(writer, *stamp);
@@ -219,7 +219,7 @@ fn unpack_answers(reader: &mut Reader<'_>) -> Read<Answers> {
     Ok(Answers {
         last: unpack_stamp(reader)?,
         score: reader.option(Reader::number)?,
-        scored: reader.number()?,
+        count: reader.number()?,
         sum: reader.number()?,
         reasons: reader.array(|reader| Ok((unpack_stamp(reader)?, text(reader)?)))?,
     })

@@ -6,7 +6,6 @@ use crate::domain::change::{CauseKind, Evidence, Facts, Holdout, NextChange, Sco
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, Published};
 use crate::domain::dimensions::view::View;
-use crate::domain::facts::meddic::ELEMENTS;
 use crate::domain::facts::perceived_value::{PerceivedValue, perceived_value};
 use crate::domain::facts::preferred::{discount_dependence, preferred};
 use crate::domain::facts::revenue::earned;
@@ -205,7 +204,6 @@ fn more_facts(view: &View<'_>, present: &Measured) -> MoreFacts {
     let last_at = facts.last_activity_at;
     let [category, channel] = preferred(customer, &rules.fold);
     let counting = |order: &crate::domain::facts::order::Order| order.net_minor(&rules.rates) > 0;
-    let meddic = customer.meddic.as_deref();
     let mode = &present.value_mode;
     MoreFacts {
         recency_days: facts.last_counting_at.map(|it| days(it).max(0.0)),
@@ -231,9 +229,7 @@ fn more_facts(view: &View<'_>, present: &Measured) -> MoreFacts {
         discount_dependence: discount_dependence(customer, counting),
         preferred_category: category.map(str::to_owned),
         preferred_channel: channel.map(str::to_owned),
-        meddic_sum: meddic
-            .filter(|it| ELEMENTS.into_iter().any(|element| it.element(element).is_some()))
-            .map(|_| present.qualification.sum),
+        meddic_sum: Some(present.qualification.sum).filter(|sum| *sum > 0),
     }
 }
 
@@ -252,12 +248,12 @@ fn surveys(customer: &Customer) -> Vec<(&'static str, SurveyFacts)> {
     let Some(surveys) = &customer.surveys else { return Vec::new() };
     let answered = Topic::ALL.into_iter().filter_map(|topic| Some((topic, surveys.of(topic)?)));
     let facts = answered.map(|(topic, answers)| {
-        let mean = (answers.scored > 0).then(|| answers.sum as f64 / answers.scored as f64);
+        let mean = answers.score.map(|_| answers.sum as f64 / answers.count as f64);
         let facts = SurveyFacts {
             last: answers.score,
             at: answers.last.at,
             mean,
-            count: answers.scored.max(answers.reasons.len() as u64),
+            count: answers.count,
             reasons: answers.reasons.iter().map(|(_, reason)| reason.to_string()).collect(),
         };
         (topic.name(), facts)
