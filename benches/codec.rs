@@ -68,7 +68,7 @@ fn encoding(criterion: &mut Criterion) {
     feed(&mut task, &purchase(&texts, 1), 0);
     let change = task.take_changes().next().expect("a first order is a change");
     task.pack(|_, _, _| {});
-    task.commit();
+    task.commit().expect("readable states");
     let customer = task.store().customers(task.rules()).next().expect("one").expect("readable");
     let profile = profile(&customer, task.rules(), customer.evaluated_at);
     let mut bytes = Vec::with_capacity(4096);

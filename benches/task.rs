@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ebbflow::config::Config;
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::publish::evaluate::Context;
+use ebbflow::domain::publish::context::Context;
 use ebbflow::task::PartitionTask;
 use std::hint::black_box;
 use std::time::Duration;
@@ -113,7 +113,7 @@ fn transaction(task: &mut PartitionTask, first: u64, texts: &[Texts]) -> (u64, u
     task.pack(|_, packed, _| {
         black_box(packed);
     });
-    task.commit();
+    task.commit().expect("readable states");
     (index, changes)
 }
 

@@ -99,9 +99,9 @@ fn config() -> TaskConfig {
 fn commit(task: &mut PartitionTask, states: &mut Vec<(String, Vec<u8>)>) {
     task.pack(|id, packed, _| {
         states.retain(|(present, _)| present != id);
-        states.push((id.to_owned(), packed.to_vec()));
+        states.push((id.to_owned(), packed.expect("a state").to_vec()));
     });
-    task.commit();
+    task.commit().expect("readable states");
 }
 
 /// A task as a restart finds it; `progress` is what the next commit would write.
@@ -114,7 +114,7 @@ fn restored(
     for (id, packed) in states {
         task.restore_state(id, Some(packed)).expect("a packed state");
     }
-    task.restore_progress(progress);
+    task.restore_progress(progress).expect("few names");
     task
 }
 

@@ -88,7 +88,7 @@ fn check_customers(count: u64, long: bool) {
             if offset % 50 == 0 || n + 1 == count {
                 task.take_changes().for_each(drop);
                 task.pack(|_, _, _| {});
-                task.commit();
+                task.commit().expect("readable states");
             }
         }
     }
@@ -175,7 +175,7 @@ fn rare_bytes() -> Vec<u8> {
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let mut bytes = Vec::new();
-    task.pack(|_, packed, _| bytes = packed.to_vec());
+    task.pack(|_, packed, _| bytes = packed.expect("a state").to_vec());
     bytes
 }
 

@@ -11,8 +11,10 @@ use ebbflow::codec::state::{
     StateKey, VERSION, decode_lineage, decode_progress, encode_lineage, encode_progress, parse_key,
     unframe,
 };
+use ebbflow::codec::state::{VERSION_BEFORE, decode_erasure};
 use ebbflow::config::{FileText, from_sources};
 use ebbflow::domain::event::Event;
+use ebbflow::domain::pack::unpack_version_1;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::progress::{OffsetMetadata, Phase};
 use ebbflow::domain::rules::Rules;
@@ -101,11 +103,16 @@ pub fn schema(data: &[u8]) {
 pub fn state(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     match parse_key(&data[..end]) {
-        Ok(StateKey::Customer(_) | StateKey::Progress) => {}
+        Ok(StateKey::Customer(_) | StateKey::Progress | StateKey::Erased(_)) => {}
         Err(error) => drop(error.to_string()),
     }
     let value = data.get(end + 1..).unwrap_or_default();
-    let Ok(packed) = unframe(value) else { return };
+    decode_erasure(value).ok();
+    let Ok((version, packed)) = unframe(value) else { return };
+    if version == VERSION_BEFORE {
+        unpack_version_1(packed, &rules().rates).ok();
+        return;
+    }
     let peeked = peek(packed);
     let rules = rules();
     let Ok(customer) = unpack(packed, &rules.rates) else { return };
@@ -217,10 +224,10 @@ impl Intake {
         let progress = self.task.progress();
         let mut restored = new_task();
         self.task.pack(|id, packed, _| {
-            restored.restore_state(id, Some(packed)).expect("its own states can be read");
+            restored.restore_state(id, packed).expect("its own states can be read");
         });
         assert_eq!(restored.store().len() as u64, progress.customers);
-        self.task.commit();
+        self.task.commit().expect("its own states can be read");
     }
 }
 

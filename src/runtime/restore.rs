@@ -4,7 +4,8 @@
 //! Next: `prepare.rs`, which drives it.
 
 use crate::codec::state::{
-    Lineage, StateError, StateKey, decode_erasure, decode_progress, parse_key, unframe,
+    Lineage, StateError, StateKey, VERSION_BEFORE, decode_erasure, decode_progress, parse_key,
+    unframe,
 };
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::mutation::Mutation;
@@ -83,8 +84,12 @@ impl Restore {
                     }
                     let packed = value.as_deref().map(unframe).transpose();
                     packed.and_then(|packed| {
-                        task.restore_state(id, packed)
-                            .map_err(|error| StateError::Damaged(error.to_string()))
+                        let restored = match packed {
+                            Some((VERSION_BEFORE, packed)) => task.restore_state_before(id, packed),
+                            Some((_, packed)) => task.restore_state(id, Some(packed)),
+                            None => task.restore_state(id, None),
+                        };
+                        restored.map_err(|error| StateError::Damaged(error.to_string()))
                     })
                 }
                 (Ok(StateKey::Erased(id)), value) => {

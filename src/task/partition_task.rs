@@ -139,27 +139,24 @@ impl PartitionTask {
         (self.lineage, self.commit_counter) = (lineage, commit_counter);
     }
 
-    /// Puts a state of the changelog in place, whose version stands beside it; `None` removes the
-    /// customer.
+    /// Puts a state of the changelog in place; `None` removes the customer.
     ///
     /// # Errors
     /// When the bytes are no packed customer.
-    pub fn restore_state(
-        &mut self,
-        id: &str,
-        packed: Option<(u8, &[u8])>,
-    ) -> Result<(), UnpackError> {
-        match packed {
-            Some((1, packed)) => {
-                let rates = &self.config.rules.rates;
-                let customer = unpack_version_1(packed, rates)?;
-                let mut present = Vec::with_capacity(256);
-                pack(&customer, rates.base(), &mut present);
-                self.store.restore(id, Some(&present))
-            }
-            Some((_, packed)) => self.store.restore(id, Some(packed)),
-            None => self.store.restore(id, None),
-        }
+    pub fn restore_state(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
+        self.store.restore(id, packed)
+    }
+
+    /// The same of a state of the version before.
+    ///
+    /// # Errors
+    /// When the bytes are no such customer.
+    pub fn restore_state_before(&mut self, id: &str, packed: &[u8]) -> Result<(), UnpackError> {
+        let rates = &self.config.rules.rates;
+        let customer = unpack_version_1(packed, rates)?;
+        let mut present = Vec::with_capacity(256);
+        pack(&customer, rates.base(), &mut present);
+        self.store.restore(id, Some(&present))
     }
 
     /// The partition.

@@ -92,10 +92,15 @@ pub(crate) fn klaviyo_rules() -> Rules {
         (Dimension::ValueTier, 1, 0),
         (Dimension::Satisfaction, 0, 2),
     ] {
-        rules.anti_flap[dimension.index()] =
+        rules.anti_flap[place(dimension)] =
             AntiFlap { dwell_ms: dwell_days * DAY_MS, cool_down_ms: cool_down_days * DAY_MS };
     }
     rules
+}
+
+/// Where what is kept of a dimension stands in arrays.
+pub(crate) fn place(dimension: Dimension) -> usize {
+    Dimension::BUILT_IN.into_iter().position(|it| it == dimension).expect("no audience")
 }
 
 pub(crate) fn currency(code: &str) -> Currency {

@@ -1,6 +1,7 @@
 //! Arrival order does not matter: facts and raw values are a function of the set of events.
 
 use crate::facts::NaiveFacts;
+use crate::fixture::place;
 use crate::fixture::{T0, config, day, eur, event, klaviyo_rules, renewed, rules, term};
 use crate::known::Values;
 use crate::reference::Reference;
@@ -10,7 +11,7 @@ use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::dimensions::view::View;
 use ebbflow::domain::event::Event;
-use ebbflow::domain::publish::evaluate::Context;
+use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::publish::profile::{Profile, profile};
 use ebbflow::domain::raw::{measure, next_target};
 use ebbflow::domain::rules::Rules;
@@ -45,9 +46,8 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
 /// Raw values and facts as the code has them.
 pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> (Values, NaiveFacts) {
     let measured = measure(customer, rules, Timestamp(at));
-    let values = Dimension::ALL.map(|dimension| {
-        dimension.value_name(measured.values[dimension.index()], rules).to_string()
-    });
+    let values = Dimension::BUILT_IN
+        .map(|dimension| dimension.value_name(measured.value(dimension), rules).to_string());
     let Profile { facts: written, more, surveys, traits, consent, scores, .. } =
         profile(customer, rules, Timestamp(at));
     let surveys = surveys
@@ -109,8 +109,8 @@ fn a_term_that_is_sent_again_counts_once_whatever_its_effective_time() {
     let mut take = |at| {
         apply(&mut customer, &renewal, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes)
     };
-    assert!(take(day(1).plus_ms(-60_000)));
-    assert!(!take(day(1).plus_ms(60_000)));
+    assert!(take(day(1).plus_ms(-60_000)).changed);
+    assert!(!take(day(1).plus_ms(60_000)).changed);
     assert_eq!(tally.duplicates, 1);
     assert_eq!(customer.book.orders.len(), 1);
 }
@@ -147,24 +147,24 @@ proptest! {
         let known = reference.known(&rules);
         let begin = customer.evaluated_at.0;
         let end = begin + 4_000 * DAY_MS;
-        let view = View::new(&customer, &rules);
+        let view = View::new(&customer, &rules, Timestamp(begin));
         let present = measure(&customer, &rules, Timestamp(begin));
         let values = known.values(begin);
         let hysteresis = known.engagement(begin, dimension_name(&customer, &rules));
-        for dimension in Dimension::ALL {
-            let published = customer.published[dimension.index()].value;
-            let target = present.target(dimension, published);
-            let next = next_target(&view, dimension, Timestamp(begin), target, published);
+        for dimension in Dimension::BUILT_IN {
+            let published = customer.published(dimension).value;
+            let target = present.target(&view, dimension, published);
+            let next = next_target(&view, dimension, &present, target, published);
             let deadline = next.map_or(i64::MAX, |(at, _)| at.0);
             let of = |at: i64| match dimension {
                 Dimension::Engagement => {
                     known.engagement(at, dimension_name(&customer, &rules)).to_owned()
                 }
-                _ => known.value(dimension.index(), at),
+                _ => known.value(place(dimension), at),
             };
             let now = match dimension {
                 Dimension::Engagement => hysteresis,
-                _ => &values[dimension.index()],
+                _ => &values[place(dimension)],
             };
             let name = |value: u8| dimension.value_name(value, &rules).to_string();
             prop_assert_eq!(name(target), now);
@@ -186,7 +186,7 @@ proptest! {
 }
 
 fn dimension_name(customer: &Customer, rules: &Rules) -> &'static str {
-    let published = customer.published[Dimension::Engagement.index()].value;
+    let published = customer.published(Dimension::Engagement).value;
     let name = Dimension::Engagement.value_name(published, rules);
     ["none", "cold", "warm", "hot"].into_iter().find(|it| *name == **it).expect("a band")
 }

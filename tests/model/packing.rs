@@ -1,5 +1,6 @@
 //! Packed customers: unpacking gives the same customer, and Avro reads what the schema says.
 
+use crate::fixture::place;
 use crate::fixture::{config, currency, klaviyo_rules, rules};
 use crate::order::applied;
 use crate::said::{
@@ -153,7 +154,7 @@ fn said() -> impl Strategy<Value = Customer> {
 }
 
 fn dimension() -> impl Strategy<Value = Dimension> {
-    (0..COUNT).prop_map(|place| Dimension::ALL[place])
+    (0..COUNT).prop_map(|place| Dimension::BUILT_IN[place])
 }
 
 fn customer() -> impl Strategy<Value = Customer> {
@@ -171,9 +172,9 @@ fn customer() -> impl Strategy<Value = Customer> {
         |(head, deadline, first_seen_at, (published, mut entries, recent_events), parts)| {
             let (id, incarnation, seq, rules_revision, evaluated_at) = head;
             let mut told = [Published { since: first_seen_at, ..Published::default() }; COUNT];
-            for (dimension, published) in Dimension::ALL.into_iter().zip(published) {
+            for (dimension, published) in Dimension::BUILT_IN.into_iter().zip(published) {
                 let Some(published) = published else { continue };
-                told[dimension.index()] = published;
+                told[place(dimension)] = published;
                 if published.value != 0 {
                     let count = incarnation % 3 + 1;
                     entries.push(Entries { dimension, value: published.value, count });

@@ -125,7 +125,7 @@ fn check_published(
     check_consistency(&changes, rules)?;
     let mut states = BTreeMap::new();
     task.pack(|id, packed, _| {
-        states.insert(id.to_owned(), packed.to_vec());
+        states.insert(id.to_owned(), packed.expect("a state").to_vec());
     });
     for (id, observed) in &expected {
         let own: Vec<Predicted> =

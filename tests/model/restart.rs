@@ -23,10 +23,10 @@ type States = BTreeMap<String, Vec<u8>>;
 fn commit(task: &mut PartitionTask, states: &mut States) -> (Vec<Change>, Progress) {
     let progress = task.progress();
     task.pack(|id, packed, _| {
-        states.insert(id.to_owned(), packed.to_vec());
+        states.insert(id.to_owned(), packed.expect("a state").to_vec());
     });
     let changes = taken(task);
-    task.commit();
+    task.commit().expect("readable states");
     (changes, progress)
 }
 
@@ -189,7 +189,7 @@ proptest! {
         }
         let mut restored = task(&rules);
         if let Some(progress) = &progress {
-            restored.restore_progress(progress);
+            restored.restore_progress(progress).expect("few names");
         }
         // A compacted topic may still hold an older state of a customer, or a removed one.
         for (id, packed) in states.iter().rev() {

@@ -1,5 +1,6 @@
 //! One case a line: orders, refunds, edges, bounds, the table of stages, directions.
 
+use crate::fixture::place;
 use crate::fixture::{
     T0, advance, cancelled, currency, day, eur, event, feed, klaviyo_rules, nps, ordered, refunded,
     renewed, reviewed, rules, started, taken, task, term, updated, visited,
@@ -15,6 +16,7 @@ use ebbflow::domain::facts::order_book::{MAX_EVICTED, MAX_ORDERS, MAX_PARKED};
 use ebbflow::domain::money::Money;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
+use ebbflow::task::ProfileWrite;
 use std::sync::Arc;
 
 /// `(days after T0, what)`.
@@ -385,17 +387,15 @@ fn deadlines_fire_at_their_millisecond() {
 #[test]
 fn a_dimension_that_is_written_later_begins_with_what_nobody_was_told() {
     let mut unwritten = rules();
-    unwritten.output.dimensions[Dimension::Lifecycle.index()] = false;
+    unwritten.output.dimensions[place(Dimension::Lifecycle)] = false;
     let mut task = task(&Arc::new(unwritten));
     feed(&mut task, &event("e", "c", day(0), ordered("o", eur(100))), 0);
     assert!(taken(&mut task).iter().all(|change| change.dimension != "lifecycle"));
     let mut states = Vec::new();
     task.pack(|id, packed, profile| {
-        assert_eq!(
-            profile.map(|profile| profile.dimensions[1].value.to_string()).as_deref(),
-            Some("purchase")
-        );
-        states.push((id.to_owned(), packed.to_vec()));
+        let ProfileWrite::Profile(profile) = profile else { panic!("a profile") };
+        assert_eq!(*profile.dimensions[1].value, *"purchase");
+        states.push((id.to_owned(), packed.expect("a state").to_vec()));
     });
     let mut task = crate::fixture::task(&Arc::new(rules()));
     for (id, packed) in states {
@@ -415,7 +415,7 @@ fn a_baseline_tells_what_was_published_and_what_falls_due_follows() {
     task.begin_in(Phase::Silent([0, 1, 0]));
     feed(&mut task, &event("e", "c", day(0), ordered("o", eur(100))), 0);
     task.pack(|_, _, _| {});
-    task.commit();
+    task.commit().expect("readable states");
     assert!(task.work_on_all(1, None).expect("readable states"));
     let due = Timestamp(T0 + 30 * DAY_MS + 1);
     advance(&mut task, due);

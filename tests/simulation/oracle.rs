@@ -9,11 +9,10 @@ use crate::simulation::rules;
 use ebbflow::codec::state::{PROGRESS_KEY, StateKey, decode_progress, parse_key, unframe};
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::{OffsetMetadata, Progress};
-use ebbflow::domain::publish::evaluate::Context;
+use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::raw::measure;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
@@ -313,15 +312,15 @@ fn check_states(
     for (key, value) in last_by_key(&records.states) {
         let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
         states += 1;
-        let packed = unframe(&value).map_err(|error| error.to_string())?;
+        let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
         let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
         let naive = naive.get(id).ok_or_else(|| format!("nobody told of {id}"))?;
         let at = latest.max(customer.evaluated_at);
         let (ours, mut theirs) = (measure(&customer, &rules, at), measure(naive, &rules, at));
         // What came more than a week late is not scored; in time order everything is.
         let scored = ours.engagement.score_milli <= theirs.engagement.score_milli;
-        let engagement = Dimension::Engagement.index();
-        theirs.values[engagement] = ours.values[engagement];
+        // The place of engagement.
+        theirs.values[5] = ours.values[5];
         ensure(scored && ours.facts == theirs.facts && ours.values == theirs.values, || {
             format!("{id} is\n  {ours:?}\nand not\n  {theirs:?}")
         })?;
@@ -335,7 +334,7 @@ pub(crate) fn check_nothing_due(outcome: &[Partition], by: Timestamp) -> Check {
     for records in outcome {
         for (key, value) in last_by_key(&records.states) {
             let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
-            let packed = unframe(&value).map_err(|error| error.to_string())?;
+            let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
             let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
             ensure(customer.deadline > by, || {
                 format!("{id} was due at {:?} and it is {by:?}", customer.deadline)

@@ -16,6 +16,7 @@ use ebbflow::domain::id::partition_of;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::refusal::Reason;
 use ebbflow::domain::time::Timestamp;
+use ebbflow::task::ProfileWrite;
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -157,11 +158,20 @@ fn written(task: &mut PartitionTask) -> Expected {
     task.pack(|id, packed, profile| {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         customer_key(id, &mut key);
-        frame(packed, &mut value);
-        states.insert(key, value.clone());
-        if let Some(profile) = profile {
-            profile_encoder.encode(&profile, &mut value);
-            profiles.insert(id.as_bytes().to_vec(), value);
+        match packed {
+            Some(packed) => {
+                frame(packed, &mut value);
+                states.insert(key, value.clone());
+            }
+            None => drop(states.remove(&key)),
+        }
+        match profile {
+            ProfileWrite::Nothing => {}
+            ProfileWrite::Profile(profile) => {
+                profile_encoder.encode(&profile, &mut value);
+                profiles.insert(id.as_bytes().to_vec(), value);
+            }
+            ProfileWrite::Tombstone => drop(profiles.remove(id.as_bytes())),
         }
     });
     Expected { changes, states, profiles }

@@ -1,7 +1,7 @@
 //! Small rules for the simulation: few levels and short gaps, so that customers move often.
 
 use ebbflow::config::from_sources;
-use ebbflow::domain::dimension::{self, Dimension};
+use ebbflow::domain::dimension;
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates};
 use ebbflow::domain::rules::{EngagementRules, Monetary, RfmRules, Rules, RulesIdentity};
@@ -32,6 +32,7 @@ pub(crate) fn rules() -> Arc<Rules> {
         set: "simulation".into(),
         revision: REVISION,
         hash: "0123456789abcdef".into(),
+        fold_hash: "fedcba9876543210".into(),
     };
     rules.rates = ExchangeRates::new(currency("EUR"), vec![(currency("USD"), dollar)]);
     rules.thresholds.rfm = RfmRules {
@@ -46,8 +47,8 @@ pub(crate) fn rules() -> Arc<Rules> {
     rules.thresholds.value_mode.window_days = [20, 60];
     rules.thresholds.engagement =
         EngagementRules { warm: 4, warm_leaves: 3, hot: 10, hot_leaves: 8 };
-    rules.anti_flap[Dimension::Activity.index()].cool_down_ms = 5 * DAY_MS;
-    rules.anti_flap[Dimension::ValueMode.index()].dwell_ms = 10 * DAY_MS;
+    rules.anti_flap[2].cool_down_ms = 5 * DAY_MS;
+    rules.anti_flap[3].dwell_ms = 10 * DAY_MS;
     rules.output.dimensions = [true; dimension::COUNT];
     Arc::new(rules)
 }

@@ -16,7 +16,7 @@ use ebbflow::domain::change::Change;
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::event::{Body, Purchase};
 use ebbflow::domain::pack::{pack, unpack};
-use ebbflow::domain::publish::evaluate::Context;
+use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::publish::profile::profile;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::Timestamp;
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
 
     fn unpacked(&self, state: Option<&[u8]>) -> Result<Option<Customer>, String> {
         let Some(state) = state else { return Ok(None) };
-        let packed = unframe(state).map_err(|error| error.to_string())?;
+        let (_, packed) = unframe(state).map_err(|error| error.to_string())?;
         unpack(packed, &self.rules.rates).map(Some).map_err(|error| error.to_string())
     }
 
@@ -210,13 +210,11 @@ impl<'a> Search<'a> {
         let mut place = place.clone();
         let Some(mut customer) = place.customer.take() else { return false };
         place.clock = place.clock.max(customer.deadline);
-        let published = customer.published;
         let mut changes = Vec::new();
         let rules = self.rules.clone();
         let context = self.context(&rules, &place);
-        expire(&mut customer, &context, &mut Tally::default(), &mut changes);
-        (place.changed, place.published) =
-            (true, place.published | (customer.published != published));
+        let published = expire(&mut customer, &context, &mut Tally::default(), &mut changes);
+        (place.changed, place.published) = (true, place.published | published);
         place.customer = Some(customer);
         self.tells(&mut place, &changes) && self.leads_there(&place)
     }
@@ -248,7 +246,6 @@ impl<'a> Search<'a> {
             .customer
             .take()
             .unwrap_or_else(|| Customer::new(self.id, timed.at, rules::REVISION));
-        let (published, deadline) = (customer.published, customer.deadline);
         let mut changes = Vec::new();
         let rules = self.rules.clone();
         let context = self.context(&rules, &place);
@@ -264,8 +261,8 @@ impl<'a> Search<'a> {
             &mut tally,
             &mut changes,
         );
-        place.changed |= applied || !changes.is_empty() || customer.deadline != deadline;
-        place.published |= customer.published != published;
+        place.changed |= applied.changed;
+        place.published |= applied.published;
         place.customer = Some(customer);
         place.next[input] += 1;
         self.tells(&mut place, &changes) && self.leads_there(&place)

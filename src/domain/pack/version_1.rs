@@ -156,7 +156,7 @@ fn signals(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
         surveys.answers[Topic::Nps as usize] = Some(Box::new(Answers {
             last: stamp,
             score: Some(score),
-            scored: 1,
+            count: 1,
             sum: u64::from(score),
             reasons: Vec::new(),
         }));

@@ -193,7 +193,8 @@ impl Quantity {
                 (all > 0).then_some((coupons, all))
             }
             Self::MeddicSum => {
-                view.customer.meddic.is_some().then(|| (i128::from(measured.qualification.sum), 1))
+                let sum = measured.qualification.sum;
+                (sum > 0).then(|| (i128::from(sum), 1))
             }
             Self::Survey(topic) => {
                 let score = view.customer.surveys.as_ref()?.of(topic)?.score?;
