@@ -14,6 +14,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ebbflow
 COPY --from=build /build/target/release/ebbflow /usr/local/bin/ebbflow
+# librdkafka allocates with the C library: each further arena is megabytes that stay.
+ENV MALLOC_ARENA_MAX=2
 USER 10001
 # Probes and metrics, where the config lets them listen on more than loopback.
 EXPOSE 9464

@@ -88,7 +88,8 @@ fire:
 	FIRE_MINUTES=$(FIRE_MINUTES) cargo test --release --locked --test fire -- --nocapture
 
 soak:
-	SOAK_MINUTES=$(SOAK_MINUTES) cargo test --release --locked --test soak -- --nocapture
+	MALLOC_ARENA_MAX=2 SOAK_MINUTES=$(SOAK_MINUTES) \
+	cargo test --release --locked --test soak -- --nocapture
 
 up:
 	docker compose up --build --detach --wait
