@@ -85,7 +85,7 @@ impl Decayed {
     #[must_use]
     pub fn reaches(&self, level: u64, day: Day, half_life: &HalfLife) -> bool {
         let (block, factor) = half_life.place(day);
-        let needed = u128::from(level) * u128::from(factor) << SPARE_BITS;
+        let needed = (u128::from(level) * u128::from(factor)) << SPARE_BITS;
         match block - self.block {
             later @ 0..GONE => u128::from(self.sum) >= needed << later,
             GONE.. => needed == 0,
