@@ -171,8 +171,9 @@ mod tests {
                 sum
             };
             let mut shuffled = parts.clone();
-            shuffled
-                .sort_by_key(|(weight, day)| (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs());
+            shuffled.sort_by_key(|(weight, day)| {
+                (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs()
+            });
             prop_assert_eq!(sum(&parts), sum(&shuffled));
         }
 
