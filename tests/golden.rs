@@ -6,9 +6,11 @@
 use ebbflow::codec::decoder::decode_json_line;
 use ebbflow::config::from_sources;
 use ebbflow::domain::change::Change;
+use ebbflow::domain::dimension::COUNT;
 use ebbflow::domain::event::Body;
 use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::{Phase, Progress};
+use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use std::fmt::Write;
@@ -41,6 +43,36 @@ fn subscription() {
 #[test]
 fn advocacy() {
     check("advocacy");
+}
+
+#[test]
+fn activity() {
+    check("activity");
+}
+
+#[test]
+fn value_mode() {
+    check("value_mode");
+}
+
+#[test]
+fn value_tier() {
+    check("value_tier");
+}
+
+#[test]
+fn qualification() {
+    check("qualification");
+}
+
+#[test]
+fn satisfaction() {
+    check("satisfaction");
+}
+
+#[test]
+fn engagement() {
+    check("engagement");
 }
 
 fn check(name: &str) {
@@ -84,11 +116,14 @@ fn run(scenario: &str, restart: bool) -> String {
 
 fn config() -> TaskConfig {
     let loaded = from_sources(None, [], &[]).expect("the defaults are valid");
+    // Engagement too, which is not written unless somebody asks for it.
+    let mut rules = Rules::clone(&loaded.config.rules);
+    rules.output.dimensions = [true; COUNT];
     TaskConfig {
         application_id: "golden".into(),
         partition: 0,
         partitions: 1,
-        rules: Arc::clone(&loaded.config.rules),
+        rules: Arc::new(rules),
         profiles_on_touch: false,
         run_id: "golden".into(),
         rebuilt_at: Timestamp::MIN,

@@ -9,6 +9,11 @@
 #[expect(dead_code, reason = "shared with the model tests")]
 mod fixture;
 
+use ebbflow::domain::customer::Customer;
+use ebbflow::domain::event::{
+    Body, CostKind, Interaction, Item, MeddicElement, MessageKind, Purchase, Qualification, Survey,
+    VisitKind,
+};
 use ebbflow::domain::id::hash64;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
@@ -23,6 +28,8 @@ use std::sync::Arc;
 
 /// The bar: heap bytes per customer, all included.
 const LIMIT_BYTES: usize = 256;
+/// The same where all dimensions are in use.
+const ALL_LIMIT_BYTES: usize = 600;
 
 struct Counting;
 
@@ -156,6 +163,126 @@ fn a_customer_with_three_orders_fits_into_its_budget() {
     if !cfg!(debug_assertions) {
         check_customers(1_000_000, true);
     }
+}
+
+/// What a customer does in whom all dimensions are in use.
+fn whole_life(n: u64) -> Vec<Body<'static>> {
+    let visit = |kind| {
+        let (category, channel) = (Some("shoes".into()), Some("web".into()));
+        Body::Interaction(Interaction::Visit { kind, sku: None, category, channel })
+    };
+    let order = |m: u64| {
+        let item = |category: &'static str| Item {
+            sku: None,
+            category: Some(category.into()),
+            quantity: None,
+            amount_minor: None,
+        };
+        Body::Purchase(Purchase::OrderCompleted {
+            order_id: format!("order-{n:06}-{m}").into(),
+            amount: eur(4_000),
+            channel: Some("web".into()),
+            coupon: (m == 0).then(|| "SPRING".into()),
+            items: vec![item(["shoes", "bags", "hats"][usize::try_from(m % 3).expect("few")])],
+        })
+    };
+    let said = Body::Interaction;
+    let mut bodies: Vec<_> = (0..3 + n % 4).map(order).collect();
+    let survey = |survey, score| {
+        let (score, reason) = (Some(score), Some("quick and kind service".into()));
+        said(Interaction::SurveyAnswered { survey, score, reason })
+    };
+    let message = Interaction::Message {
+        kind: MessageKind::Sent,
+        campaign: None,
+        channel: Some("email".into()),
+    };
+    bodies.extend([survey(Survey::Nps, 9), survey(Survey::Csat, 4)]);
+    bodies.push(said(Interaction::ProfileUpdated {
+        traits: [("country", "AT"), ("language", "de"), ("size", "42"), ("tier", "gold")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
+    }));
+    bodies.push(said(Interaction::ConsentChanged {
+        purposes: vec![("marketing:email".into(), true), ("profiling".into(), false)],
+    }));
+    let amount = eur(250);
+    bodies.push(said(Interaction::CostRecorded { cost: CostKind::Acquisition, amount }));
+    bodies.extend([message.clone(), message].map(said));
+    bodies.push(said(Interaction::SupportContacted { minutes: Some(12), channel: None }));
+    for element in [MeddicElement::Champion, MeddicElement::IdentifyPain] {
+        let evidence = Some("met in person".into());
+        let update = Qualification::Element { element, score: 3, evidence };
+        if n.is_multiple_of(10) {
+            bodies.push(said(Interaction::QualificationUpdated(update)));
+        }
+    }
+    for m in 0..20 {
+        bodies.push(visit([VisitKind::ProductViewed, VisitKind::PageViewed][m % 2]));
+    }
+    bodies
+}
+
+#[test]
+fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
+    const CUSTOMERS: u64 = 5_000;
+    let rules = Arc::new(rules());
+    let before = LIVE.get();
+    let mut task = task(&rules);
+    let mut offset = 0;
+    for n in 0..CUSTOMERS {
+        let bodies = whole_life(n);
+        let length = i64::try_from(bodies.len()).expect("few");
+        for (m, body) in (0..).zip(bodies) {
+            // The interactions are of the last week.
+            let days = if m < length - 20 { m * 3 } else { 100 + (m - length + 20) / 3 };
+            let at = Timestamp(T0 + days * DAY_MS);
+            let event = event(&format!("evt-{n:08}-{m:03}"), &customer_id(n, true), at, body);
+            let record =
+                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at };
+            task.handle_event(&record, None).expect("an event of this partition");
+            offset += 1;
+        }
+        task.take_changes().for_each(drop);
+        task.pack(|_, _, _| {});
+        task.commit();
+    }
+    let customers = usize::try_from(CUSTOMERS).expect("few");
+    let total = (LIVE.get() - before) / customers;
+    let mut parts: Vec<(&str, usize)> = Vec::new();
+    let mut packed = 0;
+    let store = task.store();
+    for key in store.keys() {
+        let state = store.committed().get(&key).expect("a state");
+        packed += state.len();
+        let whole = unpack(&state, &rules.rates).expect("a customer");
+        let mut without = |name, change: fn(&mut Customer)| {
+            let mut customer = whole.clone();
+            change(&mut customer);
+            let mut bytes = Vec::new();
+            pack(&customer, currency("EUR"), &mut bytes);
+            let saved = state.len() - bytes.len();
+            match parts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += saved,
+                None => parts.push((name, saved)),
+            }
+        };
+        without("recent events", |it| it.recent_events.clear());
+        without("orders", |it| it.book.orders.clear());
+        without("signals", |it| it.signals = None);
+        without("interactions", |it| it.interactions = None);
+        without("preferences", |it| it.preferences = None);
+        without("spending", |it| it.spending = None);
+        without("surveys", |it| it.surveys = None);
+        without("meddic", |it| it.meddic = None);
+        without("traits", |it| it.traits = None);
+        without("consent", |it| it.consent = None);
+    }
+    for (_, sum) in &mut parts {
+        *sum /= customers;
+    }
+    println!("all dimensions: total {total}, packed {}, {parts:?}", packed / customers);
+    assert!(total <= ALL_LIMIT_BYTES, "{total} bytes per customer: {parts:?}");
 }
 
 /// The largest state that the bounds allow, so that damage meets every part.

@@ -43,5 +43,7 @@ mod published;
 mod restart;
 #[path = "model/said.rs"]
 mod said;
+#[path = "model/steady.rs"]
+mod steady;
 #[path = "model/tables.rs"]
 mod tables;

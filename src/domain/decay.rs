@@ -85,7 +85,7 @@ impl Decayed {
     #[must_use]
     pub fn reaches(&self, level: u64, day: Day, half_life: &HalfLife) -> bool {
         let (block, factor) = half_life.place(day);
-        let needed = u128::from(level) * u128::from(factor) << SPARE_BITS;
+        let needed = (u128::from(level) * u128::from(factor)) << SPARE_BITS;
         match block - self.block {
             later @ 0..GONE => u128::from(self.sum) >= needed << later,
             GONE.. => needed == 0,
@@ -171,8 +171,9 @@ mod tests {
                 sum
             };
             let mut shuffled = parts.clone();
-            shuffled
-                .sort_by_key(|(weight, day)| (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs());
+            shuffled.sort_by_key(|(weight, day)| {
+                (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs()
+            });
             prop_assert_eq!(sum(&parts), sum(&shuffled));
         }
 

@@ -175,9 +175,7 @@ pub fn evidence(
         Dimension::Rfm => rfm::evidence(view, before, after),
         Dimension::Lifecycle => lifecycle::evidence(view, before, after),
         Dimension::Activity => activity::evidence(view, &before.activity, &after.activity, at),
-        Dimension::ValueMode => {
-            value_mode::evidence(view, &before.value_mode, &after.value_mode, at)
-        }
+        Dimension::ValueMode => value_mode::evidence(view, before, after),
         Dimension::ValueTier => value_tier::evidence(view, before, after),
         Dimension::Engagement => {
             engagement::evidence(view, &before.engagement, &after.engagement, published)

@@ -90,7 +90,7 @@ impl Known<'_> {
     }
 
     fn reaches(&self, level: u64, day: i64) -> bool {
-        let level = u128::from(level) * u128::from(factor(day, 14)) << BITS;
+        let level = (u128::from(level) * u128::from(factor(day, 14))) << BITS;
         faded(&self.scored, day, 14) >= level
     }
 
@@ -114,7 +114,7 @@ impl Known<'_> {
     /// Thousandths, rounded down.
     pub(crate) fn score_milli(&self, at: i64) -> u64 {
         let day = at.div_euclid(DAY_MS);
-        let milli = faded(&self.scored, day, 14) * 1000 / u128::from(factor(day, 14)) >> BITS;
+        let milli = (faded(&self.scored, day, 14) * 1000 / u128::from(factor(day, 14))) >> BITS;
         u64::try_from(milli).expect("a small score")
     }
 

@@ -83,14 +83,15 @@ impl Observed {
         instants.extend(self.parked.iter().map(|(_, at)| at + PARKED_MS + 1));
         instants.sort_unstable();
         let mut place = 0;
+        let mut scanned = self.evaluated_at;
         loop {
             // A value may be published when its time to wait is over, too.
             let waited = (0..8).flat_map(|index| {
                 let AntiFlap { dwell_ms, cool_down_ms } = rules.anti_flap[index];
                 [dwell_ms, cool_down_ms].map(|ms| self.published[index].since + ms)
             });
-            let waited = waited.filter(|at| *at > self.evaluated_at).min();
-            while instants.get(place).is_some_and(|at| *at <= self.evaluated_at) {
+            let waited = waited.filter(|at| *at > scanned).min();
+            while instants.get(place).is_some_and(|at| *at <= scanned) {
                 place += 1;
             }
             let Some(at) = instants.get(place).copied().into_iter().chain(waited).min() else {
@@ -107,11 +108,11 @@ impl Observed {
                 .collect();
             let earlier = self.targets(rules, at - 1);
             self.reference.events.retain(|event| !expired.iter().any(|id| *id == event.event_id));
-            if before != self.parked.len() {
+            let moved = self.publish(rules, &earlier, at, "timer", None);
+            if moved || before != self.parked.len() {
                 self.evaluated_at = at;
             }
-            self.publish(rules, &earlier, at, "timer", None);
-            self.evaluated_at = at;
+            scanned = at;
         }
     }
 
@@ -174,7 +175,8 @@ impl Observed {
         self.evaluated_at = instant;
     }
 
-    /// `earlier` is what was to be published a moment before, where time alone moves.
+    /// Publishes what may be; true when there was any. `earlier` is what was to be published a
+    /// moment before, where time alone moves.
     fn publish(
         &mut self,
         rules: &Rules,
@@ -182,12 +184,14 @@ impl Observed {
         at: i64,
         cause: &'static str,
         event: Option<&Event<'_>>,
-    ) {
+    ) -> bool {
+        let mut moved = false;
         let first = self.changes.len();
         for (index, value) in self.targets(rules, at).into_iter().enumerate() {
             if value == self.published[index].name || self.allowed_at(index, &value, rules) > at {
                 continue;
             }
+            moved = true;
             let waited = cause == "timer" && earlier[index] == value;
             let entry = self.entries.entry((index, value.clone())).or_default();
             *entry += 1;
@@ -221,5 +225,6 @@ impl Observed {
         for (index, change) in (1..).zip(group) {
             change.group = (index, size);
         }
+        moved
     }
 }

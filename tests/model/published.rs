@@ -64,6 +64,10 @@ fn holds(name: &str, op: &str, after: &Number, threshold: &Number) -> bool {
         Number::Decimal(value) => Some(*value),
         Number::None | Number::Text(_) => None,
     };
+    if op == "=" && matches!(threshold, Number::None) {
+        // Told for its own sake: nothing was compared.
+        return true;
+    }
     let (Some(after), Some(threshold)) = (number(after), number(threshold)) else {
         return name.is_empty();
     };

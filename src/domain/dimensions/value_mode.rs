@@ -10,6 +10,7 @@ use crate::domain::dimensions::lifecycle;
 use crate::domain::dimensions::view::{View, direction_by_rank, walk};
 use crate::domain::facts::order_facts::{expected_gap, live_until, next_live_boundary};
 use crate::domain::facts::revenue::{Earning, earnings};
+use crate::domain::raw::Measured;
 use crate::domain::rules::ValueModeRules;
 use crate::domain::time::{DAY_MS, Timestamp};
 
@@ -190,7 +191,8 @@ impl Spend {
     /// For people: what a difference has to exceed.
     fn margin_minor(&self, rules: &ValueModeRules) -> i64 {
         let share = i128::from(self.before_minor) * i128::from(rules.change_milli) / 1000;
-        let noise = self.squares.isqrt() * i128::from(rules.z_milli) / 1000;
+        let z = i128::from(rules.z_milli);
+        let noise = self.squares.checked_mul(z * z).unwrap_or(i128::MAX).isqrt() / 1000;
         i64::try_from(share.max(noise)).unwrap_or(i64::MAX)
     }
 }
@@ -245,51 +247,57 @@ pub(in crate::domain) fn next_boundary(view: &View<'_>, after: Timestamp) -> Opt
     live.into_iter().chain(parts).chain(wider).min()
 }
 
-/// The numbers behind a value.
+/// The numbers behind a value: both sums, their ratio, and what decided.
 #[must_use]
-pub fn evidence(
-    view: &View<'_>,
-    before: &Measure,
-    after: &Measure,
-    at: [Timestamp; 2],
-) -> Vec<Evidence> {
-    let number = |number: i64| Number::Integer(number);
+pub fn evidence(view: &View<'_>, old: &Measured, new: &Measured) -> Vec<Evidence> {
+    let (before, after, at) = (&old.value_mode, &new.value_mode, [old.at, new.at]);
+    let orders = |op, threshold| lifecycle::orders(op, threshold, old, new);
     let mut evidence = Vec::new();
-    if after.value == ValueMode::Lapsed {
-        evidence.extend(lifecycle::silence(view, ">", at));
+    match (after.value, after.decider) {
+        (ValueMode::Prospect, _) => return vec![orders("<", 1)],
+        (ValueMode::Lapsed, _) => evidence.extend(lifecycle::silence(view, ">", at)),
+        (ValueMode::Creating, _) => evidence.push(orders("<=", 1)),
+        (_, Decider::Orders) => evidence.push(orders(">=", 2)),
+        _ => {}
     }
-    let (op, margin_minor) = match (after.value, after.decider) {
-        (ValueMode::Expanding, Decider::Spend) => (">", after.margin_minor),
-        (ValueMode::Contracting, _) => ("<", -after.margin_minor),
-        _ => ("=", 0),
+    let (now_minor, before_minor) = (after.now_minor, after.before_minor);
+    let wider_milli = view.thresholds.value_mode.wider_milli;
+    let wider = i128::from(before_minor) * i128::from(wider_milli);
+    let wider = i64::try_from((wider + 999) / 1000).unwrap_or(i64::MAX);
+    let above = before_minor.saturating_add(after.margin_minor);
+    let below = before_minor.saturating_sub(after.margin_minor);
+    let (op, threshold) = match (after.value, after.decider) {
+        (ValueMode::Lapsed, _) | (_, Decider::Orders) => (">=", 0),
+        (_, Decider::Category(_) | Decider::Plan) => (">=", wider),
+        (ValueMode::Expanding, Decider::Spend) => (">", above),
+        (ValueMode::Contracting, Decider::Spend) => ("<", below),
+        (_, Decider::Spend) if now_minor >= before_minor => ("<=", above),
+        (_, Decider::Spend) => (">=", below),
     };
-    evidence.push(Evidence {
-        name: "window_net_minor",
+    let minor = |name, op, threshold, numbers: [i64; 2]| Evidence {
+        name,
         op,
-        threshold: number(after.before_minor.saturating_add(margin_minor)),
-        before: number(before.now_minor),
-        after: number(after.now_minor),
-    });
-    evidence.push(Evidence {
-        name: "window_before_net_minor",
-        op: ">",
-        threshold: number(0),
-        before: number(before.before_minor),
-        after: number(after.before_minor),
-    });
+        threshold: Number::Integer(threshold),
+        before: Number::Integer(numbers[0]),
+        after: Number::Integer(numbers[1]),
+    };
+    evidence.push(minor("window_net_minor", op, threshold, [before.now_minor, now_minor]));
+    let op_before = if before_minor > 0 { ">" } else { "<=" };
+    let numbers = [before.before_minor, before_minor];
+    evidence.push(minor("window_before_net_minor", op_before, 0, numbers));
     let retention = |measure: &Measure| match measure.before_minor {
         0 => Number::None,
         #[expect(clippy::cast_precision_loss, reason = "for people; decisions use the amounts")]
         before => Number::Decimal(measure.now_minor as f64 / before as f64),
     };
-    if after.before_minor != 0 {
-        evidence.push(Evidence {
-            name: "net_revenue_retention",
-            op,
-            threshold: Number::Decimal(1.0),
-            before: retention(before),
-            after: retention(after),
-        });
+    if before_minor != 0 {
+        let (op, threshold) = match (after.value, after.decider) {
+            (ValueMode::Expanding, Decider::Spend) => (">", Number::Decimal(1.0)),
+            (ValueMode::Contracting, _) => ("<", Number::Decimal(1.0)),
+            _ => ("=", Number::None),
+        };
+        let (before, after) = (retention(before), retention(after));
+        evidence.push(Evidence { name: "net_revenue_retention", op, threshold, before, after });
     }
     let text = |name: &'static str, text: &str| Evidence {
         name,

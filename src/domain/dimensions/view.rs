@@ -62,7 +62,7 @@ pub fn walk(
 
 /// Which way it is from one rank to another.
 #[must_use]
-pub fn direction_by_rank<T: Ord>(from: T, to: T) -> Direction {
+pub fn direction_by_rank<T: Ord + Copy>(from: T, to: T) -> Direction {
     match to.cmp(&from) {
         Ordering::Greater => Direction::Up,
         Ordering::Less => Direction::Down,

@@ -74,6 +74,7 @@ pub enum ParkedRecord {
 }
 
 /// What opens an order.
+#[derive(Clone, Copy)]
 struct Base {
     stamp: Stamp,
     amount: Money,

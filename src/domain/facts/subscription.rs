@@ -122,8 +122,8 @@ impl Subscription {
         })
     }
 
-    /// Whether a term of so many days that began with `stamp` was running at a later instant, as far
-    /// as was known then; of the cancellations and ends only the latest are known.
+    /// Whether a term of so many days that began with `stamp` was running at a later instant, as
+    /// far as was known then; of the cancellations and ends only the latest are known.
     #[must_use]
     pub fn ran_at(&self, stamp: Stamp, days: u32, at: Timestamp, grace_ms: i64) -> bool {
         let known =
