@@ -245,7 +245,7 @@ fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
         }
         task.take_changes().for_each(drop);
         task.pack(|_, _, _| {});
-        task.commit();
+        task.commit().expect("readable states");
     }
     let customers = usize::try_from(CUSTOMERS).expect("few");
     let total = (LIVE.get() - before) / customers;

@@ -8,6 +8,7 @@ use ebbflow::domain::dimension::{COUNT, Dimension};
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
+use ebbflow::domain::names::Names;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::rules::{AntiFlap, Monetary, RfmRules, Rules};
 use ebbflow::domain::time::{DAY_MS, Day, Timestamp};
@@ -69,7 +70,7 @@ pub(crate) fn rules() -> Rules {
     rules.fold.service_cost_per_minute_minor = 50;
     rules.fold.touch_cost_minor = vec![("email".to_owned(), 1), ("letter".to_owned(), 120)];
     rules.thresholds.perceived.benefit_weights = vec![("quality".to_owned(), 3)];
-    rules
+    rules.with_names(Names::default()).expect("few names")
 }
 
 /// Three levels in which M decides, its average, and a window short enough to matter; everything is
@@ -95,7 +96,7 @@ pub(crate) fn klaviyo_rules() -> Rules {
         rules.anti_flap[place(dimension)] =
             AntiFlap { dwell_ms: dwell_days * DAY_MS, cool_down_ms: cool_down_days * DAY_MS };
     }
-    rules
+    rules.with_names(Names::default()).expect("few names")
 }
 
 /// Where what is kept of a dimension stands in arrays.

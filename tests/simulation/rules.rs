@@ -4,6 +4,7 @@ use ebbflow::config::from_sources;
 use ebbflow::domain::dimension;
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates};
+use ebbflow::domain::names::Names;
 use ebbflow::domain::rules::{EngagementRules, Monetary, RfmRules, Rules, RulesIdentity};
 use ebbflow::domain::time::{DAY_MS, Day};
 use std::sync::Arc;
@@ -50,5 +51,5 @@ pub(crate) fn rules() -> Arc<Rules> {
     rules.anti_flap[2].cool_down_ms = 5 * DAY_MS;
     rules.anti_flap[3].dwell_ms = 10 * DAY_MS;
     rules.output.dimensions = [true; dimension::COUNT];
-    Arc::new(rules)
+    Arc::new(rules.with_names(Names::default()).expect("few names"))
 }
