@@ -300,7 +300,7 @@ fn replay_tells_of_unknown_kinds_and_of_times_as_text() {
     let told = text(&output.stderr).replace(file.path(), "events.jsonl");
     assert_snapshot!(told, @r##"
     dead letter: events.jsonl:5: too_far_ahead: occurred_at = 2027-01-02T00:00:00.000Z is after the limit of 2026-06-01T00:00:00.000Z; hint: set --now
-    replayed 4 events of 1 customers: 2 changes, 1 dead letters
+    replayed 4 events of 1 customers: 5 changes, 1 dead letters
     warning: unknown kind "order_compelted" had no effect (count 1); did you mean "order_completed"?
     warning: unknown kind "tea_drunk" had no effect (count 2)
     warning: 1 of 5 lines are dead letters

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 45] = [
+const NAMES: [&str; 49] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
@@ -23,6 +23,8 @@ const NAMES: [&str; 45] = [
     "ebbflow_dead_letters_total",
     "ebbflow_duplicate_events_total",
     "ebbflow_end_to_end_latency_seconds",
+    "ebbflow_erased_customers_total",
+    "ebbflow_events_after_erase_total",
     "ebbflow_events_total",
     "ebbflow_evicted_entries_total",
     "ebbflow_input_bytes_total",
@@ -41,6 +43,7 @@ const NAMES: [&str; 45] = [
     "ebbflow_restore_records_total",
     "ebbflow_restore_seconds_total",
     "ebbflow_rules_revision",
+    "ebbflow_segment_volatility",
     "ebbflow_state_bytes",
     "ebbflow_suppressed_changes_total",
     "ebbflow_task_clock_lag_seconds",
@@ -50,6 +53,7 @@ const NAMES: [&str; 45] = [
     "ebbflow_transaction_aborts_total",
     "ebbflow_unmatched_events_total",
     "ebbflow_unscored_interactions_total",
+    "ebbflow_withheld_changes_total",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -72,6 +76,7 @@ fn exposition() -> String {
     tally.commit(Timestamp(20));
     metrics.committed(0.004);
     let task = TaskGauges {
+        customers: 2,
         clock_lag_seconds: Some(0.5),
         held_by: "none",
         inputs: vec![InputGauges { topic: "purchases", ..InputGauges::default() }],

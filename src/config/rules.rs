@@ -283,9 +283,10 @@ fn fold_text(rules: &Rules) -> String {
     format!("ebbflow fold 2\nbase_currency {}\n{:?}", rules.rates.base().code(), rules.fold)
 }
 
-/// Everything else that decides, as text: equal for equal rules however they were written. What only
-/// addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor are the
-/// rates, to which others are added: `ExchangeRates::history` names those that have decided.
+/// Everything else that decides, as text: equal for equal rules however they were written. What
+/// only addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor
+/// are the rates, to which others are added: `ExchangeRates::history` names those that have
+/// decided.
 fn judged_text(rules: &Rules) -> String {
     let Rules { thresholds, when, anti_flap, audiences, seasons, .. } = rules;
     let mut lines = vec!["ebbflow rules 2".to_owned(), format!("{anti_flap:?}")];
