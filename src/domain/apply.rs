@@ -10,7 +10,7 @@ use crate::domain::facts::order_book::{BookTally, Booked};
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
-use crate::domain::id::{EventKey, hash64};
+use crate::domain::id::{EventKey, event_hash, hash64};
 use crate::domain::name::Name;
 use crate::domain::predicate::Reads;
 use crate::domain::publish::context::{CauseEvent, Context};
@@ -67,7 +67,8 @@ pub fn apply(
 ) -> Applied {
     let mut applied = Applied::default();
     let id_hash = hash64(&event.event_id);
-    if customer.recent_events.contains(&id_hash) {
+    let seen = event_hash(id_hash);
+    if customer.recent_events.contains(&seen) {
         tally.duplicates += 1;
         return applied;
     }
@@ -108,7 +109,7 @@ pub fn apply(
         && !is_read(interaction, rules)
     {
         // No raw value reads it, and nothing is due before the deadline.
-        customer.remember_event(id_hash);
+        customer.remember_event(seen);
         take_in(customer, interaction, stamp, rules, tally);
         customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
         tally.late += u64::from(late);
@@ -124,13 +125,13 @@ pub fn apply(
                 Booked::Duplicate => return applied,
                 // What a subscription's record did hangs on its effective time, and a record that
                 // is sent again may have another: its order's default id is of another day.
-                Booked::Changed if event.is_of_subscription() => customer.remember_event(id_hash),
+                Booked::Changed if event.is_of_subscription() => customer.remember_event(seen),
                 Booked::Changed => {}
-                Booked::ChangedUnknown => customer.remember_event(id_hash),
+                Booked::ChangedUnknown => customer.remember_event(seen),
             }
         }
         Body::Interaction(interaction) => {
-            customer.remember_event(id_hash);
+            customer.remember_event(seen);
             take_in(customer, interaction, stamp, rules, tally);
         }
     }

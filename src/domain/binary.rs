@@ -3,6 +3,9 @@
 //! Reading never panics and never allocates more than the input could fill.
 //! Source: Apache Avro 1.12 specification, "Binary Encoding". Next: `pack.rs`.
 
+use crate::domain::id::EVENT_HASH_BYTES;
+use crate::domain::time::Timestamp;
+
 /// Why packed bytes could not be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -18,17 +21,36 @@ pub enum UnpackError {
 }
 
 /// Appends Avro binary values to a buffer.
-pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
+pub(crate) struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// The time written last: the next one is told by its distance.
+    last: Timestamp,
+}
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(crate) const fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Self { bytes, last: Timestamp(0) }
+    }
+
+    /// A time as ms before the one written last, or 0 for [`Timestamp::MIN`], which stands for
+    /// never: times of a customer lie close together, and many are the same.
+    pub(crate) fn time(&mut self, at: Timestamp) {
+        if at == Timestamp::MIN {
+            return self.long(0);
+        }
+        let before = self.last.0.wrapping_sub(at.0);
+        self.long(if before < 0 { before } else { before.wrapping_add(1) });
+        self.last = at;
+    }
+
     #[inline]
     pub(crate) fn long(&mut self, value: i64) {
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
         while rest >= 0x80 {
-            self.0.push(rest.to_le_bytes()[0] | 0x80);
+            self.bytes.push(rest.to_le_bytes()[0] | 0x80);
             rest >>= 7;
         }
-        self.0.push(rest.to_le_bytes()[0]);
+        self.bytes.push(rest.to_le_bytes()[0]);
     }
 
     pub(crate) fn count(&mut self, count: usize) {
@@ -40,20 +62,25 @@ impl Writer<'_> {
     }
 
     pub(crate) fn boolean(&mut self, value: bool) {
-        self.0.push(u8::from(value));
+        self.bytes.push(u8::from(value));
     }
 
     pub(crate) fn string(&mut self, value: &str) {
         self.count(value.len());
-        self.0.extend_from_slice(value.as_bytes());
+        self.bytes.extend_from_slice(value.as_bytes());
     }
 
     pub(crate) fn fixed(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
     }
 
     pub(crate) fn hash(&mut self, hash: u64) {
         self.fixed(&hash.to_be_bytes());
+    }
+
+    pub(crate) fn event_hash(&mut self, hash: u64) {
+        let bytes = hash.to_be_bytes();
+        self.fixed(&bytes[bytes.len() - EVENT_HASH_BYTES..]);
     }
 
     pub(crate) fn array<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
@@ -78,20 +105,48 @@ impl Writer<'_> {
 }
 
 /// Reads Avro binary values from a slice.
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    last: Timestamp,
+    /// The version of the state that is read.
+    pub(crate) version: u8,
+}
 
 impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8], version: u8) -> Self {
+        Self { bytes, last: Timestamp(0), version }
+    }
+
+    /// A time that [`Writer::time`] wrote; version 1 wrote ms since the Unix epoch.
+    #[inline]
+    pub(crate) fn time(&mut self) -> Result<Timestamp, UnpackError> {
+        match self.long()? {
+            at if self.version == 1 => Ok(Timestamp(at)),
+            0 => Ok(Timestamp::MIN),
+            before => {
+                let before = if before < 0 { before } else { before - 1 };
+                self.last = Timestamp(self.last.0.wrapping_sub(before));
+                Ok(self.last)
+            }
+        }
+    }
+
+    /// Whether everything was read.
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], UnpackError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(UnpackError::Truncated)?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(UnpackError::Truncated)?;
+        self.bytes = rest;
         Ok(taken)
     }
 
     #[inline]
     pub(crate) fn long(&mut self) -> Result<i64, UnpackError> {
-        match self.0 {
+        match self.bytes {
             [byte, rest @ ..] if byte & 0x80 == 0 => {
-                self.0 = rest;
+                self.bytes = rest;
                 Ok(unzigzag(u64::from(*byte)))
             }
             _ => self.long_of_many_bytes(),
@@ -99,13 +154,13 @@ impl<'a> Reader<'a> {
     }
 
     fn long_of_many_bytes(&mut self) -> Result<i64, UnpackError> {
-        let bytes = self.0;
+        let bytes = self.bytes;
         let mut bits = 0_u64;
         let mut shift = 0;
         for (index, byte) in bytes.iter().enumerate() {
             bits |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
-                self.0 = &bytes[index + 1..];
+                self.bytes = &bytes[index + 1..];
                 return Ok(unzigzag(bits));
             }
             shift += 7;
@@ -139,6 +194,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn hash(&mut self) -> Result<u64, UnpackError> {
         Ok(u64::from_be_bytes(self.fixed()?))
+    }
+
+    pub(crate) fn event_hash(&mut self) -> Result<u64, UnpackError> {
+        let bytes = self.fixed::<EVENT_HASH_BYTES>()?;
+        Ok(bytes.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
     }
 
     pub(crate) fn array<T>(
@@ -183,7 +243,7 @@ impl<'a> Reader<'a> {
         match self.number()? {
             0 => Ok(None),
             // Every item takes at least one byte, so a larger count is a lie.
-            count if count > self.0.len() => Err(UnpackError::Truncated),
+            count if count > self.bytes.len() => Err(UnpackError::Truncated),
             count => Ok(Some(count)),
         }
     }

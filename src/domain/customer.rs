@@ -39,7 +39,8 @@ pub struct Customer {
     pub audiences: Vec<InAudience>,
     /// How often which value was entered, ordered by (dimension, value).
     pub entries: Vec<Entries>,
-    /// Hashes of the ids of recent events that nothing else remembers, oldest first.
+    /// [`crate::domain::id::event_hash`]es of recent events that nothing else remembers, oldest
+    /// first.
     pub recent_events: Vec<u64>,
     /// Orders and subscriptions.
     pub book: OrderBook,

@@ -74,15 +74,27 @@ fn murmur2(bytes: &[u8]) -> u32 {
     h ^ (h >> 15)
 }
 
-/// Orders event ids of equal time, in twelve bytes: the first eight bytes of the id, then a hash
-/// of the whole of it.
+/// Bytes kept of the hash of an event's id where it is remembered as seen.
+pub const EVENT_HASH_BYTES: usize = 5;
+
+/// What is remembered of an event that was seen, of the [`hash64`] of its id.
 ///
-/// Ids that differ within their first eight bytes compare as the ids themselves; longer common
+/// Of the 32 that a customer remembers, one is taken for another event's with a chance of
+/// 32 / 2^40 per event: once in 34 thousand million events.
+#[must_use]
+pub const fn event_hash(hash: u64) -> u64 {
+    hash & ((1 << (8 * EVENT_HASH_BYTES)) - 1)
+}
+
+/// Orders event ids of equal time, in eight bytes: the first four bytes of the id, then a hash of
+/// the whole of it.
+///
+/// Ids that differ within their first four bytes compare as the ids themselves; longer common
 /// beginnings are decided by the hash, the same way whatever the arrival order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct EventKey {
-    /// First eight bytes of the id, big-endian, zero-padded.
-    pub prefix: u64,
+    /// First four bytes of the id, big-endian, zero-padded.
+    pub prefix: u32,
     /// Low half of [`hash64`] of the whole id.
     pub hash: u32,
 }
@@ -97,12 +109,12 @@ impl EventKey {
     /// The key of an event id whose [`hash64`] is known.
     #[must_use]
     pub fn hashed(event_id: &str, hash: u64) -> Self {
-        let mut prefix = [0; 8];
-        let kept = event_id.len().min(8);
+        let mut prefix = [0; 4];
+        let kept = event_id.len().min(4);
         prefix[..kept].copy_from_slice(&event_id.as_bytes()[..kept]);
         #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
         let hash = hash as u32;
-        Self { prefix: u64::from_be_bytes(prefix), hash }
+        Self { prefix: u32::from_be_bytes(prefix), hash }
     }
 }
 

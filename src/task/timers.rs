@@ -17,6 +17,8 @@ impl Timers {
     /// Moves a customer's deadline; [`Timestamp::MAX`] stands for none.
     pub fn reschedule(&mut self, key: u64, before: Timestamp, after: Timestamp) {
         if after < before {
+            // Where it stood before that deadline it stays until it is taken out.
+            self.pending.remove(&(before, key));
             self.pending.insert((after, key));
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
 }
 
 pub(crate) fn stamp() -> impl Strategy<Value = Stamp> {
-    (timestamp(), any::<(u64, u32)>())
+    (timestamp(), any::<(u32, u32)>())
         .prop_map(|(at, (prefix, hash))| Stamp { at, key: EventKey { prefix, hash } })
 }
 
@@ -166,7 +166,7 @@ fn customer() -> impl Strategy<Value = Customer> {
     let head = ("\\PC{1,40}", any::<u32>(), 0..1_000_000_u64, any::<u32>(), timestamp());
     let parts = (vec(order(), 0..6), of(rare().prop_map(Box::new)), said());
     let published = vec(of(published), COUNT);
-    let lists = (published, vec(entries, 0..9), vec(any::<u64>(), 0..33));
+    let lists = (published, vec(entries, 0..9), vec(0..1_u64 << 40, 0..33));
     let deadline = of(0..9_000_000_000_000_i64);
     (head, deadline, timestamp(), lists, parts).prop_map(
         |(head, deadline, first_seen_at, (published, mut entries, recent_events), parts)| {
@@ -232,18 +232,24 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
     let datum = reader.read_value(&mut rest).expect("a datum of the schema");
     prop_assert!(rest.is_empty(), "{} bytes left over", rest.len());
     let at = customer.evaluated_at.0;
-    prop_assert_eq!(long(field(&datum, "evaluated_at")), at);
+    // Each time by its distance from the one before.
+    let mut last = Timestamp(0);
+    let mut told = |at: Timestamp| {
+        let before = last.0 - at.0;
+        last = at;
+        if before < 0 { before } else { before + 1 }
+    };
+    prop_assert_eq!(long(field(&datum, "evaluated_at")), told(customer.evaluated_at));
     let deadline = if customer.deadline == Timestamp::MAX { -1 } else { customer.deadline.0 - at };
     prop_assert_eq!(long(field(&datum, "deadline")), deadline);
     prop_assert_eq!(field(&datum, "id"), &Value::String(customer.id.to_string()));
     prop_assert_eq!(long(field(&datum, "seq")), i64::try_from(customer.seq).expect("few"));
-    prop_assert_eq!(long(field(&datum, "first_seen_at")), at - customer.first_seen_at.0);
-    check_published(customer, items(field(&datum, "published")));
+    prop_assert_eq!(long(field(&datum, "first_seen_at")), told(customer.first_seen_at));
     let orders = items(field(&datum, "orders"));
     prop_assert_eq!(orders.len(), customer.book.orders.len());
     for (own, avro) in customer.book.orders.iter().zip(orders) {
         prop_assert_eq!(field(avro, "id"), &Value::Fixed(8, own.id.to_be_bytes().to_vec()));
-        prop_assert_eq!(long(field(avro, "at")), at - own.base.at.0);
+        prop_assert_eq!(long(field(avro, "at")), told(own.base.at));
         prop_assert_eq!(long(field(avro, "amount_minor")), own.amount.amount_minor);
         if let Some(rare) = some(field(avro, "rare")) {
             prop_assert_eq!(field(rare, "cancelled"), &Value::Boolean(own.cancelled));
@@ -252,6 +258,10 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
             let refunds =
                 some(field(rare, "changes")).map(|changes| items(field(changes, "refunds")).len());
             prop_assert_eq!(refunds, own.changes.as_ref().map(|changes| changes.refunds.len()));
+            if let Some(changes) = &own.changes {
+                changes.update.iter().for_each(|(stamp, _)| _ = told(stamp.at));
+                changes.refunds.iter().for_each(|refund| _ = told(refund.stamp.at));
+            }
         } else {
             prop_assert!(!own.cancelled && own.changes.is_none() && own.term.is_none());
         }
@@ -259,6 +269,7 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
         let marks = i64::from(coupon) + 2 * i64::from(channel) + 32 * i64::from(categories);
         prop_assert_eq!(long(field(avro, "marks")), marks);
     }
+    check_published(customer, items(field(&datum, "published")), last);
     let rare = some(field(&datum, "rare"));
     prop_assert_eq!(rare.is_some(), customer.book.rare.is_some());
     if let (Some(avro), Some(own)) = (rare, &customer.book.rare) {
@@ -266,8 +277,9 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
         let before = field(avro, "before");
         prop_assert_eq!(long(field(before, "net_minor")), own.before.net_minor);
         for (own, avro) in own.parked.iter().zip(items(field(avro, "parked"))) {
-            prop_assert_eq!(long(field(avro, "parked_at")), own.parked_at.0);
-            prop_assert_eq!(long(field(field(avro, "stamp"), "at")), own.stamp.at.0);
+            let waited = own.stamp.at.since(own.parked_at);
+            let told = if waited < 0 { waited } else { waited + 1 };
+            prop_assert_eq!(long(field(avro, "parked_at")), told);
         }
         prop_assert_eq!(items(field(avro, "subscriptions")).len(), own.subscriptions.len());
     }
@@ -276,11 +288,12 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
 }
 
 /// The dimensions that Avro reads are those that left their initial state, as the schema says.
-fn check_published(customer: &Customer, told: &[Value]) {
-    let mut since = customer.first_seen_at.0;
-    let mut published = [Published { since: Timestamp(since), ..Published::default() }; COUNT];
+fn check_published(customer: &Customer, told: &[Value], Timestamp(mut since): Timestamp) {
+    let initial = Published { since: customer.first_seen_at, ..Published::default() };
+    let mut published = [initial; COUNT];
     for told in told {
-        since += long(field(told, "since"));
+        let before = long(field(told, "since"));
+        since -= if before < 0 { before } else { before - 1 };
         let value = long(field(told, "value"));
         let byte = |by: u32| u8::try_from(value >> by & 255).expect("a byte");
         let cause = usize::from(byte(0) & 15);

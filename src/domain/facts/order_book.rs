@@ -16,6 +16,8 @@ use crate::domain::time::{DAY_MS, Timestamp};
 
 /// Orders kept exactly.
 pub const MAX_ORDERS: usize = 64;
+/// Refunds that all exact orders may have together; the oldest orders give way.
+pub const MAX_ALL_REFUNDS: usize = 192;
 /// Older orders kept by id, day and net.
 pub const MAX_EVICTED: usize = 512;
 /// Records that may wait for their order.
@@ -298,6 +300,15 @@ impl OrderBook {
         if self.orders.len() > MAX_ORDERS || Some(self.orders[0].base.at.day()) < evicted_until {
             self.evict(rates, tally);
         }
+        self.hold_refunds(rates, tally);
+    }
+
+    /// Evicts the oldest orders while there are too many refunds: a state stays small.
+    fn hold_refunds(&mut self, rates: &ExchangeRates, tally: &mut BookTally) {
+        let refunds = |order: &Order| order.changes.as_ref().map_or(0, |it| it.refunds.len());
+        while self.orders.iter().map(refunds).sum::<usize>() > MAX_ALL_REFUNDS {
+            self.evict(rates, tally);
+        }
     }
 
     fn evict(&mut self, rates: &ExchangeRates, tally: &mut BookTally) {
@@ -338,6 +349,9 @@ impl OrderBook {
                 && present.is_over_refunded(rates)
             {
                 tally.clipped += 1;
+            }
+            if folded == Folded::Changed {
+                self.hold_refunds(rates, tally);
             }
             // Once its order falls out, the book no longer knows which records it is made of.
             return match booked(folded, tally) {

@@ -21,27 +21,30 @@ use crate::domain::time::Timestamp;
 pub use crate::domain::binary::UnpackError;
 pub use version_1::unpack_version_1;
 
+/// The version of the state that is written.
+const VERSION: u8 = 2;
+
 /// Values per dimension that an entry count can tell apart.
 const VALUES: i64 = 256;
 
+/// Values below this have a bit for having been entered once.
+const MASKED_VALUES: u8 = 62;
+
 /// Appends the packed customer to `bytes`; amounts in `base` are written without their currency.
 pub fn pack(customer: &Customer, base: Currency, bytes: &mut Vec<u8>) {
-    let mut writer = Writer(bytes);
-    let evaluated_at = customer.evaluated_at;
-    writer.long(evaluated_at.0);
+    let mut writer = Writer::new(bytes);
+    writer.time(customer.evaluated_at);
     let never = customer.deadline == Timestamp::MAX;
-    writer.long(if never { -1 } else { customer.deadline.since(evaluated_at).max(0) });
+    writer.long(if never { -1 } else { customer.deadline.since(customer.evaluated_at).max(0) });
     writer.string(&customer.id);
     writer.long(i64::from(customer.incarnation));
     writer.unsigned(customer.seq);
     writer.long(i64::from(customer.rules_revision));
-    writer.long(evaluated_at.since(customer.first_seen_at));
+    writer.time(customer.first_seen_at);
+    writer.array(&customer.recent_events, |writer, hash| writer.event_hash(*hash));
+    writer.array(&customer.book.orders, |writer, order| pack_order(writer, order, base));
     pack_published(&mut writer, customer);
     pack_entries(&mut writer, customer);
-    writer.array(&customer.recent_events, |writer, hash| writer.hash(*hash));
-    writer.array(&customer.book.orders, |writer, order| {
-        pack_order(writer, order, evaluated_at, base);
-    });
     writer.option(customer.book.rare.as_deref(), pack_rare);
     pack_said(&mut writer, customer);
 }
@@ -65,64 +68,62 @@ pub fn unpack_into(
     bytes: &[u8],
     rates: &ExchangeRates,
 ) -> Result<(), UnpackError> {
-    let mut reader = Reader(bytes);
-    let evaluated_at = Timestamp(reader.long()?);
-    customer.evaluated_at = evaluated_at;
-    customer.deadline = deadline_at(evaluated_at, reader.long()?);
+    let mut reader = Reader::new(bytes, VERSION);
+    let (evaluated_at, deadline, id) = unpack_head(&mut reader)?;
+    (customer.evaluated_at, customer.deadline) = (evaluated_at, deadline);
     customer.id.clear();
-    customer.id.push_str(reader.string()?);
+    customer.id.push_str(id);
     customer.incarnation = reader.number()?;
     customer.seq = reader.number()?;
     customer.rules_revision = reader.number()?;
-    customer.first_seen_at = evaluated_at.plus_ms(reader.long()?.saturating_neg());
-    unpack_published(&mut reader, customer)?;
-    customer.entries.clear();
-    reader.array_into(&mut customer.entries, |reader| {
-        let place = reader.long()?;
-        let number = u8::try_from(place / VALUES).map_err(|_| UnpackError::Invalid)?;
-        Ok(Entries {
-            dimension: Dimension::of_number(number).ok_or(UnpackError::Invalid)?,
-            value: u8::try_from(place % VALUES).map_err(|_| UnpackError::Invalid)?,
-            count: reader.number()?,
-        })
-    })?;
-    // Damaged bytes: what searches them relies on their order.
-    let place = |entry: &Entries| (entry.dimension, entry.value);
-    if !customer.entries.is_sorted_by(|entry, next| place(entry) < place(next)) {
-        return Err(UnpackError::Invalid);
-    }
-    add_implied_entries(customer);
+    customer.first_seen_at = reader.time()?;
     customer.recent_events.clear();
-    reader.array_into(&mut customer.recent_events, Reader::hash)?;
+    reader.array_into(&mut customer.recent_events, Reader::event_hash)?;
     customer.book.orders.clear();
-    reader.array_into(&mut customer.book.orders, |reader| {
-        unpack_order(reader, evaluated_at, rates.base())
-    })?;
+    reader.array_into(&mut customer.book.orders, |reader| unpack_order(reader, rates.base()))?;
+    unpack_published(&mut reader, customer)?;
+    unpack_entries(&mut reader, customer)?;
     customer.book.rare = reader.option(unpack_rare)?.map(Box::new);
     unpack_said(&mut reader, customer)?;
-    if reader.0.is_empty() { Ok(()) } else { Err(UnpackError::Trailing) }
+    if reader.is_at_end() { Ok(()) } else { Err(UnpackError::Trailing) }
 }
 
 /// Writes what is not in its initial state; most values changed together.
 fn pack_published(writer: &mut Writer<'_>, customer: &Customer) {
-    let initial = customer.initial();
-    let built_in = Dimension::BUILT_IN.into_iter();
-    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
-    let told: Vec<(Dimension, Published, bool)> = built_in
-        .chain(audiences)
-        .map(|dimension| (dimension, customer.published(dimension), raw_of(customer, dimension)))
-        .filter(|(_, published, raw)| *raw || *published != initial)
-        .collect();
-    let mut since = customer.first_seen_at;
-    writer.array(&told, |writer, (dimension, published, raw)| {
+    let told: Vec<Dimension> =
+        dimensions(customer).filter(|dimension| is_told(customer, *dimension)).collect();
+    writer.array(&told, |writer, dimension| {
+        let published = customer.published(*dimension);
         writer.long(i64::from(dimension.number()));
         let cause = published.cause as i64;
         let values = i64::from(published.value) << 4 | i64::from(published.left) << 12;
-        writer.long(cause | values | i64::from(*raw) << 20);
-        writer.long(published.since.since(since));
+        writer.long(cause | values | i64::from(raw_of(customer, *dimension)) << 20);
+        writer.time(published.since);
         writer.unsigned(published.seq);
-        since = published.since;
+        let masked = customer.entries.iter().filter(|entry| entry.dimension == *dimension);
+        let masked = masked.filter(|entry| is_masked(entry) && !is_implied(entry, &published));
+        writer.unsigned(masked.fold(0, |mask, entry| mask | 1 << entry.value));
     });
+}
+
+fn dimensions(customer: &Customer) -> impl Iterator<Item = Dimension> + '_ {
+    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
+    Dimension::BUILT_IN.into_iter().chain(audiences)
+}
+
+/// Whether a dimension is not in its initial state.
+fn is_told(customer: &Customer, dimension: Dimension) -> bool {
+    raw_of(customer, dimension) || customer.published(dimension) != customer.initial()
+}
+
+/// An entry that a bit stands for.
+const fn is_masked(entry: &Entries) -> bool {
+    entry.count == 1 && entry.value < MASKED_VALUES
+}
+
+/// An entry that need not be written: most customers are in their values for the first time.
+const fn is_implied(entry: &Entries, present: &Published) -> bool {
+    entry.count == 1 && entry.value == present.value && present.value != dimension::INITIAL
 }
 
 /// Whether the rule of an audience holds, told or not.
@@ -137,7 +138,7 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
     let initial = customer.initial();
     customer.published.fill(initial);
     customer.audiences.clear();
-    let mut since = initial.since;
+    customer.entries.clear();
     let mut next = 0;
     reader.items(|reader| {
         let number: u8 = reader.number()?;
@@ -150,14 +151,15 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
         let packed: u32 = reader.number()?;
         let cause = usize::try_from(packed & 15).ok().and_then(|it| CauseKind::ALL.get(it));
         let [_, raw, left, value] = (packed >> 4).to_be_bytes();
-        since = since.plus_ms(reader.long()?);
         let told = Published {
             value,
             left,
             cause: *cause.ok_or(UnpackError::Invalid)?,
-            since,
+            since: reader.time()?,
             seq: reader.number()?,
         };
+        let mask: u64 = reader.number()?;
+        push_entries(&mut customer.entries, dimension, value, mask);
         match (dimension.place(), raw) {
             // What is in its initial state is not written.
             (_, 0) if told == initial => return Err(UnpackError::Invalid),
@@ -171,47 +173,36 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
     })
 }
 
-/// Reads the deadline and the id alone, without unpacking the rest.
-///
-/// # Errors
-/// When the bytes are no packed customer.
-pub fn peek(bytes: &[u8]) -> Result<(Timestamp, &str), UnpackError> {
-    let mut reader = Reader(bytes);
-    let evaluated_at = Timestamp(reader.long()?);
-    let deadline = reader.long()?;
-    Ok((deadline_at(evaluated_at, deadline), reader.string()?))
+/// Adds the entries that a present value and the bits of a mask stand for.
+fn push_entries(entries: &mut Vec<Entries>, dimension: Dimension, present: u8, mask: u64) {
+    let implied = present != dimension::INITIAL;
+    let present_bit = 1_u64.checked_shl(u32::from(present)).filter(|_| implied).unwrap_or(0);
+    let mut rest = mask | present_bit;
+    while rest != 0 {
+        // Fewer than 64.
+        #[expect(clippy::cast_possible_truncation, reason = "a place of a bit")]
+        let value = rest.trailing_zeros() as u8;
+        entries.push(Entries { dimension, value, count: 1 });
+        rest &= rest - 1;
+    }
+    if implied && present_bit == 0 {
+        entries.push(Entries { dimension, value: present, count: 1 });
+    }
 }
 
-/// Reads the revision of the rules that a customer was last judged by, without the rest.
-///
-/// # Errors
-/// When the bytes are no packed customer.
-pub fn peek_revision(bytes: &[u8]) -> Result<u32, UnpackError> {
-    let mut reader = Reader(bytes);
-    reader.long()?;
-    reader.long()?;
-    reader.string()?;
-    reader.long()?;
-    reader.long()?;
-    reader.number()
-}
-
-fn deadline_at(evaluated_at: Timestamp, after_ms: i64) -> Timestamp {
-    if after_ms < 0 { Timestamp::MAX } else { evaluated_at.plus_ms(after_ms) }
-}
-
-/// An entry that need not be written: most customers are in their values for the first time.
-fn is_implied(entry: &Entries, customer: &Customer) -> bool {
-    let present = customer.published(entry.dimension).value;
-    entry.count == 1 && entry.value == present && present != dimension::INITIAL
-}
-
+/// Writes the entries that nothing else stands for.
 fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
-    let told = || customer.entries.iter().filter(|e| !is_implied(e, customer));
-    let count = told().count();
+    let further = || {
+        customer.entries.iter().filter(|entry| {
+            let present = customer.published(entry.dimension);
+            let stands = is_masked(entry) || is_implied(entry, &present);
+            !(stands && is_told(customer, entry.dimension))
+        })
+    };
+    let count = further().count();
     if count > 0 {
         writer.count(count);
-        for entry in told() {
+        for entry in further() {
             writer.long(i64::from(entry.dimension.number()) * VALUES + i64::from(entry.value));
             writer.long(i64::from(entry.count));
         }
@@ -219,17 +210,55 @@ fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
     writer.long(0);
 }
 
-fn add_implied_entries(customer: &mut Customer) {
-    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
-    let dimensions: Vec<Dimension> = Dimension::BUILT_IN.into_iter().chain(audiences).collect();
-    for dimension in dimensions {
-        let value = customer.published(dimension).value;
+/// Adds the further entries to those that values and bits stand for.
+fn unpack_entries(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<(), UnpackError> {
+    reader.items(|reader| {
+        let place = reader.long()?;
+        let number = u8::try_from(place / VALUES).map_err(|_| UnpackError::Invalid)?;
+        let dimension = Dimension::of_number(number).ok_or(UnpackError::Invalid)?;
+        let value = u8::try_from(place % VALUES).map_err(|_| UnpackError::Invalid)?;
+        let further = Entries { dimension, value, count: reader.number()? };
+        let present = customer.published(dimension).value;
         let entries = &mut customer.entries;
-        let place = entries.binary_search_by_key(&(dimension, value), |e| (e.dimension, e.value));
-        if let Err(place) = place
-            && value != dimension::INITIAL
-        {
-            entries.insert(place, Entries { dimension, value, count: 1 });
+        match entries.binary_search_by_key(&(dimension, value), |it| (it.dimension, it.value)) {
+            // A present value was entered at least once.
+            Ok(place) if present == value => entries[place] = further,
+            Err(place) => entries.insert(place, further),
+            Ok(_) => return Err(UnpackError::Invalid),
         }
-    }
+        Ok(())
+    })
+}
+
+/// Reads the deadline and the id alone, without unpacking the rest.
+///
+/// # Errors
+/// When the bytes are no packed customer.
+pub fn peek(bytes: &[u8]) -> Result<(Timestamp, &str), UnpackError> {
+    let (_, deadline, id) = unpack_head(&mut Reader::new(bytes, VERSION))?;
+    Ok((deadline, id))
+}
+
+/// Reads the revision of the rules that a customer was last judged by, without the rest.
+///
+/// # Errors
+/// When the bytes are no packed customer.
+pub fn peek_revision(bytes: &[u8]) -> Result<u32, UnpackError> {
+    let mut reader = Reader::new(bytes, VERSION);
+    unpack_head(&mut reader)?;
+    reader.long()?;
+    reader.long()?;
+    reader.number()
+}
+
+/// When the customer was evaluated, its deadline and its id.
+fn unpack_head<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<(Timestamp, Timestamp, &'a str), UnpackError> {
+    let evaluated_at = reader.time()?;
+    let deadline = match reader.long()? {
+        ..0 => Timestamp::MAX,
+        after_ms => evaluated_at.plus_ms(after_ms),
+    };
+    Ok((evaluated_at, deadline, reader.string()?))
 }

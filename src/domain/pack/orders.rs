@@ -3,25 +3,19 @@
 //! Next: `facts/order_book.rs`, what they mean.
 
 use super::primitives::{
-    pack_key, pack_money, pack_stamp, text, unpack_currency, unpack_key, unpack_money, unpack_stamp,
+    pack_money, pack_stamp, text, unpack_currency, unpack_money, unpack_stamp,
 };
 use crate::domain::binary::{Reader, UnpackError, Writer};
 use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders};
-use crate::domain::facts::order::{Marks, Order, OrderChanges, PaidTerm, Refund, Stamp};
+use crate::domain::facts::order::{Marks, Order, OrderChanges, PaidTerm, Refund};
 use crate::domain::facts::order_book::{Parked, ParkedRecord, RareParts};
 use crate::domain::facts::subscription::{Price, Subscription};
 use crate::domain::money::{Currency, Money};
-use crate::domain::time::{Day, Timestamp};
+use crate::domain::time::Day;
 
-pub(super) fn pack_order(
-    writer: &mut Writer<'_>,
-    order: &Order,
-    evaluated_at: Timestamp,
-    base: Currency,
-) {
+pub(super) fn pack_order(writer: &mut Writer<'_>, order: &Order, base: Currency) {
     writer.hash(order.id);
-    writer.long(evaluated_at.since(order.base.at));
-    pack_key(writer, order.base.key);
+    pack_stamp(writer, order.base);
     writer.long(order.amount.amount_minor);
     let Marks { coupon, categories, channel } = order.marks;
     writer.long(i64::from(coupon) | i64::from(channel) << 1 | i64::from(categories) << 5);
@@ -53,14 +47,9 @@ pub(super) fn pack_order(
     });
 }
 
-pub(super) fn unpack_order(
-    reader: &mut Reader<'_>,
-    evaluated_at: Timestamp,
-    base: Currency,
-) -> Result<Order, UnpackError> {
+pub(super) fn unpack_order(reader: &mut Reader<'_>, base: Currency) -> Result<Order, UnpackError> {
     let id = reader.hash()?;
-    let at = evaluated_at.plus_ms(reader.long()?.saturating_neg());
-    let stamp = Stamp { at, key: unpack_key(reader)? };
+    let stamp = unpack_stamp(reader)?;
     let amount_minor = reader.long()?;
     let mut order = Order {
         id,
@@ -129,7 +118,7 @@ pub(super) fn pack_rare(writer: &mut Writer<'_>, rare: &RareParts) {
     writer.array(&rare.parked, |writer, parked| {
         writer.hash(parked.order);
         pack_stamp(writer, parked.stamp);
-        writer.long(parked.parked_at.0);
+        writer.time(parked.parked_at);
         let (cancels, refund, amount) = match parked.what {
             ParkedRecord::Cancel => (true, None, None),
             ParkedRecord::Update(amount) => (false, None, Some(amount)),
@@ -188,7 +177,7 @@ pub(super) fn unpack_before(reader: &mut Reader<'_>) -> Result<OlderOrders, Unpa
 pub(super) fn unpack_parked(reader: &mut Reader<'_>) -> Result<Parked, UnpackError> {
     let order = reader.hash()?;
     let stamp = unpack_stamp(reader)?;
-    let parked_at = Timestamp(reader.long()?);
+    let parked_at = reader.time()?;
     let cancels = reader.boolean()?;
     let refund = reader.option(Reader::hash)?;
     let amount = reader.option(unpack_money)?;

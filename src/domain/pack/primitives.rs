@@ -6,7 +6,7 @@ use crate::domain::binary::{Reader, UnpackError, Writer};
 use crate::domain::facts::order::Stamp;
 use crate::domain::id::EventKey;
 use crate::domain::money::{Currency, Money};
-use crate::domain::time::{Day, Timestamp};
+use crate::domain::time::Day;
 
 pub(super) fn text(reader: &mut Reader<'_>) -> Result<Box<str>, UnpackError> {
     Ok(reader.string()?.into())
@@ -21,30 +21,31 @@ pub(super) fn sorted<T, K: Ord>(
     if in_order { Ok(items) } else { Err(UnpackError::Invalid) }
 }
 
-pub(super) fn unpack_time(reader: &mut Reader<'_>) -> Result<Timestamp, UnpackError> {
-    Ok(Timestamp(reader.long()?))
-}
-
 pub(super) fn unpack_day(reader: &mut Reader<'_>) -> Result<Day, UnpackError> {
     Ok(Day(reader.long()?))
 }
 
 pub(super) fn pack_stamp(writer: &mut Writer<'_>, stamp: Stamp) {
-    writer.long(stamp.at.0);
+    writer.time(stamp.at);
     pack_key(writer, stamp.key);
 }
 
 pub(super) fn unpack_stamp(reader: &mut Reader<'_>) -> Result<Stamp, UnpackError> {
-    Ok(Stamp { at: Timestamp(reader.long()?), key: unpack_key(reader)? })
+    Ok(Stamp { at: reader.time()?, key: unpack_key(reader)? })
 }
 
 pub(super) fn pack_key(writer: &mut Writer<'_>, key: EventKey) {
-    writer.hash(key.prefix);
+    writer.fixed(&key.prefix.to_be_bytes());
     writer.fixed(&key.hash.to_be_bytes());
 }
 
 pub(super) fn unpack_key(reader: &mut Reader<'_>) -> Result<EventKey, UnpackError> {
-    Ok(EventKey { prefix: reader.hash()?, hash: u32::from_be_bytes(reader.fixed()?) })
+    let prefix = u32::from_be_bytes(reader.fixed()?);
+    if reader.version == 1 {
+        // Version 1 had eight bytes of the id.
+        reader.fixed::<4>()?;
+    }
+    Ok(EventKey { prefix, hash: u32::from_be_bytes(reader.fixed()?) })
 }
 
 pub(super) fn pack_money(writer: &mut Writer<'_>, money: Money) {

@@ -2,7 +2,7 @@
 //!
 //! Next: the files of `facts`, what the parts mean.
 
-use super::primitives::{pack_stamp, sorted, text, unpack_day, unpack_stamp, unpack_time};
+use super::primitives::{pack_stamp, sorted, text, unpack_day, unpack_stamp};
 use crate::domain::binary::{Reader, UnpackError, Writer};
 use crate::domain::customer::Customer;
 use crate::domain::decay::Decayed;
@@ -15,6 +15,10 @@ use crate::domain::facts::spending::Spending;
 use crate::domain::facts::surveys::{Answers, Part, Side, Surveys, Topic};
 use crate::domain::facts::traits::{Consent, Latest, Traits};
 use crate::domain::time::{Day, Timestamp};
+
+/// Kinds of scored events that a day can hold.
+const KINDS: i64 = 32;
+const _: () = assert!(ScoredKind::COUNT <= 32, "a kind has five bits");
 
 type Read<T> = Result<T, UnpackError>;
 
@@ -62,28 +66,33 @@ pub(super) fn unpack_said(reader: &mut Reader<'_>, customer: &mut Customer) -> R
 }
 
 fn pack_signals(writer: &mut Writer<'_>, signals: &Signals) {
-    writer.array(&signals.product_views, |writer, at| writer.long(at.0));
-    writer.long(signals.considered_at.0);
-    writer.long(signals.referral_at.0);
+    let views = &signals.product_views;
+    // The latest first; those that never were are the last.
+    let seen = views.iter().position(|at| *at == Timestamp::MIN).unwrap_or(VIEWS);
+    writer.array(&views[..seen], |writer, at| writer.time(*at));
+    writer.time(signals.considered_at);
+    writer.time(signals.referral_at);
     writer.option(signals.review, |writer, review| {
         pack_stamp(writer, review.stamp);
         writer.long(i64::from(review.score));
     });
-    writer.long(signals.good_review_at.0);
-    writer.long(signals.shared_at.0);
+    writer.time(signals.good_review_at);
+    writer.time(signals.shared_at);
 }
 
 fn unpack_signals(reader: &mut Reader<'_>) -> Read<Signals> {
-    let views = reader.array(unpack_time)?;
+    let views = reader.array(Reader::time)?;
+    let mut product_views = [Timestamp::MIN; VIEWS];
+    product_views.get_mut(..views.len()).ok_or(UnpackError::Invalid)?.copy_from_slice(&views);
     Ok(Signals {
-        product_views: <[Timestamp; VIEWS]>::try_from(views).map_err(|_| UnpackError::Invalid)?,
-        considered_at: unpack_time(reader)?,
-        referral_at: unpack_time(reader)?,
+        product_views,
+        considered_at: reader.time()?,
+        referral_at: reader.time()?,
         review: reader.option(|reader| {
             Ok(Scored { stamp: unpack_stamp(reader)?, score: reader.number()? })
         })?,
-        good_review_at: unpack_time(reader)?,
-        shared_at: unpack_time(reader)?,
+        good_review_at: reader.time()?,
+        shared_at: reader.time()?,
     })
 }
 
@@ -110,11 +119,11 @@ fn pack_interactions(writer: &mut Writer<'_>, interactions: &Interactions) {
     pack_decayed(writer, interactions.score);
     writer.long(interactions.latest_day.0);
     writer.array(&interactions.counts, |writer, count| {
-        writer.long(interactions.latest_day.0 - count.day.0);
-        writer.count(count.kind.index());
+        let age = interactions.latest_day.0 - count.day.0;
+        writer.long(age * KINDS + i64::try_from(count.kind.index()).unwrap_or(0));
         writer.long(i64::from(count.count));
     });
-    writer.long(interactions.contact_at.0);
+    writer.time(interactions.contact_at);
 }
 
 fn unpack_interactions(reader: &mut Reader<'_>) -> Read<Interactions> {
@@ -122,13 +131,15 @@ fn unpack_interactions(reader: &mut Reader<'_>) -> Read<Interactions> {
     let score = unpack_decayed(reader)?;
     let latest_day = unpack_day(reader)?;
     let counts = reader.array(|reader| {
-        let day = Day(latest_day.0.saturating_sub(reader.long()?));
-        let kind = ScoredKind::ALL.get(reader.number::<usize>()?);
+        let place = reader.long()?;
+        let day = Day(latest_day.0.saturating_sub(place.div_euclid(KINDS)));
+        let kind = usize::try_from(place.rem_euclid(KINDS)).ok();
+        let kind = kind.and_then(|kind| ScoredKind::ALL.get(kind));
         let kind = *kind.ok_or(UnpackError::Invalid)?;
         Ok(DayCount { day, kind, count: reader.number()? })
     })?;
     let counts = sorted(counts, |count| (count.day, count.kind))?;
-    Ok(Interactions { total, score, latest_day, counts, contact_at: unpack_time(reader)? })
+    Ok(Interactions { total, score, latest_day, counts, contact_at: reader.time()? })
 }
 
 fn pack_preferences(writer: &mut Writer<'_>, preferences: &Preferences) {
@@ -184,7 +195,7 @@ fn pack_surveys(writer: &mut Writer<'_>, surveys: &Surveys) {
             writer.unsigned(answers.count);
             writer.unsigned(answers.sum);
             writer.array(&answers.reasons, |writer, (stamp, reason)| {
-                pack_stamp(writer, *stamp);
+                writer.option((*stamp != answers.last).then_some(*stamp), pack_stamp);
                 writer.string(reason);
             });
         });
@@ -192,7 +203,7 @@ fn pack_surveys(writer: &mut Writer<'_>, surveys: &Surveys) {
     writer.array(&surveys.parts, |writer, part| {
         writer.long(part.side as i64);
         writer.string(&part.name);
-        writer.long(part.at.0);
+        writer.time(part.at);
         writer.long(i64::from(part.score));
     });
 }
@@ -207,7 +218,7 @@ fn unpack_surveys(reader: &mut Reader<'_>) -> Read<Surveys> {
         Ok(Part {
             side: *side.ok_or(UnpackError::Invalid)?,
             name: text(reader)?,
-            at: unpack_time(reader)?,
+            at: reader.time()?,
             score: reader.number()?,
         })
     })?;
@@ -216,25 +227,29 @@ fn unpack_surveys(reader: &mut Reader<'_>) -> Read<Surveys> {
 }
 
 fn unpack_answers(reader: &mut Reader<'_>) -> Read<Answers> {
+    let last = unpack_stamp(reader)?;
     Ok(Answers {
-        last: unpack_stamp(reader)?,
+        last,
         score: reader.option(Reader::number)?,
         count: reader.number()?,
         sum: reader.number()?,
-        reasons: reader.array(|reader| Ok((unpack_stamp(reader)?, text(reader)?)))?,
+        reasons: reader.array(|reader| {
+            let stamp = reader.option(unpack_stamp)?.unwrap_or(last);
+            Ok((stamp, text(reader)?))
+        })?,
     })
 }
 
 fn pack_meddic(writer: &mut Writer<'_>, meddic: &Meddic) {
     for element in &meddic.elements {
         writer.option(element.as_ref(), |writer, element| {
-            writer.long(element.at.0);
+            writer.time(element.at);
             writer.long(i64::from(element.score));
             writer.string(&element.evidence);
         });
     }
     writer.option(meddic.outcome, |writer, (at, place)| {
-        writer.long(at.0);
+        writer.time(at);
         writer.long(i64::from(place));
     });
 }
@@ -243,11 +258,11 @@ fn unpack_meddic(reader: &mut Reader<'_>) -> Read<Meddic> {
     let mut meddic = Meddic::default();
     for place in 0..ELEMENTS.len() {
         meddic.elements[place] = reader.option(|reader| {
-            let (at, score) = (unpack_time(reader)?, reader.number()?);
+            let (at, score) = (reader.time()?, reader.number()?);
             Ok(Element { at, score, evidence: text(reader)? })
         })?;
     }
-    meddic.outcome = reader.option(|reader| Ok((unpack_time(reader)?, reader.number()?)))?;
+    meddic.outcome = reader.option(|reader| Ok((reader.time()?, reader.number()?)))?;
     let known = meddic.outcome.is_none_or(|(_, place)| usize::from(place) < OUTCOMES.len());
     if known { Ok(meddic) } else { Err(UnpackError::Invalid) }
 }
@@ -255,27 +270,25 @@ fn unpack_meddic(reader: &mut Reader<'_>) -> Read<Meddic> {
 fn pack_traits(writer: &mut Writer<'_>, traits: &Traits) {
     writer.array(&traits.entries, |writer, (name, at, value)| {
         writer.string(name);
-        writer.long(at.0);
+        writer.time(*at);
         writer.string(value);
     });
 }
 
 fn unpack_traits(reader: &mut Reader<'_>) -> Read<Traits> {
-    let entries =
-        reader.array(|reader| Ok((text(reader)?, unpack_time(reader)?, text(reader)?)))?;
+    let entries = reader.array(|reader| Ok((text(reader)?, reader.time()?, text(reader)?)))?;
     Ok(Latest { entries: sorted(entries, |(name, ..)| name.clone())? })
 }
 
 fn pack_consent(writer: &mut Writer<'_>, consent: &Consent) {
     writer.array(&consent.entries, |writer, (name, at, permitted)| {
         writer.string(name);
-        writer.long(at.0);
+        writer.time(*at);
         writer.boolean(*permitted);
     });
 }
 
 fn unpack_consent(reader: &mut Reader<'_>) -> Read<Consent> {
-    let entries =
-        reader.array(|reader| Ok((text(reader)?, unpack_time(reader)?, reader.boolean()?)))?;
+    let entries = reader.array(|reader| Ok((text(reader)?, reader.time()?, reader.boolean()?)))?;
     Ok(Latest { entries: sorted(entries, |(name, ..)| name.clone())? })
 }

@@ -3,10 +3,8 @@
 //! What version 1 did not keep is unknown: names of plans, lengths of terms that named their own
 //! price. Never writes. Next: `mod.rs`, the present version.
 
-use super::primitives::{
-    sorted, unpack_currency, unpack_key, unpack_money, unpack_stamp, unpack_time,
-};
-use super::{VALUES, deadline_at};
+use super::primitives::{sorted, unpack_currency, unpack_key, unpack_money, unpack_stamp};
+use super::{VALUES, unpack_head};
 use crate::domain::binary::{Reader, UnpackError};
 use crate::domain::change::CauseKind;
 use crate::domain::customer::Customer;
@@ -16,6 +14,7 @@ use crate::domain::facts::order_book::RareParts;
 use crate::domain::facts::signals::{Scored, Signals, VIEWS};
 use crate::domain::facts::subscription::{Price, Subscription};
 use crate::domain::facts::surveys::{Answers, Surveys, Topic};
+use crate::domain::id::event_hash;
 use crate::domain::money::{Currency, ExchangeRates, Money};
 use crate::domain::pack::orders::{unpack_before, unpack_changes, unpack_evicted, unpack_parked};
 use crate::domain::time::Timestamp;
@@ -30,10 +29,8 @@ const DIMENSIONS: [Dimension; 2] = [Dimension::Rfm, Dimension::Lifecycle];
 /// # Errors
 /// When the bytes are no such customer.
 pub fn unpack_version_1(bytes: &[u8], rates: &ExchangeRates) -> Read<Customer> {
-    let mut reader = Reader(bytes);
-    let evaluated_at = Timestamp(reader.long()?);
-    let deadline = deadline_at(evaluated_at, reader.long()?);
-    let id = reader.string()?;
+    let mut reader = Reader::new(bytes, 1);
+    let (evaluated_at, deadline, id) = unpack_head(&mut reader)?;
     let mut customer = Customer::new(id, evaluated_at, 0);
     customer.deadline = deadline;
     customer.incarnation = reader.number()?;
@@ -57,8 +54,8 @@ pub fn unpack_version_1(bytes: &[u8], rates: &ExchangeRates) -> Read<Customer> {
         *customer.published_mut(dimension) = published;
     }
     customer.entries = entries(&mut reader)?;
-    super::add_implied_entries(&mut customer);
-    reader.array_into(&mut customer.recent_events, Reader::hash)?;
+    add_implied_entries(&mut customer);
+    reader.array_into(&mut customer.recent_events, |reader| Ok(event_hash(reader.hash()?)))?;
     customer.book.orders = reader.array(|reader| order(reader, evaluated_at, rates.base()))?;
     customer.book.rare = reader
         .option(|reader| {
@@ -80,7 +77,17 @@ pub fn unpack_version_1(bytes: &[u8], rates: &ExchangeRates) -> Read<Customer> {
         customer.book.orders[place].term = Some(term);
     }
     reader.option(|reader| signals(reader, &mut customer))?;
-    if reader.0.is_empty() { Ok(customer) } else { Err(UnpackError::Trailing) }
+    if reader.is_at_end() { Ok(customer) } else { Err(UnpackError::Trailing) }
+}
+
+/// Adds those that were not written: a value that was entered for the first time.
+fn add_implied_entries(customer: &mut Customer) {
+    for dimension in DIMENSIONS {
+        let value = customer.published(dimension).value;
+        if value != INITIAL && customer.entered(dimension, value) == 0 {
+            customer.enter(dimension, value);
+        }
+    }
 }
 
 fn entries(reader: &mut Reader<'_>) -> Read<Vec<Entries>> {
@@ -139,17 +146,17 @@ fn signals(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
     let scored = |reader: &mut Reader<'_>| {
         Ok(Scored { stamp: unpack_stamp(reader)?, score: reader.number()? })
     };
-    let views = reader.array(unpack_time)?;
+    let views = reader.array(Reader::time)?;
     let product_views = <[Timestamp; VIEWS]>::try_from(views).map_err(|_| UnpackError::Invalid)?;
-    let (considered_at, referral_at) = (unpack_time(reader)?, unpack_time(reader)?);
+    let (considered_at, referral_at) = (reader.time()?, reader.time()?);
     let nps = reader.option(scored)?;
     customer.signals = Some(Box::new(Signals {
         product_views,
         considered_at,
         referral_at,
         review: reader.option(scored)?,
-        good_review_at: unpack_time(reader)?,
-        shared_at: unpack_time(reader)?,
+        good_review_at: reader.time()?,
+        shared_at: reader.time()?,
     }));
     if let Some(Scored { stamp, score }) = nps {
         let mut surveys = Surveys::default();
