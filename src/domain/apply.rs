@@ -103,7 +103,7 @@ pub fn apply(
         erase(customer, evaluated_at, &cause, context, changes);
         return Applied { changed: true, published: true, erased: true };
     }
-    let stamp = Stamp { at, key: EventKey::hashed(&event.event_id, id_hash) };
+    let stamp = Stamp { at, key: EventKey::of(id_hash) };
     let rules = context.rules;
     if let Body::Interaction(interaction) = &event.body
         && !is_read(interaction, rules)

@@ -20,27 +20,58 @@ pub enum UnpackError {
     Trailing,
 }
 
+/// What stands for no distance between two times; below are the places of known ones.
+const FIRST_DISTANCE: i64 = 9;
+
+/// How many times are known again without being told.
+const KNOWN: usize = 8;
+
+/// The times that stand last in a packed customer: they lie close together, and many are the same.
+#[derive(Clone, Copy)]
+struct Times {
+    known: [Timestamp; KNOWN],
+    next: usize,
+}
+
+impl Times {
+    const fn new() -> Self {
+        Self { known: [Timestamp(0); KNOWN], next: 0 }
+    }
+
+    const fn last(&self) -> Timestamp {
+        self.known[(self.next + KNOWN - 1) % KNOWN]
+    }
+
+    const fn push(&mut self, at: Timestamp) {
+        self.known[self.next] = at;
+        self.next = (self.next + 1) % KNOWN;
+    }
+}
+
 /// Appends Avro binary values to a buffer.
 pub(crate) struct Writer<'a> {
     bytes: &'a mut Vec<u8>,
-    /// The time written last: the next one is told by its distance.
-    last: Timestamp,
+    times: Times,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) const fn new(bytes: &'a mut Vec<u8>) -> Self {
-        Self { bytes, last: Timestamp(0) }
+        Self { bytes, times: Times::new() }
     }
 
-    /// A time as ms before the one written last, or 0 for [`Timestamp::MIN`], which stands for
-    /// never: times of a customer lie close together, and many are the same.
+    /// A time: 0 = [`Timestamp::MIN`], which stands for never; 1 to 8 = the place, in a ring, of
+    /// one that was told before; else 9 + the ms before the new one told last, or the ms after
+    /// it, negative. The ring begins with the Unix epoch in every place.
     pub(crate) fn time(&mut self, at: Timestamp) {
         if at == Timestamp::MIN {
             return self.long(0);
         }
-        let before = self.last.0.wrapping_sub(at.0);
-        self.long(if before < 0 { before } else { before.wrapping_add(1) });
-        self.last = at;
+        if let Some(place) = self.times.known.iter().position(|known| *known == at) {
+            return self.count(place + 1);
+        }
+        let before = self.times.last().0.wrapping_sub(at.0);
+        self.long(if before < 0 { before } else { before.wrapping_add(FIRST_DISTANCE) });
+        self.times.push(at);
     }
 
     #[inline]
@@ -107,14 +138,14 @@ impl<'a> Writer<'a> {
 /// Reads Avro binary values from a slice.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
-    last: Timestamp,
+    times: Times,
     /// The version of the state that is read.
     pub(crate) version: u8,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(bytes: &'a [u8], version: u8) -> Self {
-        Self { bytes, last: Timestamp(0), version }
+        Self { bytes, times: Times::new(), version }
     }
 
     /// A time that [`Writer::time`] wrote; version 1 wrote ms since the Unix epoch.
@@ -123,10 +154,16 @@ impl<'a> Reader<'a> {
         match self.long()? {
             at if self.version == 1 => Ok(Timestamp(at)),
             0 => Ok(Timestamp::MIN),
+            place @ 1..FIRST_DISTANCE => {
+                let place = usize::try_from(place - 1).ok();
+                let known = place.and_then(|place| self.times.known.get(place));
+                known.copied().ok_or(UnpackError::Invalid)
+            }
             before => {
-                let before = if before < 0 { before } else { before - 1 };
-                self.last = Timestamp(self.last.0.wrapping_sub(before));
-                Ok(self.last)
+                let before = if before < 0 { before } else { before - FIRST_DISTANCE };
+                let at = Timestamp(self.times.last().0.wrapping_sub(before));
+                self.times.push(at);
+                Ok(at)
             }
         }
     }

@@ -86,35 +86,18 @@ pub const fn event_hash(hash: u64) -> u64 {
     hash & ((1 << (8 * EVENT_HASH_BYTES)) - 1)
 }
 
-/// Orders event ids of equal time, in eight bytes: the first four bytes of the id, then a hash of
-/// the whole of it.
+/// Decides between events of equal time: a hash of the event's id.
 ///
-/// Ids that differ within their first four bytes compare as the ids themselves; longer common
-/// beginnings are decided by the hash, the same way whatever the arrival order.
+/// The same way whatever the arrival order, in few bytes: every order of a customer has one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct EventKey {
-    /// First four bytes of the id, big-endian, zero-padded.
-    pub prefix: u32,
-    /// Low half of [`hash64`] of the whole id.
-    pub hash: u32,
-}
+pub struct EventKey(pub u32);
 
 impl EventKey {
-    /// The key of an event id.
+    /// The key of an event whose id has this [`hash64`].
     #[must_use]
-    pub fn of(event_id: &str) -> Self {
-        Self::hashed(event_id, hash64(event_id))
-    }
-
-    /// The key of an event id whose [`hash64`] is known.
-    #[must_use]
-    pub fn hashed(event_id: &str, hash: u64) -> Self {
-        let mut prefix = [0; 4];
-        let kept = event_id.len().min(4);
-        prefix[..kept].copy_from_slice(&event_id.as_bytes()[..kept]);
+    pub const fn of(hash: u64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-        let hash = hash as u32;
-        Self { prefix: u32::from_be_bytes(prefix), hash }
+        Self(hash as u32)
     }
 }
 
@@ -136,12 +119,5 @@ mod tests {
         for (key, expected) in cases {
             assert_eq!(murmur2(key.as_bytes()).cast_signed(), expected, "{key}");
         }
-    }
-
-    #[test]
-    fn event_keys_of_short_ids_order_as_the_ids() {
-        assert!(EventKey::of("e-1") < EventKey::of("e-10"));
-        assert!(EventKey::of("e-10") < EventKey::of("e-2"));
-        assert_ne!(EventKey::of("order-000001"), EventKey::of("order-000002"));
     }
 }

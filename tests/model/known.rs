@@ -155,7 +155,7 @@ impl<'a> Known<'a> {
 impl Reference {
     /// What a base record says beside the amount.
     fn placed(&self, base: &When, folded: &Folded) -> Placed {
-        let event = self.events.iter().find(|event| event.event_id == base.1);
+        let event = self.events.iter().find(|event| when(event) == *base);
         let mut placed = Placed {
             base: base.clone(),
             net: 0,

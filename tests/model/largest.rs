@@ -42,7 +42,7 @@ fn at(n: usize) -> Timestamp {
 }
 
 fn stamp(n: usize) -> Stamp {
-    Stamp { at: at(n), key: EventKey { prefix: u32::MAX, hash: u32::MAX } }
+    Stamp { at: at(n), key: EventKey(u32::MAX) }
 }
 
 /// As many as there may be, of alternating times.

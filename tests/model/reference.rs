@@ -6,6 +6,7 @@
 use crate::facts::NaiveFacts;
 use crate::known::{Known, Values};
 use ebbflow::domain::event::{Body, Event, Purchase, Term};
+use ebbflow::domain::id::{EventKey, hash64};
 use ebbflow::domain::money::{Currency, Money};
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
@@ -50,7 +51,9 @@ pub(crate) struct Reference {
 }
 
 pub(crate) fn when(event: &Event<'_>) -> When {
-    (event.occurred_at.0, event.event_id.to_string())
+    // A hash of the id decides between events of one time.
+    let EventKey(hash) = EventKey::of(hash64(&event.event_id));
+    (event.occurred_at.0, format!("{hash:08x} {}", event.event_id))
 }
 
 fn price_of(term: &Term<'_>) -> NaivePrice {

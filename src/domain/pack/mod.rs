@@ -27,8 +27,11 @@ const VERSION: u8 = 2;
 /// Values per dimension that an entry count can tell apart.
 const VALUES: i64 = 256;
 
-/// Values below this have a bit for having been entered once.
-const MASKED_VALUES: u8 = 62;
+/// Values below this have two bits for how often they were entered.
+const COUNTED_VALUES: u8 = 31;
+
+/// Of the number of dimensions that were skipped: many, and the number stands elsewhere.
+const FAR: i64 = 7;
 
 /// Appends the packed customer to `bytes`; amounts in `base` are written without their currency.
 pub fn pack(customer: &Customer, base: Currency, bytes: &mut Vec<u8>) {
@@ -92,17 +95,21 @@ pub fn unpack_into(
 fn pack_published(writer: &mut Writer<'_>, customer: &Customer) {
     let told: Vec<Dimension> =
         dimensions(customer).filter(|dimension| is_told(customer, *dimension)).collect();
+    let mut next = 0;
     writer.array(&told, |writer, dimension| {
         let published = customer.published(*dimension);
-        writer.long(i64::from(dimension.number()));
-        let cause = published.cause as i64;
-        let values = i64::from(published.value) << 4 | i64::from(published.left) << 12;
-        writer.long(cause | values | i64::from(raw_of(customer, *dimension)) << 20);
+        let number = i64::from(dimension.number());
+        let skipped = number - next;
+        next = number + 1;
+        let place = if skipped < FAR { skipped } else { FAR | number << 24 };
+        let (cause, raw) = (published.cause as i64, i64::from(raw_of(customer, *dimension)));
+        let (value, left) = (i64::from(published.value), i64::from(published.left));
+        writer.long(place | cause << 3 | raw << 7 | value << 8 | left << 16);
         writer.time(published.since);
         writer.unsigned(published.seq);
-        let masked = customer.entries.iter().filter(|entry| entry.dimension == *dimension);
-        let masked = masked.filter(|entry| is_masked(entry) && !is_implied(entry, &published));
-        writer.unsigned(masked.fold(0, |mask, entry| mask | 1 << entry.value));
+        let entries = customer.entries.iter().filter(|entry| entry.dimension == *dimension);
+        let counts = entries.filter_map(|entry| few(entry, &published));
+        writer.unsigned(counts.fold(0, |counts, (value, count)| counts | count << (2 * value)));
     });
 }
 
@@ -116,14 +123,13 @@ fn is_told(customer: &Customer, dimension: Dimension) -> bool {
     raw_of(customer, dimension) || customer.published(dimension) != customer.initial()
 }
 
-/// An entry that a bit stands for.
-const fn is_masked(entry: &Entries) -> bool {
-    entry.count == 1 && entry.value < MASKED_VALUES
-}
-
-/// An entry that need not be written: most customers are in their values for the first time.
-const fn is_implied(entry: &Entries, present: &Published) -> bool {
-    entry.count == 1 && entry.value == present.value && present.value != dimension::INITIAL
+/// A value, and how often it was entered, the present time left out; `None` when two bits cannot
+/// say it.
+fn few(entry: &Entries, present: &Published) -> Option<(u8, u64)> {
+    let implied = entry.value == present.value && present.value != dimension::INITIAL;
+    let count = entry.count.checked_sub(u32::from(implied)).filter(|count| *count <= 3)?;
+    let small = entry.value < COUNTED_VALUES || count == 0;
+    small.then_some((entry.value, u64::from(count)))
 }
 
 /// Whether the rule of an audience holds, told or not.
@@ -141,16 +147,21 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
     customer.entries.clear();
     let mut next = 0;
     reader.items(|reader| {
-        let number: u8 = reader.number()?;
-        let dimension = Dimension::of_number(number).ok_or(UnpackError::Invalid)?;
+        let packed: u32 = reader.number()?;
+        let [number, left, value, low] = packed.to_be_bytes();
+        let number = match i64::from(low) & FAR {
+            FAR => i64::from(number),
+            skipped if number == 0 => next + skipped,
+            _ => return Err(UnpackError::Invalid),
+        };
+        let dimension = u8::try_from(number).ok().and_then(Dimension::of_number);
+        let dimension = dimension.ok_or(UnpackError::Invalid)?;
         // Damaged bytes: each dimension stands once, in order.
-        if u16::from(number) < next {
+        if number < next {
             return Err(UnpackError::Invalid);
         }
-        next = u16::from(number) + 1;
-        let packed: u32 = reader.number()?;
-        let cause = usize::try_from(packed & 15).ok().and_then(|it| CauseKind::ALL.get(it));
-        let [_, raw, left, value] = (packed >> 4).to_be_bytes();
+        next = number + 1;
+        let (cause, raw) = (CauseKind::ALL.get(usize::from(low >> 3 & 15)), low >> 7 == 1);
         let told = Published {
             value,
             left,
@@ -158,36 +169,39 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
             since: reader.time()?,
             seq: reader.number()?,
         };
-        let mask: u64 = reader.number()?;
-        push_entries(&mut customer.entries, dimension, value, mask);
+        push_entries(&mut customer.entries, dimension, value, reader.number()?);
         match (dimension.place(), raw) {
             // What is in its initial state is not written.
-            (_, 0) if told == initial => return Err(UnpackError::Invalid),
-            (Place::BuiltIn(place), 0) => customer.published[place] = told,
-            (Place::Audience(number), 0 | 1) => {
-                customer.audiences.push(InAudience { number, raw: raw == 1, published: told });
+            (_, false) if told == initial => return Err(UnpackError::Invalid),
+            (Place::BuiltIn(place), false) => customer.published[place] = told,
+            (Place::Audience(number), raw) => {
+                customer.audiences.push(InAudience { number, raw, published: told });
             }
-            _ => return Err(UnpackError::Invalid),
+            (Place::BuiltIn(_), true) => return Err(UnpackError::Invalid),
         }
         Ok(())
     })
 }
 
-/// Adds the entries that a present value and the bits of a mask stand for.
-fn push_entries(entries: &mut Vec<Entries>, dimension: Dimension, present: u8, mask: u64) {
-    let implied = present != dimension::INITIAL;
-    let present_bit = 1_u64.checked_shl(u32::from(present)).filter(|_| implied).unwrap_or(0);
-    let mut rest = mask | present_bit;
-    while rest != 0 {
-        // Fewer than 64.
-        #[expect(clippy::cast_possible_truncation, reason = "a place of a bit")]
-        let value = rest.trailing_zeros() as u8;
-        entries.push(Entries { dimension, value, count: 1 });
-        rest &= rest - 1;
+/// Adds the entries that a present value and two bits for each value stand for.
+fn push_entries(entries: &mut Vec<Entries>, dimension: Dimension, present: u8, mut counts: u64) {
+    let mut implied = (present != dimension::INITIAL).then_some(present);
+    while counts != 0 {
+        // Fewer than 32.
+        #[expect(clippy::cast_possible_truncation, reason = "the place of a bit, halved")]
+        let value = (counts.trailing_zeros() / 2) as u8;
+        let mut count = u32::from((counts >> (2 * value) & 3) as u8);
+        counts &= !(3 << (2 * value));
+        if let Some(before) = implied.take_if(|present| *present <= value) {
+            if before == value {
+                count += 1;
+            } else {
+                entries.push(Entries { dimension, value: before, count: 1 });
+            }
+        }
+        entries.push(Entries { dimension, value, count });
     }
-    if implied && present_bit == 0 {
-        entries.push(Entries { dimension, value: present, count: 1 });
-    }
+    entries.extend(implied.map(|value| Entries { dimension, value, count: 1 }));
 }
 
 /// Writes the entries that nothing else stands for.
@@ -195,8 +209,7 @@ fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
     let further = || {
         customer.entries.iter().filter(|entry| {
             let present = customer.published(entry.dimension);
-            let stands = is_masked(entry) || is_implied(entry, &present);
-            !(stands && is_told(customer, entry.dimension))
+            few(entry, &present).is_none() || !is_told(customer, entry.dimension)
         })
     };
     let count = further().count();
@@ -210,7 +223,7 @@ fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
     writer.long(0);
 }
 
-/// Adds the further entries to those that values and bits stand for.
+/// Adds the further entries to those that present values and bits stand for.
 fn unpack_entries(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<(), UnpackError> {
     reader.items(|reader| {
         let place = reader.long()?;

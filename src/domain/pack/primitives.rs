@@ -35,17 +35,15 @@ pub(super) fn unpack_stamp(reader: &mut Reader<'_>) -> Result<Stamp, UnpackError
 }
 
 pub(super) fn pack_key(writer: &mut Writer<'_>, key: EventKey) {
-    writer.fixed(&key.prefix.to_be_bytes());
-    writer.fixed(&key.hash.to_be_bytes());
+    writer.fixed(&key.0.to_be_bytes());
 }
 
 pub(super) fn unpack_key(reader: &mut Reader<'_>) -> Result<EventKey, UnpackError> {
-    let prefix = u32::from_be_bytes(reader.fixed()?);
     if reader.version == 1 {
-        // Version 1 had eight bytes of the id.
-        reader.fixed::<4>()?;
+        // Version 1 had the id's first bytes before the low half of its hash.
+        reader.fixed::<8>()?;
     }
-    Ok(EventKey { prefix, hash: u32::from_be_bytes(reader.fixed()?) })
+    Ok(EventKey(u32::from_be_bytes(reader.fixed()?)))
 }
 
 pub(super) fn pack_money(writer: &mut Writer<'_>, money: Money) {
