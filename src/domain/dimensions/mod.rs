@@ -11,6 +11,7 @@ pub mod qualification;
 pub mod rfm;
 pub mod rfm_map;
 pub mod satisfaction;
+mod spend;
 pub mod value_mode;
 pub mod value_tier;
 pub mod view;

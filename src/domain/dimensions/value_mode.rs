@@ -2,17 +2,20 @@
 //!
 //! The net spend of a window that fits the customer is compared with that of the window before;
 //! a difference counts only beyond the standard error of a compound Poisson sum, which is the
-//! root of the sum of the squared amounts. Source: S. M. Ross, "Introduction to Probability
-//! Models", section 5.4 (variance of a compound Poisson process). Next: `facts/revenue.rs`.
+//! root of the sum of the squared amounts. Next: `spend.rs`, the two windows.
 
 use crate::domain::change::{Direction, Evidence, Number};
 use crate::domain::dimensions::lifecycle;
-use crate::domain::dimensions::view::{View, direction_by_rank, walk};
+use crate::domain::dimensions::spend::{Spend, SpendExtremes};
+use crate::domain::dimensions::view::{View, direction_by_rank};
 use crate::domain::facts::order_facts::{expected_gap, live_until, next_live_boundary};
 use crate::domain::facts::revenue::{Earning, earnings};
 use crate::domain::raw::Measured;
-use crate::domain::rules::ValueModeRules;
 use crate::domain::time::{DAY_MS, Timestamp};
+use std::cmp::Ordering;
+
+/// Doublings of a day that are looked ahead at most: 22 years.
+const FURTHEST_DOUBLING: u32 = 13;
 
 /// Where a customer's value is going.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,7 +110,7 @@ fn window_ms(view: &View<'_>, at: Timestamp) -> i64 {
 pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
     let rules = &view.thresholds.value_mode;
     let window_ms = window_ms(view, at);
-    let spend = Spend::of(view, at, window_ms);
+    let spend = Spend::of(&view.customer.book, &view.rules.rates, at, window_ms);
     let measure = |value, decider| Measure {
         value,
         decider,
@@ -131,69 +134,18 @@ pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
             _ => measure(ValueMode::Plateau, Decider::Orders),
         };
     }
-    let difference = i128::from(spend.now_minor) - i128::from(spend.before_minor);
-    let moved = spend.exceeds_noise(difference, rules);
-    if moved && difference > 0 {
+    let moved = spend.moved(rules);
+    if moved == Ordering::Greater {
         return measure(ValueMode::Expanding, Decider::Spend);
     }
-    let kept = i128::from(spend.now_minor) * 1000
-        >= i128::from(spend.before_minor) * i128::from(rules.wider_milli);
-    if kept && let Some((_, decider)) = latest_widening(view, at, window_ms) {
+    if spend.is_kept(rules)
+        && let Some((_, decider)) = latest_widening(view, at, window_ms)
+    {
         return measure(ValueMode::Expanding, decider);
     }
-    if moved {
-        return measure(ValueMode::Contracting, Decider::Spend);
-    }
-    measure(ValueMode::Plateau, Decider::Spend)
-}
-
-/// What was spent in the two windows.
-struct Spend {
-    now_minor: i64,
-    before_minor: i64,
-    /// Sum of the squared amounts in both.
-    squares: i128,
-    /// Orders in the window.
-    orders: u64,
-}
-
-impl Spend {
-    fn of(view: &View<'_>, at: Timestamp, window_ms: i64) -> Self {
-        let middle = at.plus_ms(-window_ms - 1);
-        let begin = middle.plus_ms(-window_ms);
-        let mut spend = Self { now_minor: 0, before_minor: 0, squares: 0, orders: 0 };
-        for earning in earnings(&view.customer.book, &view.rules.rates) {
-            let at_begin = earning.until(begin);
-            if at_begin == earning.net_minor {
-                continue;
-            }
-            let (at_middle, at_end) = (earning.until(middle), earning.until(at));
-            spend.now_minor = spend.now_minor.saturating_add(at_end - at_middle);
-            spend.before_minor = spend.before_minor.saturating_add(at_middle - at_begin);
-            let parts = earning.parts_until(at) - earning.parts_until(begin);
-            // The square of a day's part, so many times.
-            let (net, of) = (i128::from(earning.net_minor), i128::from(earning.parts));
-            spend.squares += net * net * i128::from(parts) / (of * of);
-            spend.orders += u64::from(earning.at > middle);
-        }
-        spend
-    }
-
-    /// `|difference| > max(share of the sum before, z * sqrt(squares))`, in integers.
-    fn exceeds_noise(&self, difference: i128, rules: &ValueModeRules) -> bool {
-        let scaled = difference.abs() * 1000;
-        let share = i128::from(self.before_minor) * i128::from(rules.change_milli);
-        let z = i128::from(rules.z_milli);
-        let noise = self.squares.checked_mul(z * z).unwrap_or(i128::MAX);
-        scaled > share && scaled.checked_mul(scaled).unwrap_or(i128::MAX) > noise
-    }
-
-    /// For people: what a difference has to exceed.
-    fn margin_minor(&self, rules: &ValueModeRules) -> i64 {
-        let share = i128::from(self.before_minor) * i128::from(rules.change_milli) / 1000;
-        let z = i128::from(rules.z_milli);
-        let noise = self.squares.checked_mul(z * z).unwrap_or(i128::MAX).isqrt() / 1000;
-        i64::try_from(share.max(noise)).unwrap_or(i64::MAX)
+    match moved {
+        Ordering::Less => measure(ValueMode::Contracting, Decider::Spend),
+        _ => measure(ValueMode::Plateau, Decider::Spend),
     }
 }
 
@@ -225,7 +177,41 @@ fn widenings<'a>(view: &View<'a>) -> impl Iterator<Item = (Timestamp, Decider)> 
 /// The next instant after `after` at which time alone changes the value `present`, and to which.
 #[must_use]
 pub fn next_change(view: &View<'_>, after: Timestamp, present: u8) -> Option<(Timestamp, u8)> {
-    walk(after, present, |after| next_boundary(view, after), |at| measure(view, at).value as u8)
+    let mut at = after;
+    loop {
+        at = next_boundary(view, at)?;
+        let value = measure(view, at).value;
+        if value as u8 != present {
+            return Some((at, value as u8));
+        }
+        at = holds_until(view, at, value);
+    }
+}
+
+/// An instant from `at` on, up to which the value at `at` surely stays: a subscription is earned
+/// day by day, and most of the days change nothing.
+fn holds_until(view: &View<'_>, at: Timestamp, value: ValueMode) -> Timestamp {
+    let View { customer, thresholds, facts, rules } = view;
+    let (book, gap, lifecycle) = (&customer.book, &thresholds.gap, &thresholds.lifecycle);
+    if live_until(facts, book, gap, lifecycle, at).is_none() {
+        return at;
+    }
+    let window_ms = window_ms(view, at);
+    let live = next_live_boundary(facts, book, gap, lifecycle, at);
+    let wider = widenings(view).map(|(then, _)| then.plus_ms(window_ms + 1));
+    let changes = live.into_iter().chain(wider.filter(|then| *then > at)).min();
+    let quiet = changes.unwrap_or(Timestamp::MAX).plus_ms(-1);
+    let is_wider = latest_widening(view, at, window_ms).is_some();
+    let mut until = at;
+    for doubled in 0..FURTHEST_DOUBLING {
+        let to = at.plus_days(1 << doubled).min(quiet);
+        let extremes = SpendExtremes::of(book, &rules.rates, [at, to], window_ms);
+        if to == until || !extremes.all_give(value, is_wider, &thresholds.value_mode) {
+            break;
+        }
+        until = to;
+    }
+    until
 }
 
 /// The first instant after `after` at which time alone may change the value or the sums.

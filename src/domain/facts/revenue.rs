@@ -41,6 +41,13 @@ impl Earning {
         i64::try_from(product).unwrap_or(i64::MAX)
     }
 
+    /// The sum of the squares of so many parts.
+    #[must_use]
+    pub fn squares(&self, parts: i64) -> i128 {
+        let (net, of) = (i128::from(self.net_minor), i128::from(self.parts));
+        net * net * i128::from(parts) / (of * of)
+    }
+
     /// The first instant after `after` at which a part is `age_ms` old.
     #[must_use]
     pub fn next_at_age(&self, age_ms: i64, after: Timestamp) -> Option<Timestamp> {
