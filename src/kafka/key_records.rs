@@ -4,11 +4,11 @@
 //! Next: `changelog.rs`, how the end is found.
 
 use crate::config::Config;
+use crate::domain::time::Timestamp;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::{Clients, ConnectMode};
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer};
 use crate::kafka::waker::Waker;
-use crate::domain::time::Timestamp;
 use crate::runtime::broker::{BrokerError, Record};
 use crate::runtime::clock::monotonic_ms;
 use std::sync::Arc;

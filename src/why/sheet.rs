@@ -102,9 +102,8 @@ fn foot(profile: &Profile) -> String {
     let consent = profile.consent.0.iter().map(|(purpose, given)| {
         format!("{} {}", clean(purpose), if *given { "given" } else { "refused" })
     });
-    let traits = profile.traits.0.iter().map(|(name, value)| {
-        format!("{} = {}", clean(name), clean(value))
-    });
+    let traits =
+        profile.traits.0.iter().map(|(name, value)| format!("{} = {}", clean(name), clean(value)));
     let holdout = &profile.holdout;
     let treated = if holdout.treated { "treated" } else { "held out" };
     format!(

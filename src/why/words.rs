@@ -57,7 +57,11 @@ pub(super) fn money(minor: i64, currency: Currency) -> String {
     let code = currency.code();
     let text = format!("{:0>width$}", minor.unsigned_abs(), width = digits + 1);
     let (major, rest) = text.split_at(text.len() - digits);
-    if rest.is_empty() { format!("{sign}{major} {code}") } else { format!("{sign}{major}.{rest} {code}") }
+    if rest.is_empty() {
+        format!("{sign}{major} {code}")
+    } else {
+        format!("{sign}{major}.{rest} {code}")
+    }
 }
 
 /// What brought a change, by the word that is written.
@@ -130,7 +134,9 @@ fn measured(name: &str) -> (String, Unit) {
         "nps_reason" => "reason given",
         "meddic_sum" => "sum of the MEDDIC scores",
         "meddic_least_needed" => "least of economic buyer, pain and champion",
-        "days_since_needed_element" => "days since one of economic buyer, pain, champion was scored",
+        "days_since_needed_element" => {
+            "days since one of economic buyer, pain, champion was scored"
+        }
         "days_since_referral" => "days since an accepted referral",
         "days_since_praise" => "days since a good review or a share",
         "days_since_consideration" => "days since a sign of consideration",
@@ -190,10 +196,10 @@ mod tests {
     #[test]
     fn times_are_short_and_spans_in_their_largest_unit() {
         let at = Timestamp(1_767_225_661_001);
-        assert_eq!((instant(at), exactly(at)), (
-            "2026-01-01 00:01 UTC".to_owned(),
-            "2026-01-01T00:01:01.001Z".to_owned()
-        ));
+        assert_eq!(
+            (instant(at), exactly(at)),
+            ("2026-01-01 00:01 UTC".to_owned(), "2026-01-01T00:01:01.001Z".to_owned())
+        );
         let spans = [-5, 59_999, 60_000, 7_200_000, DAY_MS, 45 * DAY_MS + 1].map(span);
         let expected =
             ["less than a minute", "less than a minute", "1 minute", "2 hours", "1 day", "45 days"];
