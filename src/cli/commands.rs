@@ -4,7 +4,8 @@
 
 use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs, WhyArgs};
 use crate::cli::check_config::{check_outside, check_properties};
-use crate::cli::topics_remarks::{last_trace, topics_remarks};
+use crate::cli::last_trace::last_trace;
+use crate::cli::topics_remarks::topics_remarks;
 use crate::cli::topics_table::topics_table;
 use crate::cli::{Failure, print, warn};
 use crate::codec;
@@ -145,7 +146,7 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     if !remarks.is_empty() {
         print(&format!("\n{}", remarks.trim_end()))?;
     }
-    print(&format!("\n{}", last_trace(&config)))?;
+    print(&format!("\n{}", last_trace(&report, &config).trim_end()))?;
     for warning in &report.warnings {
         warn(&format!("warning: {warning}"));
     }

@@ -5,6 +5,7 @@
 mod args;
 mod check_config;
 mod commands;
+mod last_trace;
 mod output;
 mod topics_remarks;
 mod topics_table;

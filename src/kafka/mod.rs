@@ -20,6 +20,7 @@ mod needs;
 mod owners;
 mod producer;
 mod properties;
+mod topic_settings;
 pub mod topics;
 mod waker;
 

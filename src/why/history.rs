@@ -165,12 +165,22 @@ mod tests {
             change(1, [None, Some("promising")], "baseline"),
         ];
         let reached = Some(Timestamp(1_767_225_600_000));
-        insta::assert_snapshot!(history(&changes, reached).told(Some(1)), @r"
-        ");
-        insta::assert_snapshot!(history(&[], reached).told(Some(4)), @r"
-        ");
-        insta::assert_snapshot!(history(&[], None).told(Some(0)), @r"
-        ");
+        insta::assert_snapshot!(history(&changes, reached).told(Some(1)), @r#"
+        history, from "segment-changes" partition 3
+          (changes 1 to 4 are no longer there: "segment-changes" partition 3 reaches back to 2026-01-01 00:00 UTC)
+          2026-01-06T00:00:00.000Z  rfm  none -> new_customer       sentence 5  (event e-5)
+          2026-01-07T00:00:00.000Z  rfm  new_customer -> promising  sentence 6  (timer)
+          (begins anew: the state was computed anew from the inputs)
+          2026-01-02T00:00:00.000Z  rfm  nothing -> promising       sentence 1  (baseline)
+        "#);
+        insta::assert_snapshot!(history(&[], reached).told(Some(4)), @r#"
+        history, from "segment-changes" partition 3
+          (changes 1 to 4 are no longer there: "segment-changes" partition 3 reaches back to 2026-01-01 00:00 UTC)
+        "#);
+        insta::assert_snapshot!(history(&[], None).told(Some(0)), @r#"
+        history, from "segment-changes" partition 3
+          no change so far
+        "#);
     }
 
     #[test]
@@ -186,7 +196,10 @@ mod tests {
         again.push(change(1, [Some("none"), Some("new_customer")], "event"));
         let again = history(&again, None);
         assert_eq!(again.erased_at(), None);
-        insta::assert_snapshot!(again.told(Some(1)), @r"
-        ");
+        insta::assert_snapshot!(again.told(Some(1)), @r#"
+        history, from "segment-changes" partition 3
+          (what was told before an erase is not shown)
+          2026-01-02T00:00:00.000Z  rfm  none -> new_customer  sentence 1  (event e-1)
+        "#);
     }
 }

@@ -131,6 +131,38 @@ mod tests {
     fn a_customer_is_told_by_dimension() {
         let profile: Profile = serde_json::from_str(include_str!("sheet_test.json")).unwrap();
         insta::assert_snapshot!(sheet(&profile, Currency::parse("EUR").unwrap()), @r"
+        customer c-\u{1b}[1m1, 12 changes, as of 2026-06-01 00:00 UTC
+        3 orders, 179.70 EUR net, the last on 2026-02-01 09:30 UTC
+        next order expected by 2026-04-03 03:30 UTC
+        1 subscription running
+        154.70 EUR financial value, after costs
+        RFM scores 3 3 3, 5 is best
+
+        rfm: at_risk
+          since    2026-05-02 09:30 UTC, 29 days ago, because time passed
+          because  days since the last order that counts: 119.6, more than 90
+          next     lost on 2026-06-16 09:30 UTC, in 15 days, if nothing happens
+
+        value_mode: creating
+          since    2026-05-20 12:00 UTC, 11 days ago, by an event
+          computed expanding at this instant
+          because  net spend of the present window: 179.70 EUR, more than 90.00 EUR
+                   new category: bags
+          waits    expanding, until 2026-06-19 12:00 UTC, for 18 days more
+
+        satisfaction: unknown
+          since    2026-01-03 18:00 UTC, 148 days ago, without any change
+          because  days since the last NPS answer: not known
+
+        audience:win-back: out
+          since    2026-01-03 18:00 UTC, 148 days ago, without any change
+          computed in at this instant
+          because  rfm: at_risk
+          waits    in, for the customer's consent or the next round
+
+        consent: marketing:email given, profiling refused
+        traits: region = EU, plan = basic
+        hold-out: bucket 42, treated
         ");
     }
 }

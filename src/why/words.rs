@@ -99,7 +99,10 @@ pub(super) fn evidence(evidence: &Evidence, currency: Currency) -> Option<String
     }
     let (what, unit) = measured(name);
     let show = |value: &Value| number(value, &unit, currency);
-    let value = if after.is_null() { "not known".to_owned() } else { show(after) };
+    if after.is_null() {
+        return Some(format!("{what}: not known"));
+    }
+    let value = show(after);
     if threshold.is_null() || (op == "=" && after == threshold) {
         return Some(format!("{what}: {value}"));
     }
@@ -132,6 +135,7 @@ fn measured(name: &str) -> (String, Unit) {
         "days_since_nps" => "days since the last NPS answer",
         "nps" => "last NPS answer",
         "nps_reason" => "reason given",
+        "net_365d_minor" => "net revenue of the last 365 days",
         "meddic_sum" => "sum of the MEDDIC scores",
         "meddic_least_needed" => "least of economic buyer, pain and champion",
         "days_since_needed_element" => {
@@ -228,6 +232,18 @@ mod tests {
             said("season", "=", json!("summer"), json!("winter")),
             said("net_365d_minor", ">=", json!(50_000), json!(51_000)),
         ].join("\n"), @r"
+        days since the last order: 599.6, more than 121.1
+        net spend of the present window: -12.50 EUR, at least 0.00 EUR
+        present window as part of the one before: 91.8 %
+        present window as part of the one before: 125 %, more than 100 %
+        days since the last order that counts: 0, at most 30
+        last NPS answer: 10, at least 9
+        reason given: fast \u{1b}[31mdelivery
+        days since the last NPS answer: not known
+        trait: EU, among EU, US
+        lifecycle: lapsed
+        season: winter, compared with summer
+        net revenue of the last 365 days: 510.00 EUR, at least 500.00 EUR
         ");
         let unknown = super::tests::said("outcome", "=", Value::Null, Value::Null);
         assert_eq!(unknown, None);

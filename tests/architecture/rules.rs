@@ -62,7 +62,7 @@ const ASKING: [&str; 2] = ["src/registry", "src/why/instance.rs"];
 
 /// Servers and signals; and administrative requests, which rdkafka offers as futures only.
 const TOKIO: [&str; 5] =
-    ["src/http/", "src/service", "src/cli", "src/main.rs", "src/kafka/topics.rs"];
+    ["src/http/", "src/service", "src/cli", "src/main.rs", "src/kafka/topic_settings.rs"];
 
 /// What the pure modules must not even name.
 const IMPURE: [&str; 10] = [
