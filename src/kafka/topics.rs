@@ -418,3 +418,38 @@ fn create_missing(
     }
     Ok(made)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_sources;
+
+    #[test]
+    fn a_log_that_outlives_the_marks_of_the_erased_is_a_warning() {
+        let config = from_sources(None, [], &[]).expect("the defaults are valid").config;
+        let warned = |retention_ms: Option<i64>| {
+            let needs = needs(&config);
+            let changes = needs.iter().find(|need| need.name == config.topics.segment_changes);
+            let topic = TopicStatus {
+                name: config.topics.segment_changes.clone(),
+                partitions: Some(1),
+                cleanup_policy: None,
+                retention_ms,
+                min_insync: None,
+                max_message_bytes: None,
+                removal: Removal::default(),
+                configured: changes.expect("a need").configured(1, 1),
+                unfit: Vec::new(),
+            };
+            outlives_marks(&config, &[topic])
+        };
+        let day_ms = 86_400_000;
+        for fine in [None, Some(30 * day_ms), Some(730 * day_ms)] {
+            assert_eq!(warned(fine), None, "{fine:?}");
+        }
+        let told = warned(Some(731 * day_ms)).expect("a warning");
+        assert!(told.contains("for 63158400000 ms, longer than erase.keep = 63072000000"), "{told}");
+        assert!(told.contains("topics.segment_changes_retention"), "{told}");
+        assert!(warned(Some(-1)).expect("a warning").contains("keeps records for ever"));
+    }
+}

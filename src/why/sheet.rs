@@ -65,7 +65,7 @@ fn section(
         }
         (Some(Time(since)), None) => {
             let ago = span(at.since(since));
-            line("since", &format!("{}, {ago} ago, without any change", instant(since)));
+            line("since", &format!("{}, {ago} ago, no change of it told", instant(since)));
         }
         (None, _) => {}
     }
@@ -151,11 +151,11 @@ mod tests {
           waits    expanding, until 2026-06-19 12:00 UTC, for 18 days more
 
         satisfaction: unknown
-          since    2026-01-03 18:00 UTC, 148 days ago, without any change
+          since    2026-01-03 18:00 UTC, 148 days ago, no change of it told
           because  days since the last NPS answer: not known
 
         audience:win-back: out
-          since    2026-01-03 18:00 UTC, 148 days ago, without any change
+          since    2026-01-03 18:00 UTC, 148 days ago, no change of it told
           computed in at this instant
           because  rfm: at_risk
           waits    in, for the customer's consent or the next round

@@ -25,4 +25,5 @@ mod secure_broker;
 mod security;
 mod serving;
 mod strangers;
+mod why;
 mod workload;
