@@ -66,11 +66,9 @@ const OWN: [&str; 2] = ["audience.", "season."];
 pub fn takes(key: &str) -> Takes {
     let is = |known: &&str| key == *known || (known.ends_with('.') && key.starts_with(*known));
     let of_output = key.ends_with(".holdout") || key.ends_with(".purpose");
-    if REBUILD.iter().any(|known| is(&known)) {
+    if REBUILD.iter().any(is) {
         Takes::Rebuild
-    } else if REEVALUATION.iter().any(|known| is(&known))
-        || (OWN.iter().any(|known| is(&known)) && !of_output)
-    {
+    } else if REEVALUATION.iter().any(is) || (OWN.iter().any(is) && !of_output) {
         Takes::Reevaluation
     } else {
         Takes::Restart
@@ -203,6 +201,7 @@ mod tests {
     #[test]
     fn what_a_key_of_the_user_takes_is_what_the_hashes_say() {
         let audience = ["audience.x.rule=facts.orders > 1"];
+        let seasons = ["season.by=hemisphere", "season.months.north.summer=6-8"];
         for (change, more) in [
             ("audience.x.rule=facts.orders > 1", &[][..]),
             ("audience.x.rule=facts.orders > 2", &audience[..]),
@@ -215,8 +214,9 @@ mod tests {
                 "rules.when=[{if = 'traits.region == \"EU\"', rfm = {recency_days = [1, 2, 3, 4]}}]",
                 &[],
             ),
-            ("season.months.north.summer=6-8", &["season.by=hemisphere"]),
-            ("season.by=country", &["season.months.north.summer=6-8"]),
+            ("season.months.north.summer=5-8", &seasons),
+            ("season.months.south.summer=12-2", &seasons),
+            ("season.by=country", &seasons),
             ("consent.purposes.value_mode=profiling", &[]),
             ("consent.policies.profiling=withhold", &[]),
             ("holdout.dimensions.value_mode=10", &[]),

@@ -66,8 +66,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     })
 }
 
-/// A customer who comes back after `erase.keep` begins with the change ids of the first time, which
-/// must not be in the log any more.
+/// Who was erased is kept away for `erase.keep`: until nothing is left of them in the log of changes.
 fn erased_stay_away(reader: &mut Reader<'_>, rules: Option<&Rules>, topics: Option<&TopicsConfig>) {
     let (Some(rules), Some(topics)) = (rules, topics) else { return };
     let kept = i64::try_from(topics.segment_changes_retention.as_millis()).unwrap_or(i64::MAX);
@@ -75,8 +74,8 @@ fn erased_stay_away(reader: &mut Reader<'_>, rules: Option<&Rules>, topics: Opti
         reader.problem(
             "erase.keep",
             format!(
-                "expected at least topics.segment_changes_retention ({}): who comes back after \
-                 an erase would begin with change ids that are still in segment-changes",
+                "expected at least topics.segment_changes_retention ({}): what segment-changes \
+                 holds of who was erased would outlive the mark that keeps them away",
                 show_ms(kept)
             ),
         );

@@ -279,8 +279,7 @@ fn judge(
     }
 }
 
-/// Whether the log of changes keeps them longer than it is known who was erased: the change ids of
-/// somebody who comes back after that would be those of the first time.
+/// Whether the log of changes keeps them longer than it is known who was erased.
 fn outlives_marks(config: &Config, topics: &[TopicStatus]) -> Option<String> {
     let name = &config.topics.segment_changes;
     let topic = topics.iter().find(|topic| topic.name == *name)?;
@@ -289,9 +288,9 @@ fn outlives_marks(config: &Config, topics: &[TopicStatus]) -> Option<String> {
     (forever || kept > marked).then(|| {
         let kept = if forever { "for ever".to_owned() } else { format!("for {kept} ms") };
         format!(
-            "topic \"{name}\" keeps records {kept}, longer than erase.keep = {marked} ms: who \
-             comes back after an erase would begin with change ids that are still in it; hint: \
-             raise erase.keep, or lower retention.ms to topics.segment_changes_retention"
+            "topic \"{name}\" keeps records {kept}, longer than erase.keep = {marked} ms: what \
+             it holds of who was erased outlives the mark that keeps them away; hint: raise \
+             erase.keep, or lower retention.ms to topics.segment_changes_retention"
         )
     })
 }
@@ -448,7 +447,10 @@ mod tests {
             assert_eq!(warned(fine), None, "{fine:?}");
         }
         let told = warned(Some(731 * day_ms)).expect("a warning");
-        assert!(told.contains("for 63158400000 ms, longer than erase.keep = 63072000000"), "{told}");
+        assert!(
+            told.contains("for 63158400000 ms, longer than erase.keep = 63072000000"),
+            "{told}"
+        );
         assert!(told.contains("topics.segment_changes_retention"), "{told}");
         assert!(warned(Some(-1)).expect("a warning").contains("keeps records for ever"));
     }

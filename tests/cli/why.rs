@@ -105,8 +105,7 @@ fn who_is_not_known_or_erased_exits_with_3() {
     let changes = TemporaryFile::new("erased-changes.jsonl", "");
     let replay = ["replay", "--changes", changes.path(), events.path()];
     assert_eq!(ebbflow(&replay).status.code(), Some(0));
-    let (code, told, errors) =
-        why(&["--replay", changes.path(), "--customer", "c-1", "--history"]);
+    let (code, told, errors) = why(&["--replay", changes.path(), "--customer", "c-1", "--history"]);
     assert_eq!((code, told.as_str()), (Some(3), ""));
     assert_snapshot!(errors, @"ebbflow: customer c-1 was erased on 2026-05-01 10:00 UTC; what was told before is not shown");
 }
