@@ -20,6 +20,7 @@ mod lineages;
 mod outages;
 mod outputs;
 mod program;
+mod reevaluation;
 mod refusals;
 mod secure_broker;
 mod security;
