@@ -21,7 +21,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Data goes to stdout, logs to stderr. \
-Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration, 3 no such customer (why).";
+Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration, \
+3 no such customer (why).";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -210,10 +210,7 @@ mod tests {
             ("audience.x.holdout=5", &audience),
             ("audience.x.purpose=profiling", &audience),
             ("audience.y.rule=lifecycle == \"lapsed\"", &audience),
-            (
-                "rules.when=[{if = 'traits.region == \"EU\"', rfm = {recency_days = [1, 2, 3, 4]}}]",
-                &[],
-            ),
+            ("rules.when=[{if = 'traits.x == \"EU\"', rfm = {recency_days = [1, 2, 3, 4]}}]", &[]),
             ("season.months.north.summer=5-8", &seasons),
             ("season.months.south.summer=12-2", &seasons),
             ("season.by=country", &seasons),

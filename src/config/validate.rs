@@ -66,7 +66,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     })
 }
 
-/// Who was erased is kept away for `erase.keep`: until nothing is left of them in the log of changes.
+/// Who was erased is kept away for `erase.keep`: until the log of changes has nothing left of them.
 fn erased_stay_away(reader: &mut Reader<'_>, rules: Option<&Rules>, topics: Option<&TopicsConfig>) {
     let (Some(rules), Some(topics)) = (rules, topics) else { return };
     let kept = i64::try_from(topics.segment_changes_retention.as_millis()).unwrap_or(i64::MAX);

@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn history(changes: &[Change], reaches_back_to: Option<Timestamp>) -> History {
-        let place = "\"segment-changes\" partition 3".to_owned();
+        let place = "\"log\" part 3".to_owned();
         History { changes: changes.to_vec(), place, reaches_back_to }
     }
 
@@ -166,19 +166,19 @@ mod tests {
         ];
         let reached = Some(Timestamp(1_767_225_600_000));
         insta::assert_snapshot!(history(&changes, reached).told(Some(1)), @r#"
-        history, from "segment-changes" partition 3
-          (changes 1 to 4 are no longer there: "segment-changes" partition 3 reaches back to 2026-01-01 00:00 UTC)
+        history, from "log" part 3
+          (changes 1 to 4 are no longer there: "log" part 3 reaches back to 2026-01-01 00:00 UTC)
           2026-01-06T00:00:00.000Z  rfm  none -> new_customer       sentence 5  (event e-5)
           2026-01-07T00:00:00.000Z  rfm  new_customer -> promising  sentence 6  (timer)
           (begins anew: the state was computed anew from the inputs)
           2026-01-02T00:00:00.000Z  rfm  nothing -> promising       sentence 1  (baseline)
         "#);
         insta::assert_snapshot!(history(&[], reached).told(Some(4)), @r#"
-        history, from "segment-changes" partition 3
-          (changes 1 to 4 are no longer there: "segment-changes" partition 3 reaches back to 2026-01-01 00:00 UTC)
+        history, from "log" part 3
+          (changes 1 to 4 are no longer there: "log" part 3 reaches back to 2026-01-01 00:00 UTC)
         "#);
         insta::assert_snapshot!(history(&[], None).told(Some(0)), @r#"
-        history, from "segment-changes" partition 3
+        history, from "log" part 3
           no change so far
         "#);
     }
@@ -197,7 +197,7 @@ mod tests {
         let again = history(&again, None);
         assert_eq!(again.erased_at(), None);
         insta::assert_snapshot!(again.told(Some(1)), @r#"
-        history, from "segment-changes" partition 3
+        history, from "log" part 3
           (what was told before an erase is not shown)
           2026-01-02T00:00:00.000Z  rfm  none -> new_customer  sentence 1  (event e-1)
         "#);

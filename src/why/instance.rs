@@ -183,16 +183,20 @@ mod tests {
             said(401, r#"{"error":"a bearer token is needed"}"#),
             said(503, r#"{"error":"the topics have not been looked at yet"}"#),
             said(500, "oops"),
-        ].join("\n"), @r#"
+        ].join("\n").replace("; hint: ", "\n  hint: "), @r#"
         found
-        its profile cannot be read: missing field `customer_id` at line 1 column 2; hint: is it of another version?
+        its profile cannot be read: missing field `customer_id` at line 1 column 2
+          hint: is it of another version?
         not found
-        status 404, which is no answer about a customer; hint: give http.admin_listen, not http.metrics_listen
+        status 404, which is no answer about a customer
+          hint: give http.admin_listen, not http.metrics_listen
         partition 3 is at "shop-1-000", not here
         partition 3 is at another instance, not known which
-        refused without its bearer token; hint: set http.admin_token_file
+        refused without its bearer token
+          hint: set http.admin_token_file
         not ready: the topics have not been looked at yet
-        status 500, which is no answer about a customer; hint: give http.admin_listen, not http.metrics_listen
+        status 500, which is no answer about a customer
+          hint: give http.admin_listen, not http.metrics_listen
         "#);
     }
 }
