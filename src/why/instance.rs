@@ -37,8 +37,8 @@ pub(super) fn ask(
     http: &HttpConfig,
     id: &str,
 ) -> Result<Option<Profile>, WhyError> {
-    let own = [local(http.admin_listen)?];
-    let instances = if instances.is_empty() { &own } else { instances };
+    let own = if instances.is_empty() { vec![local(http.admin_listen)?] } else { Vec::new() };
+    let instances = if instances.is_empty() { own.as_slice() } else { instances };
     let token = token(http)?;
     let agent = Agent::config_builder()
         .timeout_global(Some(TIMEOUT))

@@ -15,7 +15,7 @@ fn a_re_evaluation_is_counted_to_its_end() {
     application.run_to_the_end(ADVANCE_TO);
     let before = committed_changes(&application).len();
 
-    let next = ["rules.revision=2", "rfm.recency_days=[1, 2, 3, 4000]"];
+    let next = ["rules.revision=2", "rfm.map=classic-11"];
     let mut program = application.with(&next).start(&[]);
     program.wait_until_ready();
     program.wait_for("the end of the re-evaluation", |program| {
