@@ -17,3 +17,4 @@ pub mod replay;
 pub mod runtime;
 pub mod service;
 pub mod task;
+pub mod why;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// 0 done, 1 failure while running, 2 bad usage or configuration.
+/// 0 done, 1 failure while running, 2 bad usage or configuration, 3 no such customer.
 fn main() -> ExitCode {
     // Bad arguments end the process here, with 2; `--help` and `--version` with 0.
     let cli = Cli::parse();
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Ok(()) | Err(Failure::StdoutClosed) => ExitCode::SUCCESS,
         Err(failure @ Failure::Running(_)) => exit(&failure, 1),
         Err(failure @ Failure::Usage(_)) => exit(&failure, 2),
+        Err(failure @ Failure::Unknown(_)) => exit(&failure, 3),
     }
 }
 
@@ -30,6 +31,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Replay(args) => cli::replay(args, log),
         Command::Topics(args) => cli::topics(args, log),
         Command::Demo(args) => cli::demo(args, log),
+        Command::Why(args) => cli::why(args, log),
     }
 }
 

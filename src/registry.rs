@@ -211,8 +211,8 @@ fn shown(body: &str) -> String {
     }
 }
 
-/// A subject as one segment of a path.
-fn percent_encoded(segment: &str) -> String {
+/// A text as one segment of a path.
+pub(crate) fn percent_encoded(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -2,6 +2,9 @@
 //!
 //! Next: `tests/config.rs`, what a configuration may be.
 
+#[path = "cli/why.rs"]
+mod why;
+
 use insta::assert_snapshot;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -60,6 +63,7 @@ fn help_names_commands_and_exit_codes() {
       demo          Show the whole path on real orders, with an embedded broker
       check-config  Check a configuration file: all problems at once
       topics        Check the topics, or create the missing ones
+      why           Say why a customer stands where they stand
       help          Print this message or the help of the given subcommand(s)
 
     Options:
@@ -67,13 +71,13 @@ fn help_names_commands_and_exit_codes() {
       -h, --help          Print help
       -V, --version       Print version
 
-    Data goes to stdout, logs to stderr. Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration.
+    Data goes to stdout, logs to stderr. Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration, 3 no such customer (why).
     "##);
 }
 
 #[test]
 fn help_of_each_command_has_examples() {
-    for command in ["run", "replay", "demo", "check-config", "topics"] {
+    for command in ["run", "replay", "demo", "check-config", "topics", "why"] {
         let output = ebbflow(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         let help = text(&output.stdout);

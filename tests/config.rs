@@ -435,6 +435,22 @@ fn a_map_can_be_a_file_beside_the_configuration() {
     std::fs::remove_dir_all(&folder).expect("the folder goes");
 }
 
+#[test]
+fn who_was_erased_is_known_for_as_long_as_changes_are_kept() {
+    let both = |keep: &str, kept: &str| {
+        problems(&format!(
+            "erase.keep = \"{keep}\"\ntopics.segment_changes_retention = \"{kept}\"\n"
+        ))
+    };
+    assert_snapshot!(both("20d", "21d"), @r##"
+    1 problem in the configuration:
+      erase.keep = "20d" (shop.toml:1): expected at least topics.segment_changes_retention (21d): what segment-changes holds of who was erased would outlive the mark that keeps them away
+    "##);
+    assert_eq!(both("x", "21d").matches("erase.keep").count(), 1, "one problem at a time");
+    let equal = "erase.keep = \"30d\"\n";
+    assert_eq!(config(equal, &[], &[]).rules.erase_keep_ms, 30 * 86_400_000);
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic_or_fail_without_a_message(

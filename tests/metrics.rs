@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 49] = [
+const NAMES: [&str; 51] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
@@ -40,6 +40,8 @@ const NAMES: [&str; 49] = [
     "ebbflow_producer_reinits_total",
     "ebbflow_ready",
     "ebbflow_rebalances_total",
+    "ebbflow_reevaluated_customers_total",
+    "ebbflow_reevaluation_customers_left",
     "ebbflow_restore_records_total",
     "ebbflow_restore_seconds_total",
     "ebbflow_rules_revision",

@@ -21,7 +21,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Data goes to stdout, logs to stderr. \
-Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration.";
+Exit codes: 0 done, 1 failure while running, 2 bad usage or configuration, \
+3 no such customer (why).";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,8 @@ pub enum Command {
     CheckConfig(CheckConfigArgs),
     /// Check the topics, or create the missing ones
     Topics(TopicsArgs),
+    /// Say why a customer stands where they stand
+    Why(WhyArgs),
 }
 
 /// Where the configuration comes from.
@@ -177,6 +180,36 @@ pub struct TopicsArgs {
     pub create: bool,
 }
 
+/// `ebbflow why`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Exit codes: 0 found, 1 no answer (unreachable, not ready, at another \
+instance), 2 bad usage, 3 not known or erased.
+
+Examples:
+  ebbflow why --customer c-1 --config shop.toml
+  ebbflow why --customer c-1 --history --instance 10.0.0.5:9465,10.0.0.6:9465
+  ebbflow why --customer c-1 --history --replay profiles.jsonl --replay changes.jsonl")]
+pub struct WhyArgs {
+    /// The customer's id
+    #[arg(long, value_name = "ID", value_parser = subject_id)]
+    pub customer: String,
+    /// Also tell the changes that are still kept, oldest first: from the partition of
+    /// segment-changes that holds the customer, or from what --replay names
+    #[arg(long)]
+    pub history: bool,
+    /// Instances to ask, in turn, with the token of http.admin_token_file; default:
+    /// http.admin_listen
+    #[arg(long = "instance", value_name = "HOST:PORT,...", value_delimiter = ',')]
+    pub instances: Vec<String>,
+    /// What `replay` wrote with --customers and --changes, instead of an instance: a file, or a
+    /// folder of *.jsonl; may be repeated
+    #[arg(long = "replay", value_name = "PATH", conflicts_with = "instances")]
+    pub replayed: Vec<PathBuf>,
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
 impl ConfigArgs {
     /// Loads the configuration; `log` is the global flag.
     ///
@@ -228,6 +261,14 @@ impl SettingArgs {
         settings.extend(flag("--log", "log.filter", log));
         settings.extend(flag("--bootstrap-servers", "kafka.bootstrap_servers", bootstrap_servers));
         settings
+    }
+}
+
+/// An id as events have it.
+fn subject_id(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=256 => Ok(text.to_owned()),
+        _ => Err("expected an id of 1 to 256 bytes".to_owned()),
     }
 }
 

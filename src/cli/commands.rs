@@ -1,10 +1,11 @@
-//! `run`, `replay`, `demo` and `topics`: from arguments to the parts that do the work.
+//! `run`, `replay`, `demo`, `topics` and `why`: from arguments to the parts that do the work.
 //!
 //! Loads the configuration, starts logging, prints what is asked for; no logic beside that.
 
-use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs};
+use crate::cli::args::{DemoArgs, ReplayArgs, RunArgs, TopicsArgs, WhyArgs};
 use crate::cli::check_config::{check_outside, check_properties};
-use crate::cli::topics_remarks::{last_trace, topics_remarks};
+use crate::cli::last_trace::last_trace;
+use crate::cli::topics_remarks::topics_remarks;
 use crate::cli::topics_table::topics_table;
 use crate::cli::{Failure, print, warn};
 use crate::codec;
@@ -19,6 +20,7 @@ use crate::replay::Request;
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::wall_now;
 use crate::service::{RunOptions, ServiceError};
+use crate::why::WhyError;
 use anyhow::Context;
 use std::io;
 
@@ -144,7 +146,7 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     if !remarks.is_empty() {
         print(&format!("\n{}", remarks.trim_end()))?;
     }
-    print(&format!("\n{}", last_trace(&config)))?;
+    print(&format!("\n{}", last_trace(&report, &config).trim_end()))?;
     for warning in &report.warnings {
         warn(&format!("warning: {warning}"));
     }
@@ -153,6 +155,28 @@ pub fn topics(args: &TopicsArgs, log: Option<&str>) -> Result<(), Failure> {
     }
     let problems = report.problems.join("\n  ");
     Err(Failure::Usage(anyhow::anyhow!("the topics are not as they must be:\n  {problems}")))
+}
+
+/// Says why a customer stands where they stand.
+///
+/// # Errors
+/// When the customer is not known, or whoever knows does not answer.
+pub fn why(args: &WhyArgs, log: Option<&str>) -> Result<(), Failure> {
+    let loaded = args.config.load(log)?;
+    check_properties(&loaded)?;
+    let config = begin(loaded)?;
+    let request = crate::why::Request {
+        customer: args.customer.clone(),
+        history: args.history,
+        instances: args.instances.clone(),
+        replayed: args.replayed.clone(),
+    };
+    let told = crate::why::why(&request, &config).map_err(|error| match error {
+        WhyError::Unknown(text) => Failure::Unknown(text),
+        WhyError::Usage(text) => Failure::Usage(anyhow::anyhow!(text)),
+        WhyError::Failed(text) => Failure::Running(anyhow::anyhow!(text)),
+    })?;
+    print(told.trim_end())
 }
 
 /// What `--create` has done.

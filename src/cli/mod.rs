@@ -5,16 +5,17 @@
 mod args;
 mod check_config;
 mod commands;
+mod last_trace;
 mod output;
 mod topics_remarks;
 mod topics_table;
 
 pub use args::{
     CheckConfigArgs, Cli, Command, ConfigArgs, DemoArgs, ReplayArgs, RunArgs, SettingArgs,
-    TopicsArgs,
+    TopicsArgs, WhyArgs,
 };
 pub use check_config::check_config;
-pub use commands::{demo, replay, run, topics};
+pub use commands::{demo, replay, run, topics, why};
 pub use output::{print, warn};
 
 use crate::config::ConfigError;
@@ -29,6 +30,9 @@ pub enum Failure {
     /// Something failed while running.
     #[error("{0:#}")]
     Running(anyhow::Error),
+    /// Nobody knows who was asked about.
+    #[error("{0}")]
+    Unknown(String),
     /// Whoever read stdout has gone; there is nobody to tell.
     #[error("stdout was closed")]
     StdoutClosed,

@@ -5,7 +5,6 @@
 use crate::cli::topics_table::duration;
 use crate::config::Config;
 use crate::kafka::topics::{MAX_BYTES, MIN_INSYNC, PARTITIONS, POLICY, TopicReport, TopicStatus};
-use std::time::Duration;
 
 const TOOLS: &str =
     "(these tools are Kafka's, there with .sh; --command-config FILE has a login)\n";
@@ -34,29 +33,6 @@ pub(super) fn topics_remarks(report: &TopicReport, config: &Config) -> String {
         text.push_str(TOOLS);
     }
     text
-}
-
-/// By when the last trace of an erased customer is gone from the topics, counted from the erase.
-pub(super) fn last_trace(config: &Config) -> String {
-    /// Kafka's own default of `delete.retention.ms`: how long a tombstone stays.
-    const TOMBSTONE: Duration = Duration::from_secs(86_400);
-    let topics = &config.topics;
-    let compacted = topics.max_compaction_lag + TOMBSTONE;
-    let kept = [
-        ("inputs", topics.input_retention),
-        ("changes", topics.segment_changes_retention),
-        ("dead letters", topics.dead_letters_retention),
-        ("profile and state", compacted),
-    ];
-    let last = kept.iter().map(|(_, after)| *after).max().unwrap_or_default();
-    let show = |after: Duration| duration(i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
-    let parts = kept.map(|(what, after)| format!("{what} {}", show(after)));
-    format!(
-        "an erased customer's last trace is gone after {} ({}), with the retention configured; \
-         Kafka removes a segment of a log only when all of it is as old",
-        show(last),
-        parts.join(", ")
-    )
 }
 
 struct Difference {
@@ -137,7 +113,7 @@ fn alter(config: &Config, topic: &str, setting: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::from_sources;
-    use crate::kafka::topics::Configured;
+    use crate::kafka::topics::{Configured, Removal};
 
     const DAY_MS: i64 = 86_400_000;
 
@@ -156,6 +132,7 @@ mod tests {
             retention_ms: Some(730 * DAY_MS),
             min_insync: Some(2),
             max_message_bytes: Some(1_048_588),
+            removal: Removal::default(),
             configured,
             unfit: unfit.to_vec(),
         }

@@ -103,7 +103,7 @@ pub(super) fn duration(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::topics::Configured;
+    use crate::kafka::topics::{Configured, Removal};
 
     fn topic(name: &str, partitions: Option<u32>, policy: &'static str) -> TopicStatus {
         let configured = Configured {
@@ -120,6 +120,7 @@ mod tests {
             retention_ms: partitions.map(|_| 30 * DAY_MS),
             min_insync: partitions.map(|_| 2),
             max_message_bytes: partitions.map(|_| 1_048_588),
+            removal: Removal::default(),
             configured,
             unfit: Vec::new(),
         }

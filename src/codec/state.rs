@@ -155,7 +155,7 @@ struct WrittenErasure {
 
 /// The value of an erasure: the version, then JSON.
 #[must_use]
-#[expect(clippy::expect_used, reason = "numbers are always JSON")]
+#[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "numbers are always JSON")]
 pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
     let mut value = vec![VERSION];
     let written = WrittenErasure { until: erasure.until.0, incarnation: erasure.incarnation };

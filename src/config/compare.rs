@@ -66,11 +66,9 @@ const OWN: [&str; 2] = ["audience.", "season."];
 pub fn takes(key: &str) -> Takes {
     let is = |known: &&str| key == *known || (known.ends_with('.') && key.starts_with(*known));
     let of_output = key.ends_with(".holdout") || key.ends_with(".purpose");
-    if REBUILD.iter().any(|known| is(&known)) {
+    if REBUILD.iter().any(is) {
         Takes::Rebuild
-    } else if REEVALUATION.iter().any(|known| is(&known))
-        || (OWN.iter().any(|known| is(&known)) && !of_output)
-    {
+    } else if REEVALUATION.iter().any(is) || (OWN.iter().any(is) && !of_output) {
         Takes::Reevaluation
     } else {
         Takes::Restart
@@ -119,50 +117,116 @@ mod tests {
         from_sources(None, [], &settings).expect("sound settings")
     }
 
-    /// What a key is said to take is what its hashes do.
+    /// Another sound value of a key of the defaults.
+    fn other(key: &str, value: &str) -> String {
+        let special = [
+            ("activity.at_risk.gaps", "1.6"),
+            ("activity.at_risk.longest_gaps", "1.1"),
+            ("activity.lapsed.gaps", "2.1"),
+            ("activity.lapsed.longest_gaps", "1.3"),
+            ("base_currency", "USD"),
+            ("clock", "event"),
+            ("costs.service_per_minute_minor", "5"),
+            ("encoding.", "avro"),
+            ("engagement.weights.", "7"),
+            ("http.admin_listen", "127.0.0.1:1"),
+            ("http.metrics_listen", "127.0.0.1:2"),
+            ("kafka.bootstrap_servers", "kafka:9092"),
+            ("lifecycle.live_gaps", "3"),
+            ("log.filter", "warn"),
+            ("output.detail", "compact"),
+            ("output.dimensions", "[\"rfm\"]"),
+            ("output.locale", "de"),
+            ("profiles.on", "touch"),
+            ("qualification.needed", "3"),
+            ("registry.url", "http://registry:8081"),
+            ("rfm.frequency", "[1, 2, 3, 4]"),
+            ("rfm.monetary", "average"),
+            ("rfm.monetary_minor", "[1, 2, 3, 4]"),
+            ("rfm.recency_days", "[1, 2, 3, 4]"),
+            ("topics.prefix", "shop."),
+            ("topics.replication", "2"),
+            ("value_mode.change", "0.2"),
+            ("value_mode.wider_from", "0.8"),
+            ("value_tier.edges_minor", "[1, 2, 3]"),
+        ];
+        let is = |known: &str| key == known || (known.ends_with('.') && key.starts_with(known));
+        if let Some((_, other)) = special.iter().find(|(known, _)| is(known)) {
+            return (*other).to_owned();
+        }
+        let text = value.trim_matches('"');
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        match (value, text[..digits].parse::<u64>()) {
+            ("true", _) => "false".to_owned(),
+            ("false", _) => "true".to_owned(),
+            // A number, a duration, a decimal: a little more of it.
+            (_, Ok(number)) => format!("{}{}", number + 1, &text[digits..]),
+            (_, Err(_)) => format!("{text}x"),
+        }
+    }
+
+    /// Says whether the class of a change is what its two hashes do.
+    fn check(change: &str, more: &[&str]) {
+        let running = loaded(more);
+        let next = loaded(&[more, &[change]].concat());
+        let differences = compare(&running, &next);
+        assert_eq!(differences.len(), 1, "{change}: {differences:?}");
+        let (old, new) = (&running.config.rules.identity, &next.config.rules.identity);
+        let expected = match (old.fold_hash == new.fold_hash, old.hash == new.hash) {
+            (false, _) => Takes::Rebuild,
+            (true, false) => Takes::Reevaluation,
+            (true, true) => Takes::Restart,
+        };
+        assert_eq!(differences[0].takes, expected, "{change}");
+    }
+
     #[test]
-    fn what_a_key_takes_is_what_the_hashes_say() {
-        let running = loaded(&[]);
-        for change in [
-            "base_currency=USD",
-            "engagement.weights.shared=6",
-            "engagement.half_life=10d",
-            "preferences.half_life=10d",
-            "costs.service_per_minute_minor=5",
-            "costs.touch_minor.email=1",
-            "erase.salt=x",
-            "rfm.recency_days=[1, 2, 3, 4]",
-            "gap.prior=10d",
-            "lifecycle.live_gaps=3",
-            "activity.reactivation_gaps=3",
-            "value_mode.change=0.2",
-            "value_tier.edges_minor=[1, 2, 3]",
-            "engagement.warm=6",
-            "satisfaction.lasts=1d",
-            "perceived_value.lasts=1d",
-            "perceived_value.benefits.quality=2",
-            "qualification.stale=1d",
-            "dwell.rfm=1d",
-            "cool_down.rfm=1d",
-            "season.by=region",
-            "audience.x.rule=facts.orders > 1",
-            "roles.lapsed=nobody",
-            "output.locale=de",
-            "holdout.percent=5",
-            "erase.keep=800d",
-            "commit.interval=200ms",
-            "output.dimensions=[\"rfm\"]",
+    fn what_a_key_of_the_defaults_takes_is_what_the_hashes_say() {
+        let defaults = loaded(&[]);
+        let together = ["rfm.map", "registry.user", "registry.password_file"];
+        for (key, value) in defaults.values() {
+            if !together.contains(&key.as_str()) {
+                check(&format!("{key}={}", other(key, value)), &[]);
+            }
+        }
+        // A map brings edges of its own, unless they are set.
+        let edges = |levels: usize| {
+            let list = format!("{:?}", (1..levels).collect::<Vec<_>>());
+            ["recency_days", "frequency", "monetary_minor"].map(|of| format!("rfm.{of}={list}"))
+        };
+        check("rfm.map=classic-11", &edges(5).each_ref().map(String::as_str));
+    }
+
+    /// What has no default: tables whose keys are the user's.
+    #[test]
+    fn what_a_key_of_the_user_takes_is_what_the_hashes_say() {
+        let audience = ["audience.x.rule=facts.orders > 1"];
+        let seasons = ["season.by=hemisphere", "season.months.north.summer=6-8"];
+        for (change, more) in [
+            ("audience.x.rule=facts.orders > 1", &[][..]),
+            ("audience.x.rule=facts.orders > 2", &audience[..]),
+            ("audience.x.dwell=1d", &audience),
+            ("audience.x.cool_down=1d", &audience),
+            ("audience.x.holdout=5", &audience),
+            ("audience.x.purpose=profiling", &audience),
+            ("audience.y.rule=lifecycle == \"lapsed\"", &audience),
+            ("rules.when=[{if = 'traits.x == \"EU\"', rfm = {recency_days = [1, 2, 3, 4]}}]", &[]),
+            ("season.months.north.summer=5-8", &seasons),
+            ("season.months.south.summer=12-2", &seasons),
+            ("season.by=country", &seasons),
+            ("consent.purposes.value_mode=profiling", &[]),
+            ("consent.policies.profiling=withhold", &[]),
+            ("holdout.dimensions.value_mode=10", &[]),
+            ("costs.touch_minor.email=1", &[]),
+            ("perceived_value.benefits.quality=2", &[]),
+            ("perceived_value.costs.price=2", &[]),
+            ("rates.USD.2026-01-01=\"0.9\"", &[]),
+            ("labels.en.values.at_risk=in danger", &[]),
+            ("labels.en.phrases.first_order=a new buyer", &[]),
+            ("roles.lapsed=nobody", &[]),
+            ("kafka.properties.debug=broker", &[]),
         ] {
-            let next = loaded(&[change]);
-            let differences = compare(&running, &next);
-            assert_eq!(differences.len(), 1, "{change}: {differences:?}");
-            let (old, new) = (&running.config.rules.identity, &next.config.rules.identity);
-            let expected = match (old.fold_hash == new.fold_hash, old.hash == new.hash) {
-                (false, _) => Takes::Rebuild,
-                (true, false) => Takes::Reevaluation,
-                (true, true) => Takes::Restart,
-            };
-            assert_eq!(differences[0].takes, expected, "{change}");
+            check(change, more);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::config::{
     ClockMode, CommitConfig, Config, Encoding, EncodingConfig, HttpConfig, KafkaConfig, LogConfig,
     RegistryConfig, TopicsConfig, rules,
 };
+use crate::domain::rules::Rules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let profiles_on_touch = reader.choice("profiles.on", &[("change", false), ("touch", true)]);
     let kafka = kafka(reader);
     let topics = topics(reader);
+    erased_stay_away(reader, rules.as_ref(), topics.as_ref());
     let encoding = encoding(reader);
     let registry = registry(reader);
     let commit = commit(reader, kafka.as_ref());
@@ -62,6 +64,22 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         http: http?,
         log: log?,
     })
+}
+
+/// Who was erased is kept away for `erase.keep`: until the log of changes has nothing left of them.
+fn erased_stay_away(reader: &mut Reader<'_>, rules: Option<&Rules>, topics: Option<&TopicsConfig>) {
+    let (Some(rules), Some(topics)) = (rules, topics) else { return };
+    let kept = i64::try_from(topics.segment_changes_retention.as_millis()).unwrap_or(i64::MAX);
+    if rules.erase_keep_ms < kept {
+        reader.problem(
+            "erase.keep",
+            format!(
+                "expected at least topics.segment_changes_retention ({}): what segment-changes \
+                 holds of who was erased would outlive the mark that keeps them away",
+                show_ms(kept)
+            ),
+        );
+    }
 }
 
 fn kafka(reader: &mut Reader<'_>) -> Option<KafkaConfig> {

@@ -38,6 +38,8 @@ pub struct Tally {
     pub erased: u64,
     /// Events of customers who were erased.
     pub after_erase: u64,
+    /// Customers judged by new rules.
+    pub reevaluated: u64,
     /// Values that were not published.
     pub unpublished: Unpublished,
 }

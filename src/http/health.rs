@@ -19,9 +19,16 @@ pub(super) async fn livez(State(sources): State<Sources>) -> Response {
 }
 
 /// 200 while the cluster answers, nobody else is in the group, every worker has joined and every
-/// assigned task is restored.
+/// assigned task is restored. What goes on beside that is told, one line each.
 pub(super) async fn readyz(State(sources): State<Sources>) -> Response {
-    probe(sources.status.ready())
+    match sources.status.ready() {
+        Ok(()) => {
+            let lines = sources.status.under_way();
+            let lines = std::iter::once("ok".to_owned()).chain(lines);
+            (lines.collect::<Vec<_>>().join("\n") + "\n").into_response()
+        }
+        refused => probe(refused),
+    }
 }
 
 /// One reason per line.
@@ -115,6 +122,12 @@ fn task_json(partition: u32, task: &TaskStatus, now: Timestamp) -> Value {
         "held_by": task.held_by.name(),
         "inputs": inputs,
         "customers": task.customers,
+        "reevaluation": task.reevaluation.map(|it| json!({
+            "revision": it.revision,
+            "customers_done": task.customers.saturating_sub(it.left),
+            "customers_left": it.left,
+            "customers_per_second": it.per_second,
+        })),
         "state_bytes": task.state_bytes,
         "timers_pending": task.timers_pending,
         "timer_overdue_ms": task.overdue_ms(),

@@ -5,7 +5,7 @@
 use super::*;
 use crate::domain::time::Timestamp;
 use crate::runtime::clock;
-use crate::runtime::status::{TaskState, WorkerReporter};
+use crate::runtime::status::{Reevaluation, TaskState, WorkerReporter};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -124,6 +124,32 @@ async fn metrics_and_tasks_show_what_the_worker_told() {
     assert_eq!(task["clock"], "2026-03-01T09:30:00.000Z");
     assert_eq!((&task["state"], &task["partition"]), (&"running".into(), &2.into()));
     assert_eq!(task["inputs"]["purchases"]["next_offset"], 0);
+}
+
+#[tokio::test]
+async fn a_re_evaluation_shows_how_far_it_is_and_keeps_nobody_from_being_ready() {
+    let running = start(None).await;
+    running.worker.update(|worker| worker.joined = true);
+    running.worker.update_task(2, |task| {
+        task.state = TaskState::Running;
+        task.customers = 500;
+        task.reevaluation = Some(Reevaluation { revision: 5, left: 120, per_second: Some(76.0) });
+    });
+    running.worker.update_task(3, |task| task.state = TaskState::Running);
+    let (code, _, body) = fetch(format!("{}/readyz", running.metrics)).await;
+    let told = "ok\npartition 2 judges its customers by rules revision 5: 120 of 500 left\n";
+    assert_eq!((code, body.as_str()), (200, told));
+    let (_, _, body) = fetch(format!("{}/tasks", running.metrics)).await;
+    let tasks: Value = serde_json::from_str(&body).unwrap();
+    let tasks = &tasks["workers"][0]["tasks"];
+    let expected = serde_json::json!({
+        "revision": 5, "customers_done": 380, "customers_left": 120, "customers_per_second": 76.0,
+    });
+    assert_eq!(tasks[0]["reevaluation"], expected);
+    assert_eq!(tasks[1]["reevaluation"], Value::Null);
+    let (_, _, body) = fetch(format!("{}/metrics", running.metrics)).await;
+    assert!(body.contains("\nebbflow_reevaluation_customers_left{partition=\"2\"} 120\n"));
+    assert!(body.contains("\nebbflow_reevaluation_customers_left{partition=\"3\"} 0\n"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! end-of-partition event, which comes in front of a transaction that is still open. Never joins
 //! the group. Next: `runtime/restore.rs`.
 
-use crate::kafka::batch::PartitionReader;
+use crate::kafka::batch::{FetchedRecord, PartitionReader};
 use crate::kafka::client::{Clients, create};
 use crate::kafka::diagnostics::PlainContext;
 use crate::kafka::ends::{Observer, number};
@@ -72,6 +72,21 @@ impl ChangelogReader {
         wait: Duration,
         into: &mut Vec<ChangelogRecord>,
     ) -> Result<bool, BrokerError> {
+        self.read_each(max, wait, |record| {
+            into.push(ChangelogRecord {
+                key: record.key().unwrap_or_default().to_vec(),
+                value: record.value().map(<[u8]>::to_vec),
+            });
+        })
+    }
+
+    /// The same, each record handed over.
+    pub(crate) fn read_each(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        mut each: impl FnMut(&FetchedRecord),
+    ) -> Result<bool, BrokerError> {
         let Some(source) = &mut self.source else {
             return Ok(true);
         };
@@ -86,10 +101,7 @@ impl ChangelogReader {
         let errors = source.reader.fetch(max, wait, |record| {
             // Records behind the end belong to whoever wrote them after the open.
             if record.offset() < end {
-                into.push(ChangelogRecord {
-                    key: record.key().unwrap_or_default().to_vec(),
-                    value: record.value().map(<[u8]>::to_vec),
-                });
+                each(&record);
             }
         });
         for error in errors {

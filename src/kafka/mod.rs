@@ -3,7 +3,7 @@
 //!
 //! The only folder that names rdkafka. Never decides what is processed or committed: it carries
 //! out what `runtime` says and sorts what goes wrong. Reading order: `client`, `group`, `batch`,
-//! `producer`, `mark`, `changelog`, `ends`, `error`, `topics`, `properties`.
+//! `producer`, `mark`, `changelog`, `key_records`, `ends`, `error`, `topics`, `properties`.
 
 mod batch;
 mod changelog;
@@ -13,12 +13,14 @@ mod diagnostics;
 mod ends;
 mod error;
 mod group;
+pub mod key_records;
 mod mark;
 pub mod mock;
 mod needs;
 mod owners;
 mod producer;
 mod properties;
+mod topic_settings;
 pub mod topics;
 mod waker;
 

@@ -7,15 +7,14 @@ use crate::kafka::client::{Clients, ConnectMode, create};
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, TopicShape};
 use crate::kafka::error;
 use crate::kafka::needs::{LETTER_OVERHEAD, Need, Partitions, needs, replication};
+use crate::kafka::topic_settings::{ADMIN_TIMEOUT, block_on, settings};
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::monotonic_ms;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long an administrative request may take.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long created topics may take to be known everywhere, in ms.
 const VISIBLE_TIMEOUT_MS: i64 = 15_000;
 
@@ -32,6 +31,7 @@ pub const MIN_INSYNC: &str = "min.insync.replicas";
 pub const MAX_BYTES: &str = "max.message.bytes";
 
 pub use crate::kafka::needs::Configured;
+pub use crate::kafka::topic_settings::Removal;
 
 /// What the cluster has, held against what the program needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct TopicStatus {
     pub min_insync: Option<i64>,
     /// `max.message.bytes`; `None` = unknown.
     pub max_message_bytes: Option<i64>,
+    /// When Kafka removes what is to go.
+    pub removal: Removal,
     /// What the configuration says of it.
     pub configured: Configured,
     /// Settings that forbid to start: `partitions`, or names of Kafka's.
@@ -158,11 +160,13 @@ fn check(
             retention_ms: found.and_then(|found| found.retention_ms),
             min_insync: found.and_then(|found| found.min_insync),
             max_message_bytes: found.and_then(|found| found.max_message_bytes),
+            removal: found.map(|found| found.removal).unwrap_or_default(),
             configured: need.configured(config.topics.partitions, replication),
             unfit: Vec::new(),
         });
     }
     judge(&needs, &shapes, brokers, &mut report);
+    report.warnings.extend(outlives_marks(config, &report.topics));
     for (need, topic) in needs.iter().zip(&mut report.topics).filter(|(need, _)| !need.input) {
         if let Some(limit) = topic.max_message_bytes {
             let problems = size_problems(config, need.name, limit);
@@ -275,6 +279,22 @@ fn judge(
     }
 }
 
+/// Whether the log of changes keeps them longer than it is known who was erased.
+fn outlives_marks(config: &Config, topics: &[TopicStatus]) -> Option<String> {
+    let name = &config.topics.segment_changes;
+    let topic = topics.iter().find(|topic| topic.name == *name)?;
+    let (kept, marked) = (topic.retention_ms?, config.rules.erase_keep_ms);
+    let forever = kept < 0;
+    (forever || kept > marked).then(|| {
+        let kept = if forever { "for ever".to_owned() } else { format!("for {kept} ms") };
+        format!(
+            "topic \"{name}\" keeps records {kept}, longer than erase.keep = {marked} ms: what \
+             it holds of who was erased outlives the mark that keeps them away; hint: raise \
+             erase.keep, or lower retention.ms to topics.segment_changes_retention"
+        )
+    })
+}
+
 /// Settings that let writes fail later, or get lost.
 fn judge_writing(
     topic: &mut TopicStatus,
@@ -331,47 +351,6 @@ fn size_problems(config: &Config, name: &str, limit: i64) -> Vec<String> {
         ));
     }
     problems
-}
-
-struct Settings {
-    cleanup_policy: Option<String>,
-    retention_ms: Option<i64>,
-    min_insync: Option<i64>,
-    max_message_bytes: Option<i64>,
-}
-
-/// By topic; those that may not be read are missing.
-fn settings(clients: &Clients, names: &[&str]) -> Result<BTreeMap<String, Settings>, String> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let admin: AdminClient<_> =
-        create(&clients.observer(), clients.plain_context()).map_err(|error| error.to_string())?;
-    let resources: Vec<ResourceSpecifier<'_>> =
-        names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
-    let answers = block_on(admin.describe_configs(&resources, &options))
-        .and_then(|answers| answers.map_err(|error| error.to_string()))?;
-    let mut settings = BTreeMap::new();
-    for (name, answer) in names.iter().zip(answers) {
-        let Ok(resource) = answer else { continue };
-        // That it is not allowed is not told otherwise: every topic has settings.
-        if resource.entries.is_empty() {
-            continue;
-        }
-        let value = |key: &str| resource.get(key).and_then(|entry| entry.value.clone());
-        let number = |key: &str| value(key).and_then(|text| text.parse().ok());
-        settings.insert(
-            (*name).to_owned(),
-            Settings {
-                cleanup_policy: value("cleanup.policy"),
-                retention_ms: number("retention.ms"),
-                min_insync: number("min.insync.replicas"),
-                max_message_bytes: number("max.message.bytes"),
-            },
-        );
-    }
-    Ok(settings)
 }
 
 fn create_missing(
@@ -439,10 +418,40 @@ fn create_missing(
     Ok(made)
 }
 
-/// Waits for an administrative request; rdkafka answers it from a thread of its own.
-fn block_on<T>(request: impl Future<Output = T>) -> Result<T, String> {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map(|runtime| runtime.block_on(request))
-        .map_err(|error| format!("could not start a runtime: {error}"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_sources;
+
+    #[test]
+    fn a_log_that_outlives_the_marks_of_the_erased_is_a_warning() {
+        let config = from_sources(None, [], &[]).expect("the defaults are valid").config;
+        let warned = |retention_ms: Option<i64>| {
+            let needs = needs(&config);
+            let changes = needs.iter().find(|need| need.name == config.topics.segment_changes);
+            let topic = TopicStatus {
+                name: config.topics.segment_changes.clone(),
+                partitions: Some(1),
+                cleanup_policy: None,
+                retention_ms,
+                min_insync: None,
+                max_message_bytes: None,
+                removal: Removal::default(),
+                configured: changes.expect("a need").configured(1, 1),
+                unfit: Vec::new(),
+            };
+            outlives_marks(&config, &[topic])
+        };
+        let day_ms = 86_400_000;
+        for fine in [None, Some(30 * day_ms), Some(730 * day_ms)] {
+            assert_eq!(warned(fine), None, "{fine:?}");
+        }
+        let told = warned(Some(731 * day_ms)).expect("a warning");
+        assert!(
+            told.contains("for 63158400000 ms, longer than erase.keep = 63072000000"),
+            "{told}"
+        );
+        assert!(told.contains("topics.segment_changes_retention"), "{told}");
+        assert!(warned(Some(-1)).expect("a warning").contains("keeps records for ever"));
+    }
 }

@@ -56,6 +56,7 @@ pub struct Metrics {
     unscored_interactions: IntCounter,
     erased_customers: IntCounter,
     events_after_erase: IntCounter,
+    reevaluated_customers: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -78,6 +79,7 @@ pub struct Metrics {
     customers: IntGaugeVec,
     state_bytes: IntGaugeVec,
     timers_pending: IntGaugeVec,
+    reevaluation_left: IntGaugeVec,
     timer_overdue: GaugeVec,
     task_clock_lag: GaugeVec,
     input_lag_records: IntGaugeVec,
@@ -207,6 +209,11 @@ impl Metrics {
                 "events_after_erase_total",
                 "Events that were dropped because their customer was erased.",
             )?,
+            reevaluated_customers: counter(
+                &to,
+                "reevaluated_customers_total",
+                "Customers judged anew by a higher revision of the rules.",
+            )?,
             output_records: counters(
                 &to,
                 "output_records_total",
@@ -290,6 +297,12 @@ impl Metrics {
                 &to,
                 "timers_pending",
                 "Customers with a deadline ahead or due.",
+                &["partition"],
+            )?,
+            reevaluation_left: gauges(
+                &to,
+                "reevaluation_customers_left",
+                "Customers that are still to be judged by the present rules; 0 when all are.",
                 &["partition"],
             )?,
             timer_overdue: gauges_f64(

@@ -36,6 +36,8 @@ pub struct TaskGauges {
     pub state_bytes: u64,
     /// Timers in the queue.
     pub timers_pending: u64,
+    /// Customers that are still to be judged by the present rules.
+    pub reevaluation_left: u64,
     /// How far the clock is past the oldest timer, in seconds.
     pub timer_overdue_seconds: f64,
     /// How far the clock is behind the wall clock, in seconds; `None` while it has no time or
@@ -106,6 +108,7 @@ impl Metrics {
         set(&self.customers, task.customers);
         set(&self.state_bytes, task.state_bytes);
         set(&self.timers_pending, task.timers_pending);
+        set(&self.reevaluation_left, task.reevaluation_left);
         self.timer_overdue.with_label_values(&[&partition]).set(task.timer_overdue_seconds);
         if let Some(seconds) = task.clock_lag_seconds {
             self.task_clock_lag.with_label_values(&[partition.as_str(), task.held_by]).set(seconds);
@@ -123,6 +126,7 @@ impl Metrics {
             &self.customers,
             &self.state_bytes,
             &self.timers_pending,
+            &self.reevaluation_left,
             &self.input_lag_records,
         ] {
             gauge.reset();

@@ -39,6 +39,8 @@ pub struct TransactionTally {
     pub erased: u64,
     /// Events of customers who were erased.
     pub after_erase: u64,
+    /// Customers judged by new rules.
+    pub reevaluated: u64,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
     events: Series<[&'static str; 2]>,
@@ -68,6 +70,7 @@ impl Metrics {
             unscored: 0,
             erased: 0,
             after_erase: 0,
+            reevaluated: 0,
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
@@ -141,6 +144,7 @@ impl TransactionTally {
             (&metrics.unscored_interactions, self.unscored),
             (&metrics.erased_customers, self.erased),
             (&metrics.events_after_erase, self.after_erase),
+            (&metrics.reevaluated_customers, self.reevaluated),
         ] {
             counter.inc_by(count);
         }
@@ -173,7 +177,7 @@ impl TransactionTally {
         self.evicted = 0;
         self.suppressed = 0;
         (self.withheld, self.unscored) = (0, 0);
-        (self.erased, self.after_erase) = (0, 0);
+        (self.erased, self.after_erase, self.reevaluated) = (0, 0, 0);
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();

@@ -31,9 +31,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.next_report_ms = self.now_ms + REPORT_MS;
         self.remarks.tell_refused(self.now_ms);
         self.tell_ready();
-        let wall = self.settings.wall_clock;
+        let (wall, now_ms) = (self.settings.wall_clock, self.now_ms);
         let tasks: BTreeMap<u32, TaskStatus> =
-            self.slots.iter().map(|(partition, slot)| (*partition, status(slot, wall))).collect();
+            self.slots.iter_mut().map(|(at, slot)| (*at, status(slot, wall, now_ms))).collect();
         let joined = self.assigned;
         self.reporter.update(|worker| {
             worker.joined = joined;
@@ -63,7 +63,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 }
 
-fn status<R: Record>(slot: &Slot<R>, follows_wall: bool) -> TaskStatus {
+fn status<R: Record>(slot: &mut Slot<R>, follows_wall: bool, now_ms: i64) -> TaskStatus {
+    let reevaluation = slot.reevaluation(now_ms);
     let task = &slot.task;
     let state = match &slot.state {
         SlotState::Starting => TaskState::Created,
@@ -89,6 +90,7 @@ fn status<R: Record>(slot: &Slot<R>, follows_wall: bool) -> TaskStatus {
             }
         }),
         customers: task.store().len() as u64,
+        reevaluation,
         state_bytes: task.store().estimated_bytes(),
         timers_pending: timers.len() as u64,
         oldest_due_at: timers.first().filter(|first| *first <= task.clock()),

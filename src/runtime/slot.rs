@@ -5,7 +5,7 @@
 use crate::domain::progress::Phase;
 use crate::domain::time::Timestamp;
 use crate::runtime::broker::{Broker, BrokerError, EndSample, Input, Record};
-use crate::runtime::status::HeldBy;
+use crate::runtime::status::{HeldBy, Reevaluation};
 use crate::task::PartitionTask;
 use std::collections::VecDeque;
 
@@ -55,6 +55,8 @@ pub(super) struct Slot<R> {
     /// The phase after a purge.
     pub(super) first_phase: Phase,
     pub(super) last_commit_at: Option<Timestamp>,
+    /// Since when, in monotonic ms, and from how many customers left, a re-evaluation goes on.
+    reevaluated_from: Option<(i64, u64)>,
 }
 
 impl<R: Record> Slot<R> {
@@ -74,7 +76,22 @@ impl<R: Record> Slot<R> {
             from_start: false,
             first_phase: Phase::Live,
             last_commit_at: None,
+            reevaluated_from: None,
         }
+    }
+
+    /// How far the task is with judging its customers by new rules.
+    pub(super) fn reevaluation(&mut self, now_ms: i64) -> Option<Reevaluation> {
+        let Some(left) = self.task.reevaluation_left().filter(|_| self.is_running()) else {
+            self.reevaluated_from = None;
+            return None;
+        };
+        let (began_ms, then) = *self.reevaluated_from.get_or_insert((now_ms, left));
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let per_second = (now_ms > began_ms)
+            .then(|| then.saturating_sub(left) as f64 * 1000.0 / (now_ms - began_ms) as f64);
+        let revision = self.task.rules().identity.revision;
+        Some(Reevaluation { revision, left, per_second })
     }
 
     /// The fixed ends, else those that were sampled last, however long ago.

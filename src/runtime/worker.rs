@@ -278,6 +278,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.unscored += domain.unscored;
         self.tally.erased += domain.erased;
         self.tally.after_erase += domain.after_erase;
+        self.tally.reevaluated += domain.reevaluated;
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),

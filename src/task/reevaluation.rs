@@ -25,6 +25,7 @@ impl PartitionTask {
             let published = reevaluate(&mut touched.customer, &context, out);
             touched.changed = true;
             touched.published |= published && !context.silent;
+            self.tally.reevaluated += 1;
             self.store.reschedule(place, before);
             self.touched = true;
         }
@@ -119,6 +120,17 @@ impl PartitionTask {
         self.keys_left = Some(keys).filter(|keys| keys.len() > 0);
         self.touched = true;
         Ok(true)
+    }
+
+    /// Customers that are still to be judged by new rules, while that is being done: exactly once
+    /// they were looked for, before by the place of the cursor among their hashed ids.
+    #[must_use]
+    pub fn reevaluation_left(&self) -> Option<u64> {
+        let cursor = self.position.cursor?;
+        let customers = self.store.len() as u128;
+        let by_cursor = customers * u128::from(u64::MAX - cursor) / u128::from(u64::MAX);
+        let left = self.keys_left.as_ref().map(ExactSizeIterator::len);
+        Some(left.map_or(u64::try_from(by_cursor).unwrap_or(u64::MAX), |left| left as u64))
     }
 
     /// Whether customers are being judged by new rules.

@@ -5,7 +5,7 @@
 use crate::source::{is_word, line_of, lines_with, word};
 
 /// Who may import whom. A module that is not here may not exist.
-pub(crate) const IMPORTS: [(&str, &[&str]); 16] = [
+pub(crate) const IMPORTS: [(&str, &[&str]); 17] = [
     ("mutation", &[]),
     ("domain", &["mutation"]),
     ("task", &["domain", "mutation"]),
@@ -19,6 +19,7 @@ pub(crate) const IMPORTS: [(&str, &[&str]); 16] = [
     ("http", &["domain", "config", "metrics", "runtime"]),
     ("service", &BELOW_SERVICE),
     ("replay", &["domain", "task", "codec", "config", "metrics", "runtime"]),
+    ("why", &["domain", "codec", "config", "runtime", "kafka", "registry"]),
     ("demo", &BELOW_CLI),
     ("cli", &BELOW_CLI),
     ("main", &["cli", "logging", "service"]),
@@ -27,9 +28,9 @@ pub(crate) const IMPORTS: [(&str, &[&str]); 16] = [
 const BELOW_SERVICE: [&str; 9] =
     ["domain", "task", "codec", "config", "metrics", "runtime", "kafka", "registry", "http"];
 
-const BELOW_CLI: [&str; 13] = [
+const BELOW_CLI: [&str; 14] = [
     "domain", "task", "codec", "config", "metrics", "runtime", "kafka", "registry", "http",
-    "logging", "service", "replay", "demo",
+    "logging", "service", "replay", "demo", "why",
 ];
 
 /// What may be named only in some places: the text, where it is at home, why.
@@ -38,7 +39,7 @@ const AT_HOME: [(&str, &[&str], &str); 20] = [
     ("axum", &["src/http/"], "the other modules know no HTTP"),
     ("tokio", &TOKIO, "workers are threads"),
     ("prometheus", &["src/metrics/"], "metrics are named in one place"),
-    ("ureq", &["src/registry"], "the other modules ask nobody over HTTP"),
+    ("ureq", &ASKING, "the other modules ask nobody over HTTP"),
     ("::now(", &["src/runtime/clock.rs"], "time is an argument"),
     ("SystemTime", &["src/runtime/clock.rs"], "time is an argument"),
     ("Instant", &["src/runtime/clock.rs"], "time is an argument"),
@@ -56,9 +57,12 @@ const AT_HOME: [(&str, &[&str], &str); 20] = [
     ("dbg!", &[], "it is for debugging"),
 ];
 
+/// The schema registry; and running instances, for people who ask about a customer.
+const ASKING: [&str; 2] = ["src/registry", "src/why/instance.rs"];
+
 /// Servers and signals; and administrative requests, which rdkafka offers as futures only.
 const TOKIO: [&str; 5] =
-    ["src/http/", "src/service", "src/cli", "src/main.rs", "src/kafka/topics.rs"];
+    ["src/http/", "src/service", "src/cli", "src/main.rs", "src/kafka/topic_settings.rs"];
 
 /// What the pure modules must not even name.
 const IMPURE: [&str; 10] = [

@@ -9,7 +9,7 @@ mod report;
 mod task;
 
 pub use cluster::{Away, ClusterHealth};
-pub use task::{HeldBy, InputStatus, TaskState, TaskStatus};
+pub use task::{HeldBy, InputStatus, Reevaluation, TaskState, TaskStatus};
 
 use crate::domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -169,6 +169,23 @@ impl Status {
             reasons.push(format!("last error of the {}: {text}", trouble.name()));
         }
         Err(reasons)
+    }
+
+    /// What goes on beside live events and keeps nobody from being ready, in plain sentences.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for worker in self.worker_copies() {
+            for (partition, task) in &worker.tasks {
+                let Some(Reevaluation { revision, left, .. }) = task.reevaluation else { continue };
+                let customers = task.customers;
+                told.push(format!(
+                    "partition {partition} judges its customers by rules revision {revision}: \
+                     {left} of {customers} left"
+                ));
+            }
+        }
+        told
     }
 
     /// Whether every worker's thread runs and has looped within `stalled_after`; `now_ms` is

@@ -72,6 +72,7 @@ impl TaskStatus {
             customers: self.customers,
             state_bytes: self.state_bytes,
             timers_pending: self.timers_pending,
+            reevaluation_left: self.reevaluation.map_or(0, |reevaluation| reevaluation.left),
             timer_overdue_seconds: seconds(self.overdue_ms()),
             clock_lag_seconds: self.clock_lag_ms(now).map(seconds),
             held_by: self.held_by.name(),

@@ -105,6 +105,17 @@ impl HeldBy {
     }
 }
 
+/// How far a task is with judging its customers by new rules.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reevaluation {
+    /// The revision by which they are judged.
+    pub revision: u32,
+    /// Customers that are still to be judged.
+    pub left: u64,
+    /// Customers judged per second since this process went on with it.
+    pub per_second: Option<f64>,
+}
+
 /// What is told of a task.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskStatus {
@@ -122,6 +133,8 @@ pub struct TaskStatus {
     pub customers: u64,
     /// Estimated memory of their states.
     pub state_bytes: u64,
+    /// How far it is with judging its customers by new rules; `None` when all are judged.
+    pub reevaluation: Option<Reevaluation>,
     /// Timers in the queue.
     pub timers_pending: u64,
     /// Deadline of the oldest timer that is due and has not fired.
