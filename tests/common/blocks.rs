@@ -43,7 +43,10 @@ pub(crate) fn check_block(path: &str, name: &str, expected: &str) {
         let from = document.find(&begin).expect("found before") + begin.len();
         let until = from + document[from..].find("<!-- end").expect("found before");
         let written = format!("{}{expected}\n{}", &document[..from], &document[until..]);
-        std::fs::write(project(path), written).expect("the document can be written");
+        // Others read it meanwhile: it is there whole, before and after.
+        let beside = project(&format!("{path}.new"));
+        std::fs::write(&beside, written).expect("the document can be written");
+        std::fs::rename(beside, project(path)).expect("the document can be replaced");
         return;
     }
     panic!("{path}: \"{name}\" should be (UPDATE_DOCS=1 writes it)\n\n{expected}\n");
