@@ -20,6 +20,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/dimensions.md",
     "docs/events.md",
     "docs/changes.md",
+    "docs/operations.md",
     "docs/privacy.md",
     "docs/revisions.md",
     "CONTRIBUTING.md",
@@ -269,9 +270,9 @@ fn lay_over(under: &mut toml::Table, over: toml::Table) {
 
 #[test]
 fn the_backtest_reads_what_the_shop_reads_and_writes_elsewhere() {
-    let readme = text("README.md");
+    let shown = text("README.md") + "\n" + &text("docs/operations.md");
     let table = |head: &str| -> toml::Table {
-        let block = blocks(&readme).into_iter().find(|(_, content)| content.starts_with(head));
+        let block = blocks(&shown).into_iter().find(|(_, content)| content.starts_with(head));
         let (_, content) = block.unwrap_or_else(|| panic!("no configuration {head:?}"));
         content.parse().expect("TOML")
     };
