@@ -14,7 +14,7 @@ use ebbflow::domain::refusal::Reason;
 use serde_json::Value;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "docs/correctness.md",
     "docs/dimensions.md",

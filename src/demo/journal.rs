@@ -166,10 +166,9 @@ mod tests {
     fn expands(customer_id: &str, seq: u64, window_minor: i64) -> Vec<u8> {
         let change = String::from_utf8(change(customer_id, seq, "expanding", "up"));
         let change = change.expect("UTF-8").replace("\"lifecycle\"", "\"value_mode\"");
-        let evidence = format!(
-            r#""previous":"creating","evidence":[{{"name":"window_net_minor","after":{window_minor}}}]"#
-        );
-        change.replace("\"previous\":null", &evidence).into_bytes()
+        let evidence = format!(r#"[{{"name":"window_net_minor","after":{window_minor}}}]"#);
+        let moved = format!(r#""previous":"creating","evidence":{evidence}"#);
+        change.replace("\"previous\":null", &moved).into_bytes()
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(super) fn matrix(census: &Census, at: &str) -> String {
     let mut text = format!(
         "\n  The journey at the last order, {at}: customers, and net {CURRENCY} in thousands\n\n"
     );
-    text += &line("", MODES.map(|(name, _)| name.to_owned()), "all");
+    text += &line("", &MODES.map(|(name, _)| name.to_owned()), "all");
     let mut totals = [Share::default(); MODES.len()];
     for stage in Stage::ALL.map(Stage::name) {
         let cells = MODES.map(|(mode, _)| {
@@ -100,11 +100,11 @@ fn two_lines(name: &str, cells: [Share; MODES.len()]) -> String {
         0 => String::new(),
         _ => in_thousands(share.net_minor),
     });
-    line(name, customers, &thousands(all.customers))
-        + &line("", revenue, &in_thousands(all.net_minor))
+    line(name, &customers, &thousands(all.customers))
+        + &line("", &revenue, &in_thousands(all.net_minor))
 }
 
-fn line(name: &str, cells: [String; MODES.len()], all: &str) -> String {
+fn line(name: &str, cells: &[String; MODES.len()], all: &str) -> String {
     let cells = cells.iter().zip(MODES).map(|(cell, (_, width))| format!("{cell:>width$}"));
     let line = format!("  {name:<13}{}{all:>ALL$}", cells.collect::<String>());
     format!("{}\n", line.trim_end())
