@@ -212,16 +212,44 @@ fn every_number_behind_a_change_is_explained() {
     assert!(seen > 100, "{seen} numbers");
 }
 
-#[test]
-fn every_fact_is_explained() {
-    let document = text(DOCUMENT);
+/// The names of the facts of a profile, in their order.
+fn facts() -> Vec<String> {
     let schema: Value = serde_json::from_str(&text("schemas/customers.avsc")).expect("JSON");
     let fields = |schema: &Value| schema["fields"].as_array().cloned().unwrap_or_default();
     let facts = fields(&schema).into_iter().find(|field| field["name"] == "facts");
     let facts = fields(&facts.expect("the profile has facts")["type"]);
-    assert!(facts.len() > 20, "{} facts", facts.len());
-    let mut names: Vec<String> =
-        facts.iter().map(|field| field["name"].as_str().expect("a name").to_owned()).collect();
+    facts.iter().map(|field| field["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn the_facts_that_are_shown_are_those_of_the_program() {
+    let changes = std::env::temp_dir().join(format!("ebbflow-facts-{}", std::process::id()));
+    let path = changes.to_str().expect("UTF-8");
+    let end = "2026-12-31T00:00:00Z";
+    let profiles = replayed(&[
+        STORY,
+        "--now",
+        end,
+        "--advance-to",
+        end,
+        "--changes",
+        path,
+        "--customers",
+        "-",
+    ]);
+    std::fs::remove_file(&changes).expect("the temporary file goes");
+    let own = &profiles.first().expect("a profile")["facts"];
+    let fact = |name: &String| format!("  \"{name}\": {}", own[name.as_str()]);
+    let rows: Vec<String> = facts().iter().map(fact).collect();
+    let shown = format!("```json\n{{\n{}\n}}\n```", rows.join(",\n"));
+    check_block(DOCUMENT, "example facts", &shown);
+}
+
+#[test]
+fn every_fact_is_explained() {
+    let document = text(DOCUMENT);
+    let mut names = facts();
+    assert!(names.len() > 20, "{} facts", names.len());
     names.extend(Quantity::FACTS.map(|(name, _)| name.to_owned()));
     for name in names {
         assert!(document.contains(&format!("`{name}`")), "the fact \"{name}\" is not explained");
