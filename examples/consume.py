@@ -42,7 +42,8 @@ while not stopped:
         continue
     if dict(message.headers() or []).get("actionable") == b"true":  # news, not history
         change = json.loads(message.value())
-        if change["change_id"] not in seen:  # a redelivery is no second change
+        # A redelivery is no second change, and who is held out is left alone.
+        if change["change_id"] not in seen and change["holdout"]["treated"]:
             print(change["customer_id"], change["dimension"], change["summary"], flush=True)
             seen[change["change_id"]] = None
             if len(seen) > REMEMBERED:

@@ -77,7 +77,11 @@ fn the_demo_ends_by_itself_and_its_sums_are_those_of_the_data() {
     let totals: Vec<&str> =
         screen.lines().filter(|line| line.trim_start().starts_with("all ")).collect();
     let total = format!("  {:<20}  {all}  {all}", "all");
-    assert_eq!(totals, [&total, &total], "{screen}");
+    assert_eq!(totals[..2], [&total, &total], "{screen}");
+    // The last cell of the journey matrix is everybody, and all the money.
+    let everybody = totals[2].split_whitespace().next_back().expect("a sum");
+    assert_eq!((totals.len(), everybody), (3, count(sums.customers).as_str()), "{screen}");
+    assert!(screen.contains(&format!("{}k\n", thousands((sums.net_pence + 50_000) / 100_000))));
     for expected in [
         "last order, 2011-12-09  120 days of silence later".to_owned(),
         format!(
@@ -87,7 +91,10 @@ fn the_demo_ends_by_itself_and_its_sums_are_those_of_the_data() {
             count(sums.unmatched)
         ),
         "The journey of customer ".to_owned(),
-        "ordered again after ".to_owned(),
+        "customers moved from creating to expanding, worth GBP ".to_owned(),
+        "satisfaction: unknown ".to_owned(),
+        "qualification: unknown: no sales talks in the data".to_owned(),
+        "audience win-back: ".to_owned(),
         "events/s".to_owned(),
         format!("{} demo --serve", env!("CARGO_BIN_EXE_ebbflow")),
         format!("{} replay examples/story.jsonl", env!("CARGO_BIN_EXE_ebbflow")),

@@ -75,6 +75,12 @@ fn engagement() {
     check("engagement");
 }
 
+/// From the first visit to advocate, to lapse, to reactivation; told in `README.md`.
+#[test]
+fn story() {
+    check("story");
+}
+
 fn check(name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let scenario = std::fs::read_to_string(folder.join(format!("{name}.jsonl"))).expect("read");

@@ -1,36 +1,60 @@
 //! What the documents show is what the program does: output, commands, configuration, links.
 //!
 //! A block between `<!-- begin NAME -->` and `<!-- end NAME -->` is made from the binary's output;
-//! a failure prints the block as it should be. Next: `README.md`, `docs/events.md`.
+//! see `common/blocks.rs`. Next: `README.md`, `docs/events.md`.
 
+#[path = "common/blocks.rs"]
+mod blocks;
+
+use blocks::{between, check_block, project, replayed, text};
 use clap::Parser;
 use ebbflow::cli::Cli;
 use ebbflow::config::{Config, ConfigError, FileText, from_sources, load};
 use ebbflow::domain::refusal::Reason;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-const DOCUMENTS: [&str; 3] = ["README.md", "docs/events.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 9] = [
+    "README.md",
+    "docs/correctness.md",
+    "docs/dimensions.md",
+    "docs/events.md",
+    "docs/changes.md",
+    "docs/operations.md",
+    "docs/privacy.md",
+    "docs/revisions.md",
+    "CONTRIBUTING.md",
+];
 const STORY: &str = "examples/story.jsonl";
-/// The change that the README explains field by field.
-const EXPLAINED_SEQ: u64 = 10;
-
-fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn text(path: &str) -> String {
-    std::fs::read_to_string(project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// What stands between the two marks of a name.
-fn between<'a>(document: &'a str, name: &str) -> &'a str {
-    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
-    let from = document.find(&begin).unwrap_or_else(|| panic!("no {begin:?}")) + begin.len();
-    let until = document[from..].find(&end).unwrap_or_else(|| panic!("no {end:?}"));
-    document[from..from + until].trim_matches('\n')
-}
+/// The dimensions of it that the README shows.
+const SHOWN: [&str; 2] = ["lifecycle", "value_mode"];
+/// One customer's story from the first visit on.
+const JOURNEY: &str = "tests/golden/story.jsonl";
+/// What the README tells of it: dimension, value, and the how-manieth time.
+const STEPS: [(&str, &str, u64); 18] = [
+    ("lifecycle", "consideration", 1),
+    ("lifecycle", "purchase", 1),
+    ("value_mode", "creating", 1),
+    ("lifecycle", "retention", 1),
+    ("value_mode", "expanding", 1),
+    ("value_tier", "high", 1),
+    ("lifecycle", "advocacy", 1),
+    ("qualification", "qualified", 1),
+    ("value_tier", "top", 1),
+    ("lifecycle", "retention", 2),
+    ("satisfaction", "detractor", 1),
+    ("activity", "at_risk", 1),
+    ("lifecycle", "lapsed", 1),
+    ("rfm", "cannot_lose", 1),
+    ("activity", "reactivated", 1),
+    ("value_mode", "contracting", 1),
+    ("value_mode", "expanding", 2),
+    ("lifecycle", "advocacy", 2),
+];
+/// Where a change is explained field by field.
+const CHANGES: &str = "docs/changes.md";
+/// The change that is.
+const EXPLAINED_SEQ: u64 = 20;
 
 /// Code blocks: language and content.
 fn blocks(document: &str) -> Vec<(String, String)> {
@@ -65,21 +89,12 @@ fn words(command: &str) -> Vec<&str> {
     command.split_whitespace().collect()
 }
 
-/// The changes that the README's own command makes of the story.
-fn changes() -> Vec<Value> {
+/// The changes that the README's own command makes of a file.
+fn changes(file: &str) -> Vec<Value> {
     let readme = text("README.md");
     let commands = commands(&readme);
-    let command = commands.iter().find(|command| command.contains(STORY)).expect("the command");
-    let output = Command::new(env!("CARGO_BIN_EXE_ebbflow"))
-        .args(&words(command)[1..])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env_clear()
-        .output()
-        .expect("the binary runs");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !errors.contains("dead letter:"), "{errors}");
-    let lines = String::from_utf8(output.stdout).expect("output is UTF-8");
-    lines.lines().map(|line| serde_json::from_str(line).expect("a change is JSON")).collect()
+    let command = commands.iter().find(|command| command.contains(file)).expect("the command");
+    replayed(&words(command)[2..])
 }
 
 fn word<'a>(value: &'a Value, what: &str) -> &'a str {
@@ -104,30 +119,52 @@ fn row(change: &Value) -> String {
 
 #[test]
 fn the_story_is_the_file_and_its_changes_are_those_of_the_binary() {
-    let readme = text("README.md");
-    let shown = between(&readme, "story");
-    let expected = format!("```json\n{}\n```", text(STORY).trim_end());
-    assert!(shown == expected, "the story should be\n\n{expected}\n");
-    assert_eq!(text(STORY).lines().count(), 6);
+    let story = text(STORY);
+    check_block("README.md", "story", &format!("```json\n{}\n```", story.trim_end()));
+    assert_eq!(story.lines().count(), 6);
 
-    let rows: Vec<String> = changes().iter().map(row).collect();
+    let changes = changes(STORY);
+    let shown = changes.iter().filter(|it| SHOWN.contains(&word(&it["dimension"], "dimension")));
+    check_block("README.md", "changes", &table(shown));
+    let (all, shown) = (changes.len(), SHOWN.join("` and `"));
+    let said = format!("writes {all} changes; here are those of `{shown}`");
+    assert!(text("README.md").contains(&said), "the README should say \"{said}\"");
+}
+
+#[test]
+fn the_journey_is_told_as_the_binary_tells_it() {
+    assert_eq!(text(JOURNEY).lines().count(), 60);
+    let changes = changes(JOURNEY);
+    let steps: Vec<&Value> = STEPS
+        .iter()
+        .map(|(dimension, value, entry)| {
+            let is = |change: &&Value| {
+                change["dimension"] == **dimension
+                    && change["current"] == **value
+                    && change["entry"] == *entry
+            };
+            changes.iter().find(is).unwrap_or_else(|| panic!("no {dimension} {value} {entry}"))
+        })
+        .collect();
+    check_block("README.md", "journey", &table(steps.into_iter()));
+    let said = format!("writes {} changes", changes.len());
+    assert!(text("README.md").contains(&said), "the README should say \"{said}\"");
+}
+
+fn table<'a>(changes: impl Iterator<Item = &'a Value>) -> String {
     let head = "| seq | when (UTC) | because of | change | in words |\n|---|---|---|---|---|";
-    let expected = format!("{head}\n{}", rows.join("\n"));
-    assert!(between(&readme, "changes") == expected, "the table should be\n\n{expected}\n");
+    changes.map(row).fold(head.to_owned(), |table, row| table + "\n" + &row)
 }
 
 #[test]
 fn the_explained_change_is_the_binarys_and_every_field_of_it_is_explained() {
-    let readme = text("README.md");
-    let changes = changes();
+    let document = text(CHANGES);
+    let changes = changes(STORY);
     let change = changes.iter().find(|change| change["seq"] == EXPLAINED_SEQ).expect("a change");
-    let json = serde_json::to_string_pretty(change).expect("JSON can be written");
-    let (_, shown) = blocks(between(&readme, "change")).pop().expect("a block");
-    let shown: Value = serde_json::from_str(&shown).expect("the shown change is JSON");
-    assert!(shown == *change, "the change should be\n\n{json}\n");
+    check_block(CHANGES, "change", &format!("```json\n{}\n```", pretty(change)));
 
     let rows: Vec<&str> =
-        between(&readme, "fields").lines().filter(|line| line.starts_with("| `")).collect();
+        between(&document, "fields").lines().filter(|line| line.starts_with("| `")).collect();
     let object = change.as_object().expect("a change is an object");
     for (name, value) in object {
         let row = rows.iter().find(|row| {
@@ -144,6 +181,43 @@ fn the_explained_change_is_the_binarys_and_every_field_of_it_is_explained() {
         for inner in inner.filter(|_| !free).into_iter().flat_map(|inner| inner.keys()) {
             assert!(row.contains(&format!("`{inner}`")), "{name}.{inner} is not explained");
         }
+    }
+}
+
+/// A change in the order of its schema, a field a line.
+fn pretty(change: &Value) -> String {
+    let schema: Value = serde_json::from_str(&text("schemas/segment-changes.avsc")).expect("JSON");
+    format!("{{\n{}\n}}", ordered(change, &schema, 1).join(",\n"))
+}
+
+/// The fields of a record, in the order of its schema; those of the outermost have their lines.
+fn ordered(value: &Value, schema: &Value, depth: usize) -> Vec<String> {
+    let fields = schema["fields"].as_array().expect("a record has fields");
+    let indent = if depth == 1 { "  " } else { "" };
+    let field = |field: &Value| {
+        let name = word(&field["name"], "name");
+        format!("{indent}\"{name}\": {}", inline(&value[name], &field["type"], depth + 1))
+    };
+    fields.iter().map(field).collect()
+}
+
+fn inline(value: &Value, schema: &Value, depth: usize) -> String {
+    let record = |schema: &Value| schema["fields"].is_array();
+    let alternatives = schema.as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
+    let found = alternatives.iter().find(|it| it.is_object());
+    match (value, found) {
+        (Value::Object(_), Some(schema)) if record(schema) => {
+            format!("{{{}}}", ordered(value, schema, depth).join(", "))
+        }
+        (Value::Array(list), Some(schema)) => {
+            let inner = list.iter().map(|it| inline(it, &schema["items"], depth));
+            format!("[{}]", inner.collect::<Vec<_>>().join(", "))
+        }
+        (Value::Object(map), _) => {
+            let inner = map.iter().map(|(name, value)| format!("\"{name}\": {value}"));
+            format!("{{{}}}", inner.collect::<Vec<_>>().join(", "))
+        }
+        _ => value.to_string(),
     }
 }
 
@@ -196,9 +270,9 @@ fn lay_over(under: &mut toml::Table, over: toml::Table) {
 
 #[test]
 fn the_backtest_reads_what_the_shop_reads_and_writes_elsewhere() {
-    let readme = text("README.md");
+    let shown = text("README.md") + "\n" + &text("docs/operations.md");
     let table = |head: &str| -> toml::Table {
-        let block = blocks(&readme).into_iter().find(|(_, content)| content.starts_with(head));
+        let block = blocks(&shown).into_iter().find(|(_, content)| content.starts_with(head));
         let (_, content) = block.unwrap_or_else(|| panic!("no configuration {head:?}"));
         content.parse().expect("TOML")
     };

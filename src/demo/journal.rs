@@ -7,7 +7,9 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest journey that is shown whole.
-const SHOWN_STEPS: usize = 14;
+const SHOWN_STEPS: usize = 12;
+/// Dimensions that a journey tells of.
+const SHOWN: [&str; 2] = ["lifecycle", "value_mode"];
 
 /// The part of a change record that the demo reads.
 #[derive(Deserialize)]
@@ -15,11 +17,20 @@ struct ChangeRecord {
     seq: u64,
     customer_id: String,
     dimension: String,
+    previous: Option<String>,
     current: Option<String>,
     direction: String,
     occurred_at: String,
     cause: CauseRecord,
+    #[serde(default)]
+    evidence: Vec<EvidenceRecord>,
     summary: String,
+}
+
+#[derive(Deserialize)]
+struct EvidenceRecord {
+    name: String,
+    after: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -37,10 +48,21 @@ pub(super) struct Step {
     pub(super) summary: String,
 }
 
+/// Customers who went from creating to expanding value: who, and what they spent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Expansion {
+    pub(super) customers: u64,
+    /// Net spend in the windows that decided, of each customer the first time.
+    pub(super) window_minor: i64,
+}
+
 /// All changes that were read.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     journeys: BTreeMap<String, Vec<Step>>,
+    expanded: BTreeSet<String>,
+    /// From creating to expanding value.
+    pub(super) expansion: Expansion,
     /// Changes by cause.
     pub(super) by_cause: BTreeMap<String, u64>,
     /// Changes read.
@@ -63,6 +85,16 @@ impl Journal {
         if change.seq != steps.len() as u64 + 1 {
             bail!("change {} of a customer was read after {}", change.seq, steps.len());
         }
+        let moved = [change.previous.as_deref(), change.current.as_deref()];
+        if change.dimension == "value_mode"
+            && moved == [Some("creating"), Some("expanding")]
+            && self.expanded.insert(id.clone())
+        {
+            let spent = change.evidence.iter().find(|it| it.name == "window_net_minor");
+            let spent = spent.and_then(|it| it.after.as_i64());
+            self.expansion.customers += 1;
+            self.expansion.window_minor += spent.context("a change of value mode has no sum")?;
+        }
         steps.push(Step {
             dimension: change.dimension,
             current: change.current,
@@ -81,21 +113,26 @@ impl Journal {
         steps.iter().rev().find(|step| step.dimension == dimension)?.current.as_deref()
     }
 
-    /// A customer worth telling of: of those who lapsed and came back, with no more changes than
-    /// can be shown, the one with the most different things happening to them.
-    pub(super) fn example(&self) -> Option<(&str, &[Step])> {
-        let interest = |steps: &[Step]| {
+    /// A customer worth telling of: of those who expanded, lapsed and came back, with no more steps
+    /// than can be shown, the one with the most different things happening to them.
+    pub(super) fn example(&self) -> Option<(&str, Vec<&Step>)> {
+        let interest = |steps: &[&Step]| {
             let values: BTreeSet<_> = steps.iter().map(|step| &step.current).collect();
             let ways: BTreeSet<_> = steps.iter().map(|step| &step.direction).collect();
             values.len() + ways.len()
         };
-        let (id, steps) = self
-            .journeys
+        let shown = |steps: &'_ [Step]| -> bool {
+            steps.iter().any(|step| step.direction == "reactivation")
+        };
+        self.journeys
             .iter()
+            .filter(|(id, steps)| shown(steps) && self.expanded.contains(*id))
+            .map(|(id, steps)| {
+                let told = steps.iter().filter(|step| SHOWN.contains(&step.dimension.as_str()));
+                (id.as_str(), told.collect::<Vec<_>>())
+            })
             .filter(|(_, steps)| steps.len() <= SHOWN_STEPS)
-            .filter(|(_, steps)| steps.iter().any(|step| step.direction == "reactivation"))
-            .max_by_key(|(_, steps)| (interest(steps), steps.len()))?;
-        Some((id, steps))
+            .max_by_key(|(_, steps)| (interest(steps), steps.len()))
     }
 }
 
@@ -125,17 +162,38 @@ mod tests {
         assert_eq!(journal.value("a", "rfm"), None);
     }
 
+    /// A change of `value_mode` to expanding.
+    fn expands(customer_id: &str, seq: u64, window_minor: i64) -> Vec<u8> {
+        let change = String::from_utf8(change(customer_id, seq, "expanding", "up"));
+        let change = change.expect("UTF-8").replace("\"lifecycle\"", "\"value_mode\"");
+        let evidence = format!(r#"[{{"name":"window_net_minor","after":{window_minor}}}]"#);
+        let moved = format!(r#""previous":"creating","evidence":{evidence}"#);
+        change.replace("\"previous\":null", &moved).into_bytes()
+    }
+
     #[test]
-    fn the_example_came_back_and_fits_the_screen() {
+    fn a_customer_expands_once() {
+        let mut journal = Journal::default();
+        for (seq, minor) in [(1, 500), (2, 700)] {
+            journal.take(&expands("a", seq, minor)).expect("a change");
+        }
+        journal.take(&expands("b", 1, 40)).expect("a change");
+        let expansion = Expansion { customers: 2, window_minor: 540 };
+        assert_eq!(journal.expansion, expansion);
+    }
+
+    #[test]
+    fn the_example_expanded_and_came_back_and_fits_the_screen() {
         let mut journal = Journal::default();
         assert!(journal.example().is_none());
-        for (seq, id) in [(1, "a"), (2, "a"), (3, "a"), (1, "b"), (2, "b")] {
+        for (seq, id) in [(1, "a"), (2, "a"), (3, "a"), (1, "b")] {
             journal.take(&change(id, seq, "purchase", "forward")).expect("a change");
         }
+        journal.take(&expands("b", 2, 1)).expect("a change");
         assert!(journal.example().is_none());
         journal.take(&change("b", 3, "purchase", "reactivation")).expect("a change");
         assert_eq!(journal.example().map(|(id, steps)| (id, steps.len())), Some(("b", 3)));
-        for seq in 4..=15 {
+        for seq in 4..=13 {
             journal.take(&change("b", seq, "lapsed", "back")).expect("a change");
         }
         assert!(journal.example().is_none());

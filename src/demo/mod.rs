@@ -2,13 +2,15 @@
 //!
 //! Shows the whole path and checks it on the way: what was sent was read, what was written was
 //! read back, and state and topic tell the same. Reading order: this file, `orders.rs`,
-//! `interactions.rs`, `feed.rs`, `cluster.rs`, `journal.rs`, `census.rs`, `report.rs`.
+//! `interactions.rs`, `feed.rs`, `cluster.rs`, `journal.rs`, `census.rs`, `report.rs`,
+//! `journey_matrix.rs`.
 
 mod census;
 mod cluster;
 mod feed;
 mod interactions;
 mod journal;
+mod journey_matrix;
 mod orders;
 mod report;
 
@@ -72,9 +74,8 @@ pub fn check(config: &Config) -> Result<()> {
     if !Currency::parse(CURRENCY).is_some_and(|currency| config.rules.rates.knows(currency)) {
         bail!("the demo needs base_currency = \"{CURRENCY}\", or a rate for it");
     }
-    let needed = [Dimension::Rfm, Dimension::Lifecycle];
-    if !needed.into_iter().all(|dimension| config.rules.emits(dimension)) {
-        bail!("the demo needs \"rfm\" and \"lifecycle\" in output.dimensions");
+    if !Dimension::BUILT_IN.into_iter().all(|dimension| config.rules.emits(dimension)) {
+        bail!("the demo needs every dimension in output.dimensions");
     }
     Ok(())
 }
@@ -166,6 +167,7 @@ impl Demo<'_> {
         let before = self.census(&self.feed.customers)?;
         let prospects = self.census(&self.feed.prospects)?;
         let changes_before = self.journal.count;
+        let expansion = self.journal.expansion;
 
         let began_ms = monotonic_ms();
         self.cluster.end_at(&self.feed.ends, Some(self.silence_ends()))?;
@@ -190,15 +192,18 @@ impl Demo<'_> {
             after: &after,
         };
         let (example, steps) = self.journal.example().context("nobody came back")?;
-        let values = self.config.rules.thresholds.rfm.map.values();
-        let mut segments: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
+        let map = &self.config.rules.thresholds.rfm.map;
+        let mut segments: Vec<&str> = map.values().iter().map(|it| it.name.as_str()).collect();
         segments.push("none");
         let stages = Stage::ALL.map(Stage::name);
-        let text = report::table("RFM segment", &segments, &moments, |census| &census.rfm)
-            + &report::table("Lifecycle stage", &stages, &moments, |census| &census.lifecycle)
+        let text = report::figures(&figures, &self.journal)
+            + &report::table("RFM segment", &segments, &moments, "rfm")
+            + &report::table("Lifecycle stage", &stages, &moments, "lifecycle")
             + &report::prospects(&prospects)
-            + &report::journey(example, steps)
-            + &report::figures(&figures, &self.journal)
+            + &journey_matrix::dimensions(&before, map)
+            + &report::journey(example, &steps)
+            + &journey_matrix::matrix(&before, &report::day(self.feed.last_at))
+            + &journey_matrix::headline(&expansion)
             + &self.next;
         out.write_all(text.as_bytes())?;
         out.flush()?;

@@ -1,14 +1,12 @@
 //! The screens of the demo, 80 columns wide: what goes on, and what came of it.
 //!
-//! Text only; every number was computed elsewhere. Next: `mod.rs`.
+//! Text only; every number was computed elsewhere. Next: `journey_matrix.rs`, the last of them.
 
 use crate::codec::time::format;
 use crate::demo::census::{Census, Share};
 use crate::demo::feed::{CURRENCY, Counts};
 use crate::demo::journal::{Journal, Step};
 use crate::domain::time::Timestamp;
-use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// Columns that a sentence may take.
 const WIDTH: usize = 78;
@@ -65,13 +63,8 @@ ebbflow demo: a year of a real shop through Kafka, and then silence
 }
 
 /// A table of segments: customers and revenue before and after the silence.
-pub(super) fn table(
-    title: &str,
-    names: &[&str],
-    moments: &Moments<'_>,
-    of: fn(&Census) -> &BTreeMap<String, Share>,
-) -> String {
-    let (before, after) = (of(moments.before), of(moments.after));
+pub(super) fn table(title: &str, names: &[&str], moments: &Moments<'_>, dimension: &str) -> String {
+    let (before, after) = (moments.before.of(dimension), moments.after.of(dimension));
     let days = moments.advanced_to.since(moments.last_order_at) / crate::domain::time::DAY_MS;
     let mut text = format!(
         "\n  {title:<20}  last order, {}  {days} days of silence later\n  {:20}  {}  {}\n",
@@ -82,10 +75,9 @@ pub(super) fn table(
     );
     let mut totals = [Share::default(); 2];
     for name in names {
-        let shares = [before, after].map(|shares| shares.get(*name).copied().unwrap_or_default());
+        let shares = [&before, &after].map(|shares| shares.get(*name).copied().unwrap_or_default());
         for (total, share) in totals.iter_mut().zip(shares) {
-            total.customers += share.customers;
-            total.net_minor += share.net_minor;
+            total.add(share);
         }
         if shares.iter().any(|share| share.customers > 0) {
             text += &row(&name.replace('_', " "), shares);
@@ -106,9 +98,9 @@ fn row(name: &str, shares: [Share; 2]) -> String {
 
 /// The people who were made up, by lifecycle, at the last order.
 pub(super) fn prospects(census: &Census) -> String {
-    let total: u64 = census.lifecycle.values().map(|share| share.customers).sum();
-    let shares: Vec<String> = census
-        .lifecycle
+    let lifecycle = census.of("lifecycle");
+    let total: u64 = lifecycle.values().map(|share| share.customers).sum();
+    let shares: Vec<String> = lifecycle
         .iter()
         .map(|(name, share)| format!("{} in {name}", thousands(share.customers)))
         .collect();
@@ -116,12 +108,22 @@ pub(super) fn prospects(census: &Census) -> String {
 }
 
 /// What happened to one customer.
-pub(super) fn journey(customer_id: &str, steps: &[Step]) -> String {
+pub(super) fn journey(customer_id: &str, steps: &[&Step]) -> String {
     let mut text = format!("\n  The journey of customer {customer_id}, as the topic tells it\n");
     for step in steps {
         let date = step.occurred_at.get(..10).unwrap_or(&step.occurred_at);
         // Writing to a string cannot fail.
-        writeln!(text, "  {date}  {:<9}  {}", step.dimension, step.summary).ok();
+        let dimension = step.dimension.replace('_', " ");
+        let line = format!("  {date}  {dimension:<10}  {}", step.summary);
+        // The value goes to a line of its own when it does not fit.
+        let line = match line.rsplit_once(": ") {
+            Some((what, value)) if line.chars().count() > WIDTH + 2 => {
+                format!("{what}:\n{:26}{value}", "")
+            }
+            _ => line,
+        };
+        text += &line;
+        text.push('\n');
     }
     text
 }
@@ -180,7 +182,8 @@ pub(super) fn next_commands(program: &str, serve: bool) -> String {
     ];
     let lines = commands.iter().skip(usize::from(serve));
     let lines = lines.map(|(what, command)| format!("    # {what}\n    {program} {command}\n"));
-    format!("\n  Next\n{}", lines.collect::<String>())
+    let lines: String = lines.collect();
+    format!("\n  Next\n{lines}    # what each word means: docs/dimensions.md\n")
 }
 
 /// Where to look while the demo stays up.
@@ -218,7 +221,7 @@ pub(super) fn serving(addresses: &Addresses<'_>) -> String {
 }
 
 /// A line of the list, continued where it gets too long.
-fn wrapped(text: &str) -> String {
+pub(super) fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut line = "   ".to_owned();
     for word in text.split(' ') {
@@ -247,7 +250,7 @@ pub(super) fn thousands(number: u64) -> String {
 }
 
 /// `1,234,567.89`.
-fn money(minor: i64) -> String {
+pub(super) fn money(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     let minor = minor.unsigned_abs();
     format!("{sign}{}.{:02}", thousands(minor / 100), minor % 100)
@@ -265,6 +268,9 @@ pub(super) fn day(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::census::Shares;
+    use crate::demo::journal::Expansion;
+    use crate::demo::journey_matrix::{dimensions, headline, matrix};
 
     #[test]
     fn numbers_read_well() {
@@ -277,8 +283,21 @@ mod tests {
     #[test]
     fn everything_fits_80_columns() {
         let share = Share { customers: 4_372, net_minor: 838_738_533 };
-        let shares = BTreeMap::from([("potential_loyalist".to_owned(), share)]);
-        let census = Census { rfm: shares.clone(), lifecycle: shares };
+        let of = |value: &str| Shares::from([(value.to_owned(), share)]);
+        let by_dimension = [
+            ("rfm", of("potential_loyalist")),
+            ("lifecycle", of("consideration")),
+            ("activity", of("at_risk")),
+            ("qualification", of("none")),
+            ("audience:win-back", of("in")),
+        ];
+        let cell = ("consideration".to_owned(), "contracting".to_owned());
+        let census = Census {
+            by_dimension: by_dimension.map(|(name, shares)| (name.to_owned(), shares)).into(),
+            matrix: [(cell, share)].into(),
+        };
+        let map = &config().rules.thresholds.rfm.map;
+        let expansion = Expansion { customers: 4_372, window_minor: 838_738_533 };
         let moments = Moments {
             last_order_at: Timestamp(0),
             advanced_to: Timestamp(0).plus_days(120),
@@ -308,14 +327,23 @@ mod tests {
         };
         let names = ["potential_loyalist", "none"];
         let text = banner("127.0.0.1:65535", 16, 100_000, &counts, true)
-            + &table("RFM segment", &names, &moments, |census| &census.rfm)
+            + &table("RFM segment", &names, &moments, "rfm")
             + &prospects(&census)
             + &figures(&numbers, &journal)
+            + &dimensions(&census, map)
+            + &matrix(&census, "2011-12-09")
+            + &headline(&expansion)
             + &next_commands("target/release/ebbflow", false)
             + &serving(&addresses);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
         assert!(!text.contains("none  "), "{text}");
+        assert!(text.contains("qualification: unknown: no sales talks in the data"), "{text}");
+        assert!(text.contains("8,387k"), "{text}");
+    }
+
+    fn config() -> crate::config::Config {
+        crate::demo::load(&[]).expect("a valid configuration").config
     }
 }

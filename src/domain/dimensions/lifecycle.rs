@@ -239,7 +239,26 @@ pub fn evidence(view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evi
         }
         Decider::Nothing => Some(orders("<", 1, before, after)),
     };
-    evidence.into_iter().collect()
+    veto(view, before, after).into_iter().chain(evidence).collect()
+}
+
+/// What has just ended the advocacy of somebody who is still live: a bad answer or review.
+fn veto(view: &View<'_>, before: &Measured, after: &Measured) -> Option<Evidence> {
+    let (was, is) = (before.lifecycle.0, after.lifecycle.0);
+    if was != Stage::Advocacy || !matches!(is, Stage::Purchase | Stage::Retention) {
+        return None;
+    }
+    let review = view.customer.signals.as_deref().and_then(|signals| signals.review);
+    let answer = nps(view).map(|(_, score)| ("nps", score, 6));
+    let answers = answer.into_iter().chain(review.map(|it| ("review", it.score, 2)));
+    let mut vetoes = answers.filter(|(_, score, most): &(_, u8, u8)| score <= most);
+    vetoes.next().map(|(name, score, most)| Evidence {
+        name,
+        op: "<=",
+        threshold: Number::Integer(i64::from(most)),
+        before: Number::None,
+        after: Number::Integer(i64::from(score)),
+    })
 }
 
 /// The silence since the last order, before and after, against what a live customer may keep.

@@ -61,6 +61,8 @@ impl Speaker<'_> {
                 self.no_order(self.after.facts.last_activity_at)
             }
             Some(("window_net_minor" | "engagement_score", _)) => self.occasion(),
+            // What waited for its dwell was brought by orders, not by time.
+            Some(("orders", _)) if self.change.dimension == *"value_mode" => self.occasion(),
             Some(_) if self.change.dimension.starts_with("audience:") => self.occasion(),
             Some(_) => {
                 let previous = self.change.previous.as_deref().unwrap_or_default();
