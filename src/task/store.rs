@@ -49,7 +49,7 @@ impl Hasher for KeyHasher {
 pub const OVERHEAD_BYTES: u64 = 100;
 
 /// Unpacked customers whose memory is kept for the next transaction.
-const MAX_SPARE: usize = 4096;
+const MAX_SPARE: usize = 1024;
 
 /// A customer that the open transaction has touched.
 #[derive(Debug, Default)]
