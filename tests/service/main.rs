@@ -21,6 +21,7 @@ mod outages;
 mod outputs;
 mod program;
 mod refusals;
+mod revisions;
 mod secure_broker;
 mod security;
 mod serving;
