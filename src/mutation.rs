@@ -53,11 +53,29 @@ pub enum Mutation {
     LostMemoryKept,
     /// Memory that was kept is trusted, whatever lineage has begun.
     LineageNotCompared,
+    /// Where a re-evaluation stands is not written: a restart forgets the rest.
+    CursorNotWritten,
+    /// New rules judge only customers to whom something happens before the first look at the rest.
+    DormantNotJudged,
+    /// An event goes before the new rules judge its customer.
+    EventsBeforeNewRules,
+    /// A deadline of the old rules fires, although the new ones have put it off.
+    OldDeadlinesFire,
+    /// The numbers of names begin anew under new rules.
+    NamesNotRestored,
+    /// An instance runs tasks that newer rules have judged.
+    LowerRevisionRuns,
+    /// Who is erased leaves the state and the profile in their topics.
+    NoTombstones,
+    /// Marks of erased customers are not read.
+    MarksNotRestored,
+    /// After a restart whoever comes back has the change ids of the first time.
+    ErasuresNotCounted,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 32] = [
         Self::CommitBeforeDrain,
         Self::TimersWithoutOffsets,
         Self::UnknownCommitCounts,
@@ -81,6 +99,15 @@ impl Mutation {
         Self::EventsBeforeTimers,
         Self::LostMemoryKept,
         Self::LineageNotCompared,
+        Self::CursorNotWritten,
+        Self::DormantNotJudged,
+        Self::EventsBeforeNewRules,
+        Self::OldDeadlinesFire,
+        Self::NamesNotRestored,
+        Self::LowerRevisionRuns,
+        Self::NoTombstones,
+        Self::MarksNotRestored,
+        Self::ErasuresNotCounted,
     ];
 
     /// Whether it is on in this thread.

@@ -11,11 +11,14 @@
 
 mod simulation {
     mod broker;
+    mod chain;
     mod changelog;
     mod cluster;
+    mod deployment;
     mod expiry;
     mod faults;
     mod group;
+    mod lives;
     mod log;
     #[cfg(feature = "mutations")]
     mod mutations;
@@ -26,8 +29,10 @@ mod simulation {
     mod reference;
     mod registry;
     mod replay;
+    mod revisions;
     mod rules;
     pub(crate) mod run;
+    mod said;
     mod schedule;
     mod scripted;
     mod search;
@@ -48,7 +53,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 /// Seeds of each mode that a plain run plays.
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 400;
 /// After so many failures the rest is left out.
 const MAX_FAILURES: usize = 5;
 

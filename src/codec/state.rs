@@ -107,6 +107,8 @@ struct WrittenProgress {
     customers: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     erased: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    erasures: u32,
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
@@ -139,6 +141,11 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
 /// Fills `key` with the key of an erased customer.
 pub fn erased_key(id: &ErasedId, key: &mut Vec<u8>) {
     key.clear();
@@ -150,7 +157,6 @@ pub fn erased_key(id: &ErasedId, key: &mut Vec<u8>) {
 #[serde(deny_unknown_fields)]
 struct WrittenErasure {
     until: i64,
-    incarnation: u32,
 }
 
 /// The value of an erasure: the version, then JSON.
@@ -161,7 +167,7 @@ struct WrittenErasure {
 #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "numbers are always JSON")]
 pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
     let mut value = vec![VERSION];
-    let written = WrittenErasure { until: erasure.until.0, incarnation: erasure.incarnation };
+    let written = WrittenErasure { until: erasure.until.0 };
     serde_json::to_writer(&mut value, &written).expect("written to a vector");
     value
 }
@@ -173,7 +179,7 @@ pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
 pub fn decode_erasure(value: &[u8]) -> Result<Erasure, StateError> {
     let written: WrittenErasure = serde_json::from_slice(unframe(value)?.1)
         .map_err(|error| StateError::damaged(error.to_string()))?;
-    Ok(Erasure { until: Timestamp(written.until), incarnation: written.incarnation })
+    Ok(Erasure { until: Timestamp(written.until) })
 }
 
 /// The value of a progress record: the version, then JSON.
@@ -186,6 +192,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
         commit_counter: progress.commit_counter,
         customers: progress.customers,
         erased: progress.erased,
+        erasures: progress.erasures,
         partitions: progress.partitions,
         rules_revision: progress.rules_revision,
         rules_hash: progress.rules_hash.clone(),
@@ -227,6 +234,7 @@ pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
         commit_counter: written.commit_counter,
         customers: written.customers,
         erased: written.erased,
+        erasures: written.erasures,
         partitions: written.partitions,
         rules_revision: written.rules_revision,
         rules_hash: written.rules_hash,
@@ -321,6 +329,7 @@ mod tests {
             commit_counter: 9,
             customers: 10,
             erased: 2,
+            erasures: 5,
             partitions: 12,
             rules_revision: 3,
             rules_hash: "3f9a".into(),

@@ -179,7 +179,7 @@ impl Dimension {
         let built_in = match self {
             Self::Rfm if value == rfm::NONE => Some("none"),
             Self::Rfm => {
-                return map_value(value, rules).map_or("unknown".into(), |it| it.name.clone());
+                return rules.names.rfm_name(value).cloned().unwrap_or("unknown".into());
             }
             Self::Lifecycle => Some(stage(value).name()),
             Self::Activity => Activity::ALL.get(place).map(|value| value.name()),
@@ -212,7 +212,9 @@ impl Dimension {
         match self {
             Self::Rfm => {
                 let rank = |value: u8| map_value(value, rules).map(|value| value.rank);
-                direction_by_rank(rank(from), rank(to))
+                // What an earlier map gave has no rank any more.
+                let compares = from == rfm::NONE || rank(from).is_some();
+                if compares { direction_by_rank(rank(from), rank(to)) } else { Direction::Lateral }
             }
             Self::Lifecycle => lifecycle::direction(stage(from), stage(to)),
             Self::Activity => activity::direction(from, to),

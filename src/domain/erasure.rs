@@ -13,6 +13,4 @@ pub type ErasedId = [u8; 16];
 pub struct Erasure {
     /// Events of the id are dropped before this.
     pub until: Timestamp,
-    /// The incarnation that was erased.
-    pub incarnation: u32,
 }

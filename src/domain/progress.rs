@@ -19,6 +19,8 @@ pub struct Progress {
     pub customers: u64,
     /// Marks of erased customers.
     pub erased: u64,
+    /// Customers erased since the lineage began: the incarnation of whoever comes next.
+    pub erasures: u32,
     /// Partitions of every input; frozen.
     pub partitions: u32,
     /// Revision of the rules.

@@ -177,7 +177,7 @@ impl Restore {
             )));
         }
         let ours = &config.rules.identity;
-        if progress.rules_revision > ours.revision {
+        if progress.rules_revision > ours.revision && !Mutation::LowerRevisionRuns.is_on() {
             return Ok(Restored::Blocked(format!(
                 "its state was written by rules revision {}, this instance has {}",
                 progress.rules_revision, ours.revision

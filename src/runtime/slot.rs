@@ -164,8 +164,7 @@ impl<R: Record> Slot<R> {
         let Some(until) = self.until.filter(|_| self.is_running()) else { return false };
         let task = &mut self.task;
         let reached = task.inputs().iter().zip(until).all(|(input, end)| input.next_offset >= end);
-        let due = task.store().timers().due(task.clock()).is_some();
-        if !reached || due || task.phase() != Phase::Live || task.is_reevaluating() {
+        if !reached || task.is_due() || task.phase() != Phase::Live || task.is_reevaluating() {
             return false;
         }
         if self.finished {
@@ -175,7 +174,7 @@ impl<R: Record> Slot<R> {
         if let Some(advance_to) = advance_to.filter(|at| *at > task.clock()) {
             task.advance_to(advance_to);
             task.touch();
-            return task.store().timers().due(advance_to).is_none();
+            return !task.is_due();
         }
         true
     }

@@ -14,6 +14,8 @@ pub struct Erasures {
     by_time: BTreeSet<(Timestamp, ErasedId)>,
     /// What the open transaction set or removed.
     open: BTreeMap<ErasedId, Option<Erasure>>,
+    /// The earliest end of a mark that the open transaction set.
+    open_until: Option<Timestamp>,
 }
 
 impl Erasures {
@@ -26,14 +28,30 @@ impl Erasures {
         }
     }
 
+    /// Whether a mark's time is over by `clock`, and nobody has seen to it.
+    #[must_use]
+    pub fn is_due(&self, clock: Timestamp) -> bool {
+        let mut over = self.by_time.iter().take_while(|(until, _)| *until <= clock);
+        self.open_until.is_some_and(|until| until <= clock)
+            || over.any(|(_, id)| !self.open.contains_key(id))
+    }
+
     /// Marks an id.
     pub fn set(&mut self, id: ErasedId, mark: Erasure) {
         self.open.insert(id, Some(mark));
+        self.open_until = Some(self.open_until.map_or(mark.until, |until| until.min(mark.until)));
     }
 
-    /// Removes committed marks whose time is over by `clock`; true when there were any.
+    /// Removes marks whose time is over by `clock`; true when there were any.
     pub fn expire(&mut self, clock: Timestamp) -> bool {
-        let mut any = false;
+        let mut any = self.open_until.is_some_and(|until| until <= clock);
+        if any {
+            for mark in self.open.values_mut() {
+                *mark = mark.filter(|mark| mark.until > clock);
+            }
+            self.open.retain(|id, mark| mark.is_some() || self.committed.contains_key(id));
+            self.open_until = self.open.values().flatten().map(|mark| mark.until).min();
+        }
         for (until, id) in self.by_time.iter().take_while(|(until, _)| *until <= clock) {
             // The open transaction may have marked it again.
             let again = self.open.contains_key(id);
@@ -64,11 +82,13 @@ impl Erasures {
         for (id, mark) in std::mem::take(&mut self.open) {
             self.restore(id, mark);
         }
+        self.open_until = None;
     }
 
     /// The open transaction is aborted.
     pub fn rollback(&mut self) {
         self.open.clear();
+        self.open_until = None;
     }
 
     /// Puts a mark of the changelog in place; `None` removes it.
@@ -92,7 +112,7 @@ mod tests {
     use super::*;
 
     fn mark(until: i64) -> Erasure {
-        Erasure { until: Timestamp(until), incarnation: 0 }
+        Erasure { until: Timestamp(until) }
     }
 
     #[test]
@@ -120,5 +140,10 @@ mod tests {
         erasures.commit();
         assert_eq!(erasures.len_after_commit(), 0);
         assert!(!erasures.expire(Timestamp::MAX));
+        // Its time may be over before it is committed.
+        erasures.set([3; 16], mark(50));
+        assert!(!erasures.is_due(Timestamp(49)) && erasures.is_due(Timestamp(50)));
+        assert!(erasures.expire(Timestamp(50)) && !erasures.is_due(Timestamp(50)));
+        assert_eq!((erasures.get(&[3; 16]), erasures.changes().count()), (None, 0));
     }
 }

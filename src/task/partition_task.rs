@@ -65,6 +65,8 @@ pub(super) struct Position {
     pub(super) phase: Phase,
     /// The next key of a re-evaluation of all customers.
     pub(super) cursor: Option<u64>,
+    /// Customers erased since the lineage began.
+    pub(super) erasures: u32,
 }
 
 /// One partition of all co-partitioned inputs.
@@ -113,7 +115,10 @@ impl PartitionTask {
     /// When the rules and those before have too many names.
     pub fn restore_progress(&mut self, progress: &Progress) -> Result<(), TooManyNames> {
         let names = |names: &[String]| names.iter().cloned().map(Name::from).collect();
-        let known = Names::of(names(&progress.rfm_values), names(&progress.audiences));
+        let known = match Mutation::NamesNotRestored.is_on() {
+            true => Names::default(),
+            false => Names::of(names(&progress.rfm_values), names(&progress.audiences)),
+        };
         self.config.rules = Arc::new(Rules::clone(&self.config.rules).with_names(known)?);
         let same = *progress.rules_hash == *self.config.rules.identity.hash;
         self.position.cursor = if same { progress.cursor } else { Some(0) };
@@ -124,6 +129,8 @@ impl PartitionTask {
         self.position.clock = Some(progress.clock).filter(|_| !Mutation::ClockNotRestored.is_on());
         self.position.latest_order_at = Some(progress.latest_order_at);
         self.position.phase = progress.phase;
+        self.position.erasures =
+            if Mutation::ErasuresNotCounted.is_on() { 0 } else { progress.erasures };
         self.committed = self.position;
         self.commit_counter = progress.commit_counter;
         self.lineage = progress.lineage;
@@ -259,6 +266,13 @@ impl PartitionTask {
         self.advance_to(allowed);
     }
 
+    /// Whether the clock has reached a deadline, or the end of a mark.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        let clock = self.clock();
+        self.store.timers().due(clock).is_some() || self.erasures.is_due(clock)
+    }
+
     /// Moves the clock forward to `clock`.
     pub fn advance_to(&mut self, clock: Timestamp) {
         if clock > self.clock() {
@@ -280,18 +294,22 @@ impl PartitionTask {
         while fired < budget {
             let clock = self.clock();
             let Some(key) = self.store.next_due(clock)? else { break };
+            fired += 1;
             let place = self.store.touch_key(key, &self.config.rules)?;
             self.prepare(place, now);
             let context = context(&self.config, self.lineage, &self.position, now);
             let touched = self.store.at(place);
             let before = touched.customer.deadline;
+            if before > clock && !Mutation::OldDeadlinesFire.is_on() {
+                // By the present rules it is not due yet.
+                continue;
+            }
             let published =
                 expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
             touched.changed = true;
             touched.published |= published && !context.silent;
             self.store.fired(place, before);
             self.touched = true;
-            fired += 1;
         }
         Ok(fired)
     }
@@ -331,13 +349,12 @@ impl PartitionTask {
             self.tally.after_erase += 1;
             return Ok(());
         }
-        let place = self.store.touch(&subject_id, record.at, &self.config.rules)?;
-        if let Some(mark) = mark {
-            // Come back after the time of the mark, as somebody else.
-            let customer = &mut self.store.at(place).customer;
-            customer.incarnation = customer.incarnation.max(mark.incarnation + 1);
+        // Whoever was erased and comes back is somebody else, when no mark tells any more too.
+        let incarnation = self.position.erasures;
+        let place = self.store.touch(&subject_id, record.at, incarnation, &self.config.rules)?;
+        if !Mutation::EventsBeforeNewRules.is_on() {
+            self.prepare(place, now);
         }
-        self.prepare(place, now);
         let context = context(&self.config, self.lineage, &self.position, now);
         let touched = self.store.at(place);
         let before = touched.customer.deadline;
@@ -353,9 +370,9 @@ impl PartitionTask {
         touched.published |= applied.published && !context.silent;
         if applied.erased {
             touched.erased = true;
-            let incarnation = touched.customer.incarnation;
             let until = touched.customer.evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
-            self.erasures.set(erased_id, Erasure { until, incarnation });
+            self.erasures.set(erased_id, Erasure { until });
+            self.position.erasures = self.position.erasures.saturating_add(1);
             self.tally.erased += 1;
         }
         self.store.reschedule(place, before);

@@ -7,6 +7,7 @@ use crate::domain::pack::UnpackError;
 use crate::domain::progress::Phase;
 use crate::domain::publish::evaluate::{publish_baseline, reevaluate};
 use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
 use crate::task::PartitionTask;
 use crate::task::partition_task::context;
 
@@ -17,7 +18,9 @@ impl PartitionTask {
         let revision = self.config.rules.identity.revision;
         let touched = self.store.at(place);
         if self.position.cursor.is_some() && touched.customer.rules_revision != revision {
+            let run_id = format!("rules-{revision}");
             let mut context = context(&self.config, self.lineage, &self.position, now);
+            context.run_id = Some(&run_id);
             // Its first changes are those of the baseline.
             context.silent |= self.position.phase != Phase::Live && touched.customer.seq == 0;
             let before = touched.customer.deadline;
@@ -103,10 +106,12 @@ impl PartitionTask {
             Some(keys) => keys,
             // What the open transaction did is seen when it is committed.
             None if self.store.has_changes() => return Ok(false),
+            None if Mutation::DormantNotJudged.is_on() => Vec::new().into_iter(),
             None => self.store.judged_otherwise(revision, cursor)?.into_iter(),
         };
         if keys.len() == 0 {
-            let done = self.store.judged_otherwise(revision, 0)?.is_empty();
+            let done = Mutation::DormantNotJudged.is_on()
+                || self.store.judged_otherwise(revision, 0)?.is_empty();
             self.position.cursor = (!done).then_some(0);
         }
         for key in keys.by_ref().take(budget) {

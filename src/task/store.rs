@@ -141,11 +141,17 @@ impl Store {
         self.packed_bytes + OVERHEAD_BYTES * self.committed.len() as u64
     }
 
-    /// The place of a customer among the touched ones, unpacked or new.
+    /// The place of a customer among the touched ones, unpacked or new (with this incarnation).
     ///
     /// # Errors
     /// When the committed state cannot be read.
-    pub fn touch(&mut self, id: &str, at: Timestamp, rules: &Rules) -> Result<usize, UnpackError> {
+    pub fn touch(
+        &mut self,
+        id: &str,
+        at: Timestamp,
+        incarnation: u32,
+        rules: &Rules,
+    ) -> Result<usize, UnpackError> {
         let mut key = (self.home)(id);
         loop {
             if let Some(place) = self.places.get(&key) {
@@ -153,6 +159,7 @@ impl Store {
                 if touched.customer.id == id {
                     if std::mem::take(&mut touched.erased) {
                         touched.customer.renew(id, at, rules.identity.revision);
+                        touched.customer.incarnation = incarnation;
                     }
                     return Ok(*place);
                 }
@@ -164,6 +171,7 @@ impl Store {
                 None => {
                     let customer = &mut slot(touched, *in_use).customer;
                     customer.renew(id, at, rules.identity.revision);
+                    customer.incarnation = incarnation;
                     None
                 }
                 Some(packed) => {
@@ -263,7 +271,7 @@ impl Store {
         for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
             if touched.erased {
                 // Of somebody unknown nothing is written that could be removed.
-                if touched.committed_deadline.is_some() {
+                if touched.committed_deadline.is_some() && !Mutation::NoTombstones.is_on() {
                     each(touched, None);
                 }
                 continue;

@@ -25,7 +25,9 @@ pub enum ProfileWrite {
 impl PartitionTask {
     /// Puts a mark of the changelog in place; `None` removes it.
     pub fn restore_mark(&mut self, id: ErasedId, mark: Option<Erasure>) {
-        self.erasures.restore(id, mark);
+        if !Mutation::MarksNotRestored.is_on() {
+            self.erasures.restore(id, mark);
+        }
     }
 
     /// How many marks of erased customers there are when the open transaction is committed.
@@ -72,6 +74,7 @@ impl PartitionTask {
             commit_counter: self.commit_counter + 1,
             customers: self.store.len_after_commit(),
             erased: self.erasures.len_after_commit(),
+            erasures: self.position.erasures,
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),
@@ -82,7 +85,7 @@ impl PartitionTask {
             audiences: rules.names.audiences.iter().map(ToString::to_string).collect(),
             lineage: self.lineage,
             control_offset: self.control_offset,
-            cursor: self.position.cursor,
+            cursor: self.position.cursor.filter(|_| !Mutation::CursorNotWritten.is_on()),
             phase: self.position.phase,
         }
     }

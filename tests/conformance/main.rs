@@ -27,6 +27,7 @@ mod simulation {
     mod broker;
     mod changelog;
     mod cluster;
+    mod deployment;
     mod faults;
     mod group;
     mod log;
@@ -40,7 +41,7 @@ mod simulation {
     pub(crate) use cluster::{Cluster, Topic};
     pub(crate) use faults::Plan;
     pub(crate) use random::Random;
-    pub(crate) use rules::rules;
+    pub(crate) use rules::{REVISION, rules};
     pub(crate) use stage::Stage;
 }
 

@@ -3,7 +3,7 @@
 //! Its time is virtual: it passes only while a history waits. Next: `tests/simulation/cluster.rs`.
 
 use crate::play::{Driver, Times, text};
-use crate::simulation::{Cluster, Plan, Random, SimBroker, Stage, Topic, rules};
+use crate::simulation::{Cluster, Plan, REVISION, Random, SimBroker, Stage, Topic, rules};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::config::CommitConfig;
 use ebbflow::domain::time::Timestamp;
@@ -44,7 +44,7 @@ fn settings() -> Settings {
             application_id: "conformance".into(),
             partition: 0,
             partitions: PARTITIONS,
-            rules: rules(),
+            rules: rules(REVISION, false),
             profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,

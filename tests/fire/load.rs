@@ -6,10 +6,11 @@
 //! Next: `witness.rs`, which sees what comes of it.
 
 use crate::program::{Application, PARTITIONS};
-use crate::workload::{Formats, Line, Workload};
+use crate::workload::{Formats, Line, Random, Workload};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
+use serde_json::{Value, json};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,24 @@ pub(crate) fn one_input_each(workload: Workload) -> Workload {
     let of_purchases = |line: &Line| line.partition() < PARTITIONS / 2;
     let kept = |line: &Line| (line.topic == "purchases") == of_purchases(line);
     Workload { lines: workload.lines.into_iter().filter(kept).collect() }
+}
+
+/// One event in a thousand is followed by the wish of its customer to be erased.
+pub(crate) fn with_erases(workload: Workload, seed: u64) -> Workload {
+    let mut random = Random(seed);
+    let mut lines = Vec::with_capacity(workload.lines.len());
+    for (place, line) in workload.lines.into_iter().enumerate() {
+        let event = serde_json::from_str::<Value>(&line.text).ok();
+        let customer = line.customer.clone();
+        lines.push(line);
+        if let Some(event) = event.filter(|_| random.below(1_000) == 0) {
+            let text = json!({"event_id": format!("erase-{place}"), "kind": "erase_requested",
+                              "customer_id": customer, "occurred_at": event["occurred_at"]});
+            let text = text.to_string();
+            lines.push(Line { topic: "interactions", customer, text, readable: true });
+        }
+    }
+    Workload { lines }
 }
 
 /// A load under way, on a thread of its own.

@@ -35,7 +35,7 @@ mod workload;
 
 use crate::cluster::{Cluster, addresses};
 use crate::fleet::Fleet;
-use crate::load::{Load, one_input_each};
+use crate::load::{Load, one_input_each, with_erases};
 use crate::outputs::replay_with;
 use crate::plan::{KINDS, SESSION, Scene, TRANSACTION, plan};
 use crate::program::Application;
@@ -77,7 +77,8 @@ fn whatever_breaks_nothing_is_lost_and_nothing_doubled() {
     let application = Application::without_topics("fire", &cluster.bootstrap(), &settings());
     application.create_topics();
     let seconds = usize::try_from(time.as_secs()).expect("few");
-    let workload = Arc::new(one_input_each(Workload::new(seed, 2 * seconds * PER_SECOND)));
+    let events = Workload::new(seed, 2 * seconds * PER_SECOND);
+    let workload = Arc::new(one_input_each(with_erases(events, seed)));
     let load = Load::start(&application, &workload, PER_SECOND);
     let fleet = Fleet::new(&application, &addresses(ports));
     let witness = Witness::start(&application, "customers");
@@ -142,7 +143,7 @@ fn whatever_breaks_nothing_is_lost_and_nothing_doubled() {
 /// Short sessions and transactions, so that there is time to go beyond them; small fetches and
 /// transactions, so that there are many moments to be hit at; a profile at every change, for the
 /// witness.
-fn settings() -> [&'static str; 8] {
+fn settings() -> [&'static str; 12] {
     const { assert!(SESSION.as_secs() == 2 && TRANSACTION.as_secs() == 4) };
     [
         "kafka.session_timeout=2s",
@@ -153,5 +154,10 @@ fn settings() -> [&'static str; 8] {
         "kafka.properties.queued.min.messages=10",
         "profiles.on=touch",
         "output.detail=compact",
+        "output.dimensions=[\"rfm\", \"lifecycle\", \"activity\", \"value_mode\", \"value_tier\", \
+         \"engagement\", \"satisfaction\", \"qualification\"]",
+        "audience.north.rule='traits.region == \"north\" && facts.net_minor > 20000'",
+        "consent.purposes.satisfaction=\"marketing:email\"",
+        "erase.keep=60d",
     ]
 }

@@ -188,13 +188,14 @@ fn told_once(changes: &[Value], run_id: &str) -> BTreeMap<(String, String), Stri
     found
 }
 
-/// By customer and dimension, every value that is not the initial one.
+/// By customer and dimension, every value that is not the initial one; engagement is not written.
 fn values(profiles: &BTreeMap<String, Value>) -> BTreeMap<(String, String), String> {
     let mut values = BTreeMap::new();
     for (customer, profile) in profiles {
-        for (dimension, told) in profile["dimensions"].as_object().expect("an object") {
+        let dimensions = profile["dimensions"].as_object().expect("an object");
+        for (dimension, told) in dimensions.iter().filter(|(name, _)| *name != "engagement") {
             let value = string(&told["value"]);
-            if value != "none" && value != "awareness" {
+            if !["none", "awareness", "prospect", "unknown", "out"].contains(&value.as_str()) {
                 values.insert((customer.clone(), dimension.clone()), value);
             }
         }

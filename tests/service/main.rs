@@ -22,6 +22,7 @@ mod outputs;
 mod program;
 mod reevaluation;
 mod refusals;
+mod revisions;
 mod secure_broker;
 mod security;
 mod serving;

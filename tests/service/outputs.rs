@@ -154,12 +154,29 @@ pub(crate) fn committed_profiles(application: &Application) -> BTreeMap<String, 
     profiles
 }
 
+/// Facts that change with time alone; a profile is not written for what changes no segment.
+const FLEETING: [&str; 8] = [
+    "recency_days",
+    "attention_gap_days",
+    "engagement_score",
+    "net_365d_minor",
+    "annualised_net_minor",
+    "net_revenue_retention",
+    "perceived_value",
+    "running_subscriptions",
+];
+
 /// Everything of a profile that does not depend on when it was written.
 pub(crate) fn timeless(profile: &Value) -> Value {
     let mut profile = normal(profile);
     let fields = profile.as_object_mut().expect("an object");
     fields.remove("as_of");
-    fields["facts"].as_object_mut().expect("an object").remove("recency_days");
+    let facts = fields["facts"].as_object_mut().expect("an object");
+    facts.retain(|name, _| !FLEETING.contains(&name.as_str()));
+    for dimension in fields["dimensions"].as_object_mut().expect("an object").values_mut() {
+        // For people: `replay` shows it, the topic does not.
+        dimension.as_object_mut().expect("an object").remove("evidence");
+    }
     // Scores fall with time; a profile is not written for what changes no segment.
     fields.remove("scores");
     profile

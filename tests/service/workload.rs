@@ -230,6 +230,11 @@ impl Generator {
                 let own = json!({"order_id": order_id});
                 self.write("purchases", "order_cancelled", customer, later_ms, delay_ms, &own);
             }
+            18..22 => {
+                let own = json!({"order_id": order_id});
+                self.write("purchases", "order_paid", customer, at_ms, 0, &own);
+                self.write("purchases", "order_fulfilled", customer, later_ms, delay_ms, &own);
+            }
             _ => {}
         }
     }
@@ -239,15 +244,28 @@ impl Generator {
         let own = json!({"subscription_id": id, "plan": "basic", "amount_minor": 990,
                          "currency": "EUR", "term_days": 30});
         self.write("purchases", "subscription_started", customer, at_ms, 0, &own);
-        for term in 1..=self.random.below(4) {
+        let terms = self.random.below(4);
+        for term in 1..=terms {
             let due_ms = at_ms + term * 30 * DAY_MS;
             let delay_ms = self.delay_ms();
             self.write("purchases", "subscription_renewed", customer, due_ms, delay_ms, &own);
         }
+        let later_ms = at_ms + terms * 30 * DAY_MS + 5 * DAY_MS;
+        let (kind, own) = match self.random.below(6) {
+            0 => ("subscription_cancelled", json!({"subscription_id": id})),
+            1 => ("subscription_ended", json!({"subscription_id": id})),
+            2 => (
+                "subscription_changed",
+                json!({"subscription_id": id, "plan": "plus", "amount_minor": 1990,
+                       "currency": "EUR", "term_days": 30}),
+            ),
+            _ => return,
+        };
+        self.write("purchases", kind, customer, later_ms, 0, &own);
     }
 
     fn interaction(&mut self, customer: &str, at_ms: i64) {
-        let (kind, own) = match self.random.below(20) {
+        let (kind, own) = match self.random.below(36) {
             0..8 => ("product_viewed", json!({"sku": "s-1", "category": "shoes"})),
             8..10 => ("product_added", json!({"sku": "s-1"})),
             10 => ("checkout_started", json!({})),
@@ -255,10 +273,84 @@ impl Generator {
             12 => ("product_reviewed", json!({"score": 1 + self.random.below(5), "sku": "s-1"})),
             13 => ("shared", json!({"sku": "s-1"})),
             14 => ("message_opened", json!({"campaign": "spring", "channel": "email"})),
+            20..36 => self.said(),
             _ => ("page_viewed", json!({"channel": "web"})),
         };
         let delay_ms = self.delay_ms();
         self.write("interactions", kind, customer, at_ms, delay_ms, &own);
+    }
+
+    /// What customers say, are and cost; and the rarer things that they do.
+    fn said(&mut self) -> (&'static str, Value) {
+        let pick = |random: &mut Random, names: &[&'static str]| {
+            let count = i64::try_from(names.len()).expect("few");
+            names[usize::try_from(random.below(count)).expect("small")]
+        };
+        let random = &mut self.random;
+        match random.below(14) {
+            0 => {
+                let kinds = ["message_sent", "message_delivered", "message_clicked"];
+                let channel = pick(random, &["email", "letter"]);
+                (pick(random, &kinds), json!({"campaign": "spring", "channel": channel}))
+            }
+            1 => ("unsubscribed", json!({"channel": "email"})),
+            2 => ("support_contacted", json!({"minutes": random.below(60), "channel": "phone"})),
+            3 => ("referral_sent", json!({"referred_customer_id": "c-new"})),
+            4 => ("referral_accepted", json!({"referred_customer_id": "c-new"})),
+            5 => {
+                let survey = pick(random, &["csat", "ces", "attention", "brand"]);
+                let score = 1 + random.below(5);
+                ("survey_answered", json!({"survey": survey, "score": score, "reason": "price"}))
+            }
+            6 => {
+                let survey = pick(random, &["benefit:quality", "cost:price", "cost:effort"]);
+                ("survey_answered", json!({"survey": survey, "score": random.below(11)}))
+            }
+            7 => ("survey_answered", json!({"survey": "purchase_reason", "reason": "taste"})),
+            8 => {
+                let cost = pick(random, &["marketing", "service", "acquisition"]);
+                let amount = random.below(900);
+                ("cost_recorded", json!({"cost": cost, "amount_minor": amount, "currency": "EUR"}))
+            }
+            9 => {
+                let elements = [
+                    "metrics",
+                    "economic_buyer",
+                    "decision_criteria",
+                    "decision_process",
+                    "identify_pain",
+                    "champion",
+                ];
+                let (element, score) = (pick(random, &elements), random.below(4));
+                let own = json!({"element": element, "score": score, "evidence": "a call"});
+                ("qualification_updated", own)
+            }
+            10 => {
+                let outcome = pick(random, &["won", "lost", "disqualified"]);
+                ("qualification_updated", json!({"outcome": outcome}))
+            }
+            11 => {
+                let region = pick(random, &["north", "south"]);
+                ("profile_updated", json!({"traits": {"region": region}}))
+            }
+            12 => {
+                let permitted = random.percent(70);
+                ("consent_changed", json!({"purposes": {"marketing:email": permitted}}))
+            }
+            _ => {
+                let kinds = [
+                    "products_searched",
+                    "product_removed",
+                    "cart_viewed",
+                    "review_read",
+                    "signed_up",
+                    "logged_in",
+                    "usage_recorded",
+                    "waved",
+                ];
+                (pick(random, &kinds), json!({}))
+            }
+        }
     }
 
     /// How much later than it happened an event is written.

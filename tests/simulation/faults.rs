@@ -89,6 +89,8 @@ pub(crate) enum Fault {
     Stop,
     /// All instances stop and start again, one after the other.
     RollingDeploy,
+    /// All instances are deployed anew with the next revision of the rules, one after the other.
+    NewRules,
     /// The clocks of the hosts differ.
     ClockSkew,
     /// The clock of a host jumps by hours.
@@ -100,7 +102,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 44] = [
+    pub(crate) const ALL: [Self; 45] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::Stall,
@@ -141,6 +143,7 @@ impl Fault {
         Self::Rebalance,
         Self::Stop,
         Self::RollingDeploy,
+        Self::NewRules,
         Self::ClockSkew,
         Self::ClockJump,
         Self::EndsUnknown,
@@ -153,7 +156,7 @@ impl Fault {
             Self::CrashBefore | Self::CrashAfter | Self::Stall => 2,
             Self::LongStall | Self::ZombieStall | Self::Rebalance | Self::Stop => 1,
             Self::BrokerDown | Self::RegistryDown | Self::RollingDeploy => 1,
-            Self::SendRefused => 4,
+            Self::SendRefused | Self::NewRules => 4,
             Self::ClockJump | Self::EndsUnknown => 5,
             Self::StallInRestore | Self::SlowRestore => 30,
             Self::Undelivered | Self::DelayedRecord => 20,
@@ -223,6 +226,11 @@ impl Plan {
     pub(crate) fn always(fault: Fault) -> Self {
         let on = BTreeMap::from([(fault, (1000, Random::new(0)))]);
         Self { on, active: true, ..Self::calm() }
+    }
+
+    /// Whether it may strike.
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.active && self.on.contains_key(&fault)
     }
 
     /// Whether it strikes here.

@@ -2,42 +2,32 @@
 //!
 //! Every check gives the first thing that is wrong as a sentence. Next: `reference.rs`.
 
+use crate::simulation::chain::check_chain;
+use crate::simulation::lives::check_states;
 use crate::simulation::log::Payload;
 use crate::simulation::outcome::Partition;
-use crate::simulation::reference::{Expected, TOPICS, expected, read};
+use crate::simulation::reference::{Expected, Marks, TOPICS, expected, read};
 use crate::simulation::rules;
-use ebbflow::codec::state::{PROGRESS_KEY, StateKey, decode_progress, parse_key, unframe};
-use ebbflow::domain::apply::{Tally, apply};
-use ebbflow::domain::customer::Customer;
+use ebbflow::codec::state::{
+    PROGRESS_KEY, StateKey, decode_erasure, decode_progress, encode_erasure, erased_key, parse_key,
+    unframe,
+};
+use ebbflow::domain::erasure::Erasure;
+use ebbflow::domain::event::{Body, Interaction};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::{OffsetMetadata, Progress};
-use ebbflow::domain::publish::context::Context;
-use ebbflow::domain::raw::measure;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-type Check = Result<(), String>;
+pub(crate) type Check = Result<(), String>;
 
-/// The value of each dimension before there is evidence (contract, section 3).
-const INITIAL: [(&str, &str); 8] = [
-    ("rfm", "none"),
-    ("lifecycle", "awareness"),
-    ("activity", "none"),
-    ("value_mode", "prospect"),
-    ("value_tier", "none"),
-    ("engagement", "none"),
-    ("satisfaction", "unknown"),
-    ("qualification", "none"),
-];
-
-fn shown(bytes: Option<&[u8]>) -> String {
+pub(crate) fn shown(bytes: Option<&[u8]>) -> String {
     bytes.map_or_else(|| "nothing".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn ensure(holds: bool, text: impl FnOnce() -> String) -> Check {
+pub(crate) fn ensure(holds: bool, text: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(text()) }
 }
 
@@ -50,7 +40,7 @@ fn by_key(records: &[Payload]) -> BTreeMap<&[u8], Vec<&Payload>> {
     map
 }
 
-fn last_by_key(records: &[Payload]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(crate) fn last_by_key(records: &[Payload]) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut map = BTreeMap::new();
     for record in records {
         let key = record.key.clone().unwrap_or_default();
@@ -62,18 +52,29 @@ fn last_by_key(records: &[Payload]) -> BTreeMap<Vec<u8>, Vec<u8>> {
     map
 }
 
+/// The marks of erased customers that a partition has.
+pub(crate) fn marks_of(records: &Partition) -> Result<Marks, String> {
+    let mut marks = Marks::new();
+    for (key, value) in last_by_key(&records.states) {
+        if let Ok(StateKey::Erased(id)) = parse_key(&key) {
+            marks.insert(id, decode_erasure(&value).map_err(|error| error.to_string())?.until);
+        }
+    }
+    Ok(marks)
+}
+
 /// The output equals the reference's: changes in order per customer, all bytes and headers; the
-/// last states and profiles.
+/// last states, marks and profiles. By partition, these ids were marked before.
 pub(crate) fn check_equal(
     outcome: &[Partition],
     config: &TaskConfig,
-    lineage: u32,
+    (lineage, marks): (u32, &[Marks]),
     advance_to: Option<Timestamp>,
 ) -> Check {
-    for (partition, records) in (0..).zip(outcome) {
+    for ((partition, records), marks) in (0..).zip(outcome).zip(marks) {
         let config = TaskConfig { partition, ..config.clone() };
         let Expected { changes, states, profiles } =
-            expected(&config, records, lineage, advance_to);
+            expected(&config, records, (lineage, marks), advance_to);
         let (ours, theirs) = (by_key(&records.changes), by_key(&changes));
         for key in ours.keys().chain(theirs.keys()) {
             let (left, right) = (ours.get(key), theirs.get(key));
@@ -95,8 +96,19 @@ pub(crate) fn check_equal(
                 })?;
             }
         }
-        let mut left = last_by_key(&records.states);
-        left.remove(PROGRESS_KEY);
+        let mut left = BTreeMap::new();
+        for (id, until) in marks {
+            let mut key = Vec::new();
+            erased_key(id, &mut key);
+            left.insert(key, encode_erasure(Erasure { until: *until }));
+        }
+        for record in records.states.iter().filter(|it| it.key.as_deref() != Some(PROGRESS_KEY)) {
+            let key = record.key.clone().unwrap_or_default();
+            match &record.value {
+                Some(value) => left.insert(key, value.clone()),
+                None => left.remove(&key),
+            };
+        }
         for (key, state) in &states {
             ensure(left.get(key) == Some(state), || {
                 format!("partition {partition}: another state of {}", shown(Some(key)))
@@ -120,7 +132,11 @@ pub(crate) fn check_forgotten(whole: &[Partition], second: &[Partition]) -> Chec
         for (whole, second) in
             [(&whole.states, &second.states), (&whole.profiles, &second.profiles)]
         {
-            let (all, new) = (last_by_key(whole), last_by_key(second));
+            // Marks outlive lineages: nobody comes back by a rebuild.
+            let stays = |key: &Vec<u8>| matches!(parse_key(key), Ok(StateKey::Erased(_)));
+            let (mut all, mut new) = (last_by_key(whole), last_by_key(second));
+            all.retain(|key, _| !stays(key));
+            new.retain(|key, _| !stays(key));
             ensure(all.keys().eq(new.keys()), || {
                 let left = all.keys().find(|key| !new.contains_key(*key));
                 format!("partition {partition}: left of the first lineage: {left:?}")
@@ -130,74 +146,37 @@ pub(crate) fn check_forgotten(whole: &[Partition], second: &[Partition]) -> Chec
     Ok(())
 }
 
-/// What is true of every run, however its instances fared; each partition had so many commits
-/// before.
+/// What is true of every run, however its instances fared; each partition had so many commits and
+/// these marks before.
 pub(crate) fn check_invariants(
     outcome: &[Partition],
     config: &TaskConfig,
-    commits: &[u64],
+    before: &[(u64, Marks)],
 ) -> Check {
     let mut change_ids = BTreeSet::new();
-    for ((partition, records), commits) in (0..).zip(outcome).zip(commits) {
+    for ((partition, records), (commits, marks)) in (0..).zip(outcome).zip(before) {
+        let config = TaskConfig { partition, ..config.clone() };
+        let (events, _) = read(partition, config.partitions, records);
+        let erases: BTreeSet<&str> = events
+            .iter()
+            .flatten()
+            .filter(|it| it.event.body == Body::Interaction(Interaction::EraseRequested))
+            .filter_map(|timed| timed.event.customer_id.as_deref())
+            .collect();
         let context = |text| format!("partition {partition}: {text}");
         for (key, changes) in by_key(&records.changes) {
             let id = shown(Some(key));
             ensure(partition_of(&id, config.partitions) == partition, || {
                 context(format!("{id} does not belong here"))
             })?;
-            check_chain(&changes, &mut change_ids)
+            check_chain(&changes, erases.contains(id.as_str()), &mut change_ids)
                 .map_err(|text| context(format!("{id}: {text}")))?;
         }
         check_dead_letters(partition, config.partitions, records).map_err(context)?;
         let progress = check_progress(records, *commits).map_err(context)?;
-        check_states(partition, config, records, progress.as_ref()).map_err(context)?;
+        check_states(&config, records, marks, progress.as_ref()).map_err(context)?;
     }
     Ok(())
-}
-
-/// The changes of one customer hang together.
-fn check_chain(changes: &[&Payload], change_ids: &mut BTreeSet<String>) -> Check {
-    let mut values: BTreeMap<String, String> =
-        INITIAL.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let mut group: Option<(String, u64, u64)> = None;
-    for (seq, change) in (1..).zip(changes) {
-        let json: Value = serde_json::from_slice(change.value.as_deref().unwrap_or_default())
-            .map_err(|error| format!("change {seq} is no JSON: {error}"))?;
-        let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        ensure(json["seq"].as_u64() == Some(seq), || {
-            format!("{} where {seq} follows", json["seq"])
-        })?;
-        let change_id = string(&json["change_id"]);
-        ensure(change_ids.insert(change_id.clone()), || format!("{change_id} comes twice"))?;
-        let (dimension, current) = (string(&json["dimension"]), string(&json["current"]));
-        let before = values.insert(dimension, current);
-        ensure(before == Some(string(&json["previous"])), || {
-            format!("change {seq} comes from {} and not {before:?}", json["previous"])
-        })?;
-        let part = &json["group"];
-        let (index, size) = (part["index"].as_u64(), part["size"].as_u64());
-        let (Some(index), Some(size)) = (index, size) else {
-            return Err(format!("change {seq} has no group"));
-        };
-        let follows = match &group {
-            None => index == 1,
-            Some((id, last, of)) => part["id"] == id.as_str() && index == last + 1 && size == *of,
-        };
-        ensure(follows, || format!("change {seq}: its group {part} is torn"))?;
-        group = (index < size).then(|| (string(&part["id"]), index, size));
-        if group.is_none() {
-            let told = json["dimensions"].as_object();
-            for (dimension, value) in &values {
-                ensure(told.is_some_and(|told| told[dimension] == **value), || {
-                    format!("change {seq} tells other values: {}", json["dimensions"])
-                })?;
-            }
-        }
-        ensure(json["dwell_ms"].as_i64().is_some_and(|dwell| dwell >= 0), || {
-            format!("change {seq}: dwell {}", json["dwell_ms"])
-        })?;
-    }
-    ensure(group.is_none(), || "the last group is torn".to_owned())
 }
 
 /// One dead letter for every record that is refused, with its bytes, and none else.
@@ -244,7 +223,14 @@ fn check_progress(records: &Partition, commits: u64) -> Result<Option<Progress>,
         })?;
         if let Some(last) = &last {
             let back = last.next_offsets.iter().zip(&progress.next_offsets).any(|(a, b)| a > b);
-            ensure(!back && progress.clock >= last.clock, || {
+            let names = [&last.rfm_values, &last.audiences]
+                .into_iter()
+                .zip([&progress.rfm_values, &progress.audiences])
+                .all(|(before, after)| after.starts_with(before));
+            let forward = progress.clock >= last.clock
+                && progress.erasures >= last.erasures
+                && progress.rules_revision >= last.rules_revision;
+            ensure(!back && forward && names, || {
                 format!("progress goes back from {last:?} to {progress:?}")
             })?;
         }
@@ -271,66 +257,9 @@ fn check_progress(records: &Partition, commits: u64) -> Result<Option<Progress>,
     Ok(last)
 }
 
-/// Facts and raw values of the committed states equal those of a naive fold of all events.
-fn check_states(
-    partition: u32,
-    config: &TaskConfig,
-    records: &Partition,
-    progress: Option<&Progress>,
-) -> Check {
-    let rules = rules::rules();
-    let (events, _) = read(partition, config.partitions, records);
-    let mut naive: BTreeMap<String, Customer> = BTreeMap::new();
-    let mut latest = progress.map_or(Timestamp::MIN, |progress| progress.clock);
-    // By time, for the sake of the one thing that is bounded by time: parked records.
-    let mut events: Vec<_> = events.iter().flatten().collect();
-    events.sort_by_key(|timed| timed.at);
-    for timed in events {
-        let id = timed.event.subject_id().into_owned();
-        if partition_of(&id, config.partitions) != partition {
-            continue;
-        }
-        latest = latest.max(timed.at);
-        let context = Context {
-            rules: &rules,
-            application_id: "naive",
-            lineage: 1,
-            clock: timed.at,
-            now: None,
-            silent: true,
-            run_id: None,
-            rebuilt_at: Timestamp::MIN,
-        };
-        let customer =
-            naive.entry(id).or_insert_with_key(|id| Customer::new(id, timed.at, rules::REVISION));
-        let (mut tally, mut changes) = (Tally::default(), Vec::new());
-        let topic = "naive".into();
-        let origin = (&topic, partition, timed.offset);
-        apply(customer, &timed.event, timed.at, origin, &context, &mut tally, &mut changes);
-    }
-    let mut states = 0;
-    for (key, value) in last_by_key(&records.states) {
-        let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
-        states += 1;
-        let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
-        let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
-        let naive = naive.get(id).ok_or_else(|| format!("nobody told of {id}"))?;
-        let at = latest.max(customer.evaluated_at);
-        let (ours, mut theirs) = (measure(&customer, &rules, at), measure(naive, &rules, at));
-        // What came more than a week late is not scored; in time order everything is.
-        let scored = ours.engagement.score_milli <= theirs.engagement.score_milli;
-        // The place of engagement.
-        theirs.values[5] = ours.values[5];
-        ensure(scored && ours.facts == theirs.facts && ours.values == theirs.values, || {
-            format!("{id} is\n  {ours:?}\nand not\n  {theirs:?}")
-        })?;
-    }
-    ensure(states == naive.len(), || format!("{states} customers, not {}", naive.len()))
-}
-
 /// No deadline at or before this time is left.
 pub(crate) fn check_nothing_due(outcome: &[Partition], by: Timestamp) -> Check {
-    let rules = rules::rules();
+    let rules = rules::rules(rules::REVISION, false);
     for records in outcome {
         for (key, value) in last_by_key(&records.states) {
             let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };

@@ -5,7 +5,8 @@
 use crate::simulation::cluster::{Cluster, Topic};
 use crate::simulation::group::Committed;
 use crate::simulation::log::Payload;
-use ebbflow::codec::state::PROGRESS_KEY;
+use ebbflow::codec::state::{PROGRESS_KEY, decode_progress};
+use ebbflow::domain::progress::Progress;
 use ebbflow::runtime::broker::CommittedOffsets;
 
 /// An input record with its offset.
@@ -39,6 +40,22 @@ impl Partition {
             commits: self.commits[earlier.commits.len()..].to_vec(),
             ..self.clone()
         }
+    }
+
+    /// Every progress, oldest first.
+    fn progress(&self) -> impl Iterator<Item = Progress> {
+        let records = self.states.iter().filter(|it| it.key.as_deref() == Some(PROGRESS_KEY));
+        records.map(|it| decode_progress(it.value.as_deref().unwrap_or_default()).unwrap())
+    }
+
+    /// How many customers were erased.
+    pub(crate) fn erasures(&self) -> u64 {
+        self.progress().last().map_or(0, |progress| u64::from(progress.erasures))
+    }
+
+    /// Transactions that ended in the middle of a re-evaluation.
+    pub(crate) fn cursors(&self) -> u64 {
+        self.progress().filter(|it| it.cursor.is_some_and(|cursor| cursor > 0)).count() as u64
     }
 
     /// Transactions committed for this partition.

@@ -6,13 +6,15 @@
 use crate::simulation::log::Payload;
 use crate::simulation::outcome::Partition;
 use crate::simulation::registry;
+use crate::simulation::rules::{ERASE_KEEP_MS, REVISION};
 use ebbflow::codec::change::{ChangeEncoder, headers};
 use ebbflow::codec::decoder::{DecodeError, Decoder};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::profile::ProfileEncoder;
-use ebbflow::codec::state::{customer_key, frame};
-use ebbflow::domain::event::Event;
-use ebbflow::domain::id::partition_of;
+use ebbflow::codec::state::{customer_key, encode_erasure, erased_key, frame};
+use ebbflow::domain::erasure::{ErasedId, Erasure};
+use ebbflow::domain::event::{Body, Event, Interaction};
+use ebbflow::domain::id::{erased_id, partition_of};
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::refusal::Reason;
 use ebbflow::domain::time::Timestamp;
@@ -33,6 +35,9 @@ thread_local! {
     static JSON: [Decoder; 2] = registry::decoders(false);
     static AVRO: [Decoder; 2] = registry::decoders(true);
 }
+
+/// Until when events of erased ids are dropped.
+pub(crate) type Marks = BTreeMap<ErasedId, Timestamp>;
 
 /// What a partition's output has to be.
 pub(crate) struct Expected {
@@ -58,7 +63,7 @@ pub(crate) fn read(
     partitions: u32,
     records: &Partition,
 ) -> ([Vec<Timed<'_>>; 3], Refused) {
-    let rules = crate::simulation::rules::rules();
+    let rules = crate::simulation::rules::rules(REVISION, false);
     let mut events = [Vec::new(), Vec::new(), Vec::new()];
     let mut refused = BTreeSet::new();
     for (input, list) in records.inputs.iter().enumerate() {
@@ -98,15 +103,23 @@ pub(crate) fn read(
     (events, refused)
 }
 
-/// Runs the reference over a partition.
+/// The mark that an id would have.
+pub(crate) fn marked(config: &TaskConfig, id: &str) -> ErasedId {
+    erased_id(&config.rules.fold.erase_salt, id)
+}
+
+/// Runs the reference over a partition, in which these ids are marked already.
+///
+/// Who is erased and for how long is kept here once more: the task never sees what is dropped.
 pub(crate) fn expected(
     config: &TaskConfig,
     records: &Partition,
-    lineage: u32,
+    (lineage, marks): (u32, &Marks),
     advance_to: Option<Timestamp>,
 ) -> Expected {
     let (events, _) = read(config.partition, config.partitions, records);
     let mut task = PartitionTask::new(config.clone(), lineage, Phase::Live);
+    let mut marks = marks.clone();
     let mut next = [0; 3];
     let mut highest = [Timestamp::MIN; 3];
     loop {
@@ -117,12 +130,24 @@ pub(crate) fn expected(
         let clock = open.min().or_else(|| highest.into_iter().max()).unwrap();
         task.advance_to(clock);
         task.fire_timers(usize::MAX, None).unwrap();
+        marks.retain(|_, until| *until > clock);
         let earliest = (0..3).filter_map(|input| heads[input].map(|at| (at, input))).min();
         let Some((at, input)) = earliest else { break };
         let timed = &events[input][next[input]];
         next[input] += 1;
         highest[input] = highest[input].max(at);
         let (topic, offset, event) = (&TOPICS[input].into(), timed.offset, &timed.event);
+        if let Some(id) = &event.customer_id {
+            let id = marked(config, id);
+            if marks.contains_key(&id) {
+                task.skip(input, offset);
+                continue;
+            }
+            let here = partition_of(&event.subject_id(), config.partitions) == config.partition;
+            if here && event.body == Body::Interaction(Interaction::EraseRequested) {
+                marks.insert(id, clock.plus_ms(ERASE_KEEP_MS));
+            }
+        }
         // A refused event (of another partition) changes nothing but time.
         if let Err(error) =
             task.handle_event(&EventRecord { input, topic, offset, event, at }, None)
@@ -133,8 +158,15 @@ pub(crate) fn expected(
     if let Some(advance_to) = advance_to {
         task.advance_to(advance_to);
         task.fire_timers(usize::MAX, None).unwrap();
+        marks.retain(|_, until| *until > task.clock());
     }
-    written(&mut task)
+    let mut expected = written(&mut task);
+    for (id, until) in marks {
+        let mut key = Vec::new();
+        erased_key(&id, &mut key);
+        expected.states.insert(key, encode_erasure(Erasure { until }));
+    }
+    expected
 }
 
 fn written(task: &mut PartitionTask) -> Expected {

@@ -3,9 +3,9 @@
 //! A `progress` record says which records a transaction consumed and where its clock stood then.
 //! Within it the order of two inputs, the clock at each record and the instants at which due timers
 //! were looked at depend on when records arrived and on the clock of a host, so they are searched
-//! for, customer by customer: there must be one sequence of exactly these records and of timers that
-//! are due, with a clock that only goes forward from the last commit's to this one's, that writes
-//! exactly what was written.
+//! for, customer by customer: there must be one sequence of exactly these records, of timers that
+//! are due and of one judgement by new rules, with a clock that only goes forward from the last
+//! commit's to this one's, that writes exactly what was written.
 //!
 //! Compared byte for byte: changes (values and headers, in order), the last state, the last profile
 //! and that there is none where nothing was published; exactly: the highest time of each input.
@@ -17,15 +17,23 @@
 
 use crate::simulation::log::Payload;
 use crate::simulation::outcome::Partition;
-use crate::simulation::reference::{Timed, read};
+use crate::simulation::reference::{Marks, Timed, marked, read};
+use crate::simulation::rules;
 use crate::simulation::schedule::{Transaction, transactions};
-use crate::simulation::search::{Found, Search, Written};
+use crate::simulation::search::{Before, Found, Search, Written};
 use crate::simulation::stage::EPOCH;
-use ebbflow::codec::state::{StateKey, customer_key, parse_key};
+use ebbflow::codec::state::{
+    StateKey, customer_key, decode_erasure, erased_key, parse_key, unframe,
+};
+use ebbflow::domain::erasure::ErasedId;
 use ebbflow::domain::id::partition_of;
+use ebbflow::domain::pack::peek_revision;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How far ahead of its record an event may be (contract, section 2).
+const AHEAD_MS: i64 = 300_000;
 
 /// How much was replayed.
 #[derive(Clone, Copy, Default, Debug)]
@@ -69,6 +77,11 @@ fn replay(
     effort: &mut Effort,
 ) -> Result<(), String> {
     let (events, _) = read(config.partition, config.partitions, records);
+    let known: BTreeSet<String> =
+        events.iter().flatten().filter_map(|timed| home(timed, config)).collect();
+    let known: BTreeMap<ErasedId, String> =
+        known.into_iter().map(|id| (marked(config, &id), id)).collect();
+    let (mut marks, mut erasures) = (Marks::new(), 0);
     let (mut changes, mut profiles) = (sorted(&records.changes), sorted(&records.profiles));
     let mut states: BTreeMap<String, &[u8]> = BTreeMap::new();
     let (mut next, mut clock) = (records.lows, Timestamp::MIN);
@@ -84,6 +97,7 @@ fn replay(
             highest[input] = highest[input].max(latest.unwrap_or(Timestamp::MIN));
         }
         let context = |text: String| format!("commit {}: {text}", progress.commit_counter);
+        let rules = rules::of(progress, rules::withhold(&config.rules));
         if progress.highest != highest {
             return Err(context(format!("highest {:?}, not {highest:?}", progress.highest)));
         }
@@ -99,6 +113,10 @@ fn replay(
         for key in transaction.states.keys() {
             match parse_key(key) {
                 Ok(StateKey::Customer(id)) => touched.insert(id.to_owned()),
+                Ok(StateKey::Erased(id)) => {
+                    let id = known.get(&id).ok_or_else(|| context(format!("a mark {id:?}")))?;
+                    touched.insert(id.clone())
+                }
                 other => return Err(context(format!("a state of {other:?}"))),
             };
         }
@@ -106,26 +124,71 @@ fn replay(
             let mut key = Vec::new();
             customer_key(&id, &mut key);
             let ours = |timed: &&Timed<'_>| home(timed, config).as_deref() == Some(id.as_str());
+            let state = transaction.states.get(key.as_slice()).map(|it| it.value.as_deref());
+            let erased = marked(config, &id);
+            erased_key(&erased, &mut key);
+            let mark = match transaction.states.get(key.as_slice()).map(|it| it.value.as_deref()) {
+                None => None,
+                Some(None) => Some(None),
+                Some(Some(value)) => {
+                    let mark = decode_erasure(value).map_err(|error| error.to_string())?;
+                    Some(Some(mark.until))
+                }
+            };
             let written = Written {
                 changes: told.remove(&id).unwrap_or_default(),
-                state: transaction.states.get(key.as_slice()).and_then(|it| it.value.as_deref()),
-                profile: shown.remove(&id).and_then(|list| list.last()?.value.as_deref()),
+                state,
+                profile: shown.remove(&id).map(|list| list.last()?.value.as_deref()),
+                mark,
             };
-            let after = written.state;
-            let before = states.get(&id).copied();
+            let before = Before {
+                state: states.get(&id).copied(),
+                mark: marks.get(&erased).copied(),
+                erasures: (erasures, progress.erasures),
+            };
             let events = within.each_ref().map(|list| list.iter().copied().filter(ours).collect());
             let clocks = (clock, progress.clock);
-            let found = Search::new(&id, config, events, written, clocks).run(before);
+            let found =
+                Search::new(&id, config, rules.clone(), events, written, clocks).run(before);
             effort.cases += 1;
             match found.map_err(|text| context(format!("{id}: {text}")))? {
                 Found::Yes => {}
                 Found::Unknown => effort.given_up += 1,
             }
-            if let Some(state) = after {
-                states.insert(id, state);
+            match state {
+                None => {}
+                Some(Some(state)) => drop(states.insert(id, state)),
+                Some(None) => drop(states.remove(&id)),
+            }
+            match mark {
+                None => {}
+                Some(Some(until)) => drop(marks.insert(erased, until)),
+                Some(None) => drop(marks.remove(&erased)),
             }
         }
+        check_judged(&transaction, &states).map_err(context)?;
+        erasures = progress.erasures;
         (next, clock) = (progress.next_offsets, progress.clock);
+    }
+    Ok(())
+}
+
+/// There are as many customers as the progress says, and without a cursor all of them are judged
+/// by its rules.
+fn check_judged(
+    transaction: &Transaction<'_>,
+    states: &BTreeMap<String, &[u8]>,
+) -> Result<(), String> {
+    let progress = &transaction.progress;
+    if progress.customers != states.len() as u64 {
+        return Err(format!("{} customers, not {}", states.len(), progress.customers));
+    }
+    for (id, state) in states.iter().filter(|_| progress.cursor.is_none()) {
+        let (_, packed) = unframe(state).map_err(|error| error.to_string())?;
+        let revision = peek_revision(packed).map_err(|error| error.to_string())?;
+        if revision != progress.rules_revision {
+            return Err(format!("{id} was passed over, judged by revision {revision}"));
+        }
     }
     Ok(())
 }
@@ -196,11 +259,18 @@ fn check_detected(
         });
         let began_at = match source {
             Some((_, record)) => record.at,
+            // The customer may have been seen at an event that is that far ahead, and the task's
+            // clock may be that of another host.
+            None if cause["kind"] == "rules" => {
+                time(&json["occurred_at"])?.plus_ms(-AHEAD_MS - skew_ms)
+            }
             None => time(&json["occurred_at"])?,
         };
         let bounds = began_at.plus_ms(-skew_ms)..=EPOCH.plus_ms(appended_ms + skew_ms);
         if !bounds.contains(&detected_at) || detected_at < last {
-            return Err(format!("{id}: detected at {detected_at}, not in {bounds:?} after {last}"));
+            return Err(format!(
+                "{id}: detected at {detected_at}, not in {bounds:?} after {last}: {json}"
+            ));
         }
         last = detected_at;
     }

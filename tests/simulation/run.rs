@@ -3,21 +3,21 @@
 //! Next: `stage.rs`, who acts when; `oracle.rs`, what must be true afterwards.
 
 use crate::simulation::cluster::{Cluster, Topic};
-use crate::simulation::faults::{Counts, Only, Plan};
+use crate::simulation::faults::{Counts, Fault, Only, Plan};
 use crate::simulation::log::Payload;
 use crate::simulation::oracle::{
-    check_equal, check_forgotten, check_invariants, check_nothing_due,
+    check_equal, check_forgotten, check_invariants, check_nothing_due, marks_of,
 };
 use crate::simulation::outcome::{Partition, outcome};
 use crate::simulation::random::Random;
-use crate::simulation::reference::TOPICS;
+use crate::simulation::reference::{Marks, TOPICS};
 use crate::simulation::replay::{Effort, check_replayed};
 use crate::simulation::rules;
 use crate::simulation::schedule::check_schedule;
 use crate::simulation::stage::{EPOCH, Ends, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
-use ebbflow::codec::state::{LINEAGE_KEY, Lineage, encode_lineage};
+use ebbflow::codec::state::{LINEAGE_KEY, Lineage, StateKey, encode_lineage, parse_key};
 use ebbflow::config::CommitConfig;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::Settings;
@@ -43,7 +43,7 @@ pub(crate) enum Mode {
 }
 
 /// What happened beside the faults, by name.
-pub(crate) type Happened = [(&'static str, u64); 6];
+pub(crate) type Happened = [(&'static str, u64); 11];
 
 /// A run that went well.
 pub(crate) struct Report {
@@ -77,6 +77,11 @@ impl Drop for Run {
     }
 }
 
+/// Whether a key of the state topic is a mark's.
+fn is_mark(key: &[u8]) -> bool {
+    matches!(parse_key(key), Ok(StateKey::Erased(_)))
+}
+
 /// Runs a seed.
 pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> {
     let mut run = Run::new(mode, seed, only);
@@ -96,6 +101,14 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
     let mut cluster = run.stage.cluster.borrow_mut();
     let aborted = |it| cluster.log(Topic::State, it).aborted_tombstones();
     let purges_aborted: usize = (0..run.partitions).map(aborted).sum();
+    let erasures = partitions.iter().map(Partition::erasures).sum();
+    let removed = |it: &&Payload| it.value.is_none() && it.key.as_deref().is_some_and(is_mark);
+    let states = || partitions.iter().flat_map(|it| &it.states);
+    let marks_ended = states().filter(removed).count() as u64;
+    let by_rules = |it: &&Payload| it.headers.contains(&("cause".to_owned(), b"rules".to_vec()));
+    let changes = partitions.iter().flat_map(|it| &it.changes);
+    let judged = changes.filter(by_rules).count() as u64;
+    let in_parts = partitions.iter().map(Partition::cursors).sum();
     let happened = [
         ("transactions timed out", cluster.timed_out),
         ("members expelled", cluster.expelled),
@@ -103,6 +116,11 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
         ("delayed requests landed", cluster.strays_landed),
         ("deletions rolled back", purges_aborted as u64),
         ("commits", cluster.group.commits.len() as u64),
+        ("customers erased", erasures),
+        ("marks that ended", marks_ended),
+        ("changes by new rules", judged),
+        ("re-evaluations in parts", in_parts),
+        ("refused for old rules", run.stage.deployment.borrow().refused()),
     ];
     if cluster.strays_hit > 0 {
         return Err("a delayed request has hit another transaction than its own".to_owned());
@@ -124,11 +142,12 @@ impl Run {
         let mut random = Random::new(seed);
         let partitions = u32::try_from(2 + random.below(3)).unwrap();
         let instances = 1 + random.below(4);
+        let withholds = random.chance(300);
         let config = TaskConfig {
             application_id: "simulation".into(),
             partition: 0,
             partitions,
-            rules: rules::rules(),
+            rules: rules::rules(rules::REVISION, withholds),
             profiles_on_touch: random.chance(500),
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
@@ -201,11 +220,15 @@ impl Run {
             cluster.pass(1);
         }
         let partitions = outcome(&mut cluster, self.partitions, self.stage.avro);
-        check_invariants(&partitions, &self.config, &vec![0; partitions.len()])?;
+        let nothing = vec![(0, Marks::new()); partitions.len()];
+        check_invariants(&partitions, &self.config, &nothing)?;
         check_schedule(&partitions)?;
         let mut effort = Effort::default();
         match self.mode {
-            Mode::Event => check_equal(&partitions, &self.config, 1, self.advance_to)?,
+            Mode::Event => {
+                let nothing = vec![Marks::new(); partitions.len()];
+                check_equal(&partitions, &self.config, (1, &nothing), self.advance_to)?;
+            }
             Mode::Wall => {
                 effort = check_replayed(&partitions, &self.config, self.stage.skew_ms())?;
                 check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
@@ -273,10 +296,12 @@ impl Run {
         let second: Vec<Partition> =
             whole.iter().zip(first).map(|(whole, first)| whole.after(first)).collect();
         check_forgotten(&whole, &second)?;
-        let commits: Vec<u64> = first.iter().map(Partition::transactions).collect();
-        check_invariants(&second, &config, &commits)?;
+        let marks: Vec<Marks> = first.iter().map(marks_of).collect::<Result<_, _>>()?;
+        let before: Vec<_> =
+            first.iter().map(Partition::transactions).zip(marks.iter().cloned()).collect();
+        check_invariants(&second, &config, &before)?;
         check_schedule(&second)?;
-        check_equal(&second, &config, 2, self.advance_to)?;
+        check_equal(&second, &config, (2, &marks), self.advance_to)?;
         Ok(second)
     }
 
@@ -355,6 +380,11 @@ impl Run {
             if self.random.chance(700) && self.rest(20_000)? {
                 let long = *self.random.pick(&[3_600_000, DAY_MS, 9 * DAY_MS]);
                 let ms = self.random.between(1, long);
+                // Much falls due by the old rules that is judged by the new ones first.
+                let replaced = self.stage.plan.borrow().has(Fault::NewRules);
+                if replaced && self.random.chance(300) {
+                    self.stage.replace_all();
+                }
                 self.stage.skip(ms);
             }
         }
@@ -374,7 +404,7 @@ impl Run {
     }
 
     /// Without faults everybody comes to rest, and stays so.
-    fn settle(&mut self) -> Result<(), String> {
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
         let began_ms = self.stage.now_ms();
         let deadline_ms = began_ms + PATIENCE_MS;
         let mut quiet_since = began_ms;

@@ -6,7 +6,6 @@
 use crate::simulation::log::Payload;
 use crate::simulation::reference::{TOPICS, Timed};
 use crate::simulation::replay::detected_at;
-use crate::simulation::rules;
 use ebbflow::codec::change::{ChangeEncoder, headers};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::profile::ProfileEncoder;
@@ -14,9 +13,10 @@ use ebbflow::codec::state::{frame, unframe};
 use ebbflow::domain::apply::{Tally, apply, expire};
 use ebbflow::domain::change::Change;
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::event::{Body, Purchase};
+use ebbflow::domain::event::{Body, Interaction, MessageKind, Purchase};
 use ebbflow::domain::pack::{pack, unpack};
 use ebbflow::domain::publish::context::Context;
+use ebbflow::domain::publish::evaluate::{Unpublished, reevaluate};
 use ebbflow::domain::publish::profile::profile;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::Timestamp;
@@ -30,8 +30,20 @@ const MAX_STEPS: usize = 3_000;
 /// What a transaction wrote of a customer.
 pub(crate) struct Written<'a> {
     pub(crate) changes: Vec<&'a Payload>,
+    /// `Some(None)` = it was removed.
+    pub(crate) state: Option<Option<&'a [u8]>>,
+    pub(crate) profile: Option<Option<&'a [u8]>>,
+    /// Until when events of the id are dropped.
+    pub(crate) mark: Option<Option<Timestamp>>,
+}
+
+/// What there was before the transaction.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Before<'a> {
     pub(crate) state: Option<&'a [u8]>,
-    pub(crate) profile: Option<&'a [u8]>,
+    pub(crate) mark: Option<Timestamp>,
+    /// How many customers had been erased, before and with the transaction.
+    pub(crate) erasures: (u32, u32),
 }
 
 /// How a search ended that did not fail.
@@ -39,6 +51,9 @@ pub(crate) enum Found {
     Yes,
     Unknown,
 }
+
+/// Inputs taken, changes told, the clock, the mark, the packed customer.
+type Tried = ([usize; 3], usize, Timestamp, Option<Timestamp>, Vec<u8>);
 
 /// Where a search stands.
 #[derive(Clone)]
@@ -49,6 +64,7 @@ struct Place {
     clock: Timestamp,
     published: bool,
     changed: bool,
+    mark: Option<Timestamp>,
 }
 
 pub(crate) struct Search<'a> {
@@ -61,10 +77,10 @@ pub(crate) struct Search<'a> {
     clocks: (Timestamp, Timestamp),
     /// Clocks that make a difference.
     hints: BTreeSet<Timestamp>,
-    tried: BTreeSet<([usize; 3], usize, Timestamp, Vec<u8>)>,
+    tried: BTreeSet<Tried>,
     steps: usize,
     encoder: ChangeEncoder,
-    before: Option<&'a [u8]>,
+    before: Before<'a>,
 }
 
 impl<'a> Search<'a> {
@@ -72,6 +88,7 @@ impl<'a> Search<'a> {
     pub(crate) fn new(
         id: &'a str,
         config: &'a TaskConfig,
+        rules: Arc<Rules>,
         events: [Vec<&'a Timed<'a>>; 3],
         written: Written<'a>,
         clocks: (Timestamp, Timestamp),
@@ -79,7 +96,7 @@ impl<'a> Search<'a> {
         Self {
             id,
             config,
-            rules: rules::rules(),
+            rules,
             events,
             written,
             detected_at: Vec::new(),
@@ -88,7 +105,7 @@ impl<'a> Search<'a> {
             tried: BTreeSet::new(),
             steps: 0,
             encoder: ChangeEncoder::new(OutputFormat::Json, false),
-            before: None,
+            before: Before::default(),
         }
     }
 
@@ -99,13 +116,14 @@ impl<'a> Search<'a> {
     }
 
     /// From the state before, if any.
-    pub(crate) fn run(mut self, before: Option<&'a [u8]>) -> Result<Found, String> {
+    pub(crate) fn run(mut self, before: Before<'a>) -> Result<Found, String> {
         self.before = before;
-        let customer = self.unpacked(before)?;
-        let after = self.unpacked(self.written.state)?;
+        let customer = self.unpacked(before.state)?;
+        let after = self.unpacked(self.written.state.flatten())?;
         self.take_hints(after.as_ref())?;
         let (next, told, clock) = ([0; 3], 0, self.clocks.0);
-        let start = Place { customer, next, told, clock, published: false, changed: false };
+        let (published, changed, mark) = (false, false, before.mark);
+        let start = Place { customer, next, told, clock, published, changed, mark };
         if self.leads_there(&start) {
             return Ok(Found::Yes);
         }
@@ -125,11 +143,13 @@ impl<'a> Search<'a> {
             .collect();
         Err(format!(
             "between the clocks {:?} nothing leads from\n  {:?}\nwith\n  {consumed:?}\nto\n  \
-             {after:?}\nthat writes\n  {}\nand the profile\n  {}",
+             {after:?}\nthat writes\n  {}\nand the profile\n  {}\nand {:?} after {:?}",
             self.clocks,
             start.customer,
             changes.join("\n  "),
-            text(self.written.profile),
+            text(self.written.profile.flatten()),
+            self.written.mark,
+            before.mark,
         ))
     }
 
@@ -147,7 +167,12 @@ impl<'a> Search<'a> {
             self.hints.insert(after.evaluated_at);
             let parked = after.book.rare.iter().flat_map(|rare| &rare.parked);
             self.hints.extend(parked.map(|parked| parked.parked_at));
+            let audiences = after.audiences.iter().map(|audience| &audience.published);
+            self.hints.extend(after.published.iter().chain(audiences).map(|it| it.since));
         }
+        self.hints.extend(self.before.mark);
+        let erased_at = |until: Timestamp| until.plus_ms(-self.rules.erase_keep_ms);
+        self.hints.extend(self.written.mark.flatten().map(erased_at));
         // An event is late when the customer was seen after it.
         let events = self.events.iter().flatten();
         self.hints.extend(events.flat_map(|timed| [timed.at, timed.at.plus_ms(1)]));
@@ -167,8 +192,14 @@ impl<'a> Search<'a> {
         if let Some(customer) = &place.customer {
             pack(customer, self.rules.rates.base(), &mut packed);
         }
-        if !self.tried.insert((place.next, place.told, place.clock, packed)) {
+        if !self.tried.insert((place.next, place.told, place.clock, place.mark, packed)) {
             return false;
+        }
+        if let Some(customer) = &place.customer
+            && customer.rules_revision != self.rules.identity.revision
+        {
+            // Before anything else happens to it.
+            return self.clocks_from(place).into_iter().any(|clock| self.judges(place, clock));
         }
         let deadline = place.customer.as_ref().map(|customer| customer.deadline);
         if deadline.is_some_and(|deadline| deadline <= self.clocks.1) && self.expires(place) {
@@ -189,11 +220,21 @@ impl<'a> Search<'a> {
         if !consumed || place.told < self.written.changes.len() {
             return false;
         }
-        let Some(customer) = &place.customer else { return self.written.state.is_none() };
+        if !self.mark_is_there(place) {
+            return false;
+        }
+        let Some(customer) = &place.customer else {
+            // Of somebody unknown nothing is removed.
+            let gone = self.before.state.map(|_| None);
+            return self.written.state == gone && self.written.profile == gone;
+        };
         let (mut packed, mut value) = (Vec::new(), Vec::new());
         pack(customer, self.rules.rates.base(), &mut packed);
         frame(&packed, &mut value);
-        let state = if place.changed { self.written.state } else { self.before };
+        let state = match place.changed {
+            true => self.written.state.flatten(),
+            false => self.before.state,
+        };
         if state != Some(value.as_slice()) || (!place.changed && self.written.state.is_some()) {
             return false;
         }
@@ -203,7 +244,37 @@ impl<'a> Search<'a> {
         }
         let shown = profile(customer, &self.rules, customer.evaluated_at);
         ProfileEncoder::new(OutputFormat::Json).encode(&shown, &mut value);
-        self.written.profile == Some(value.as_slice())
+        self.written.profile == Some(Some(value.as_slice()))
+    }
+
+    /// The mark is what was written: it goes when its time is over.
+    fn mark_is_there(&self, place: &Place) -> bool {
+        let mark = place.mark.filter(|until| *until > self.clocks.1);
+        match mark == self.before.mark {
+            true => self.written.mark.is_none(),
+            false => self.written.mark == Some(mark),
+        }
+    }
+
+    /// Where the clock may stand at a place.
+    fn clocks_from(&self, place: &Place) -> Vec<Timestamp> {
+        let later = self.hints.range(place.clock.plus_ms(1)..);
+        let later = later.take_while(|clock| **clock <= self.clocks.1);
+        std::iter::once(place.clock).chain(later.copied()).collect()
+    }
+
+    /// New rules judge the customer.
+    fn judges(&mut self, place: &Place, clock: Timestamp) -> bool {
+        let mut place = Place { clock, ..place.clone() };
+        let Some(mut customer) = place.customer.take() else { return false };
+        let (mut changes, mut unpublished) = (Vec::new(), Unpublished::default());
+        let rules = self.rules.clone();
+        let run_id = format!("rules-{}", rules.identity.revision);
+        let context = Context { run_id: Some(&run_id), ..self.context(&rules, &place) };
+        let published = reevaluate(&mut customer, &context, (&mut unpublished, &mut changes));
+        (place.changed, place.published) = (true, place.published | published);
+        place.customer = Some(customer);
+        self.tells(&mut place, &changes) && self.leads_there(&place)
     }
 
     fn expires(&mut self, place: &Place) -> bool {
@@ -223,29 +294,44 @@ impl<'a> Search<'a> {
         let timed = self.events[input][place.next[input]];
         let evaluated_at = place.customer.as_ref().map(|customer| customer.evaluated_at);
         let late = evaluated_at.is_some_and(|evaluated_at| timed.at < evaluated_at);
-        let amends = matches!(
+        let by_clock = matches!(
             timed.event.body,
             Body::Purchase(
                 Purchase::OrderUpdated { .. }
                     | Purchase::OrderCancelled { .. }
                     | Purchase::OrderRefunded { .. }
+            ) | Body::Interaction(
+                Interaction::EraseRequested
+                    | Interaction::ConsentChanged { .. }
+                    | Interaction::Message { kind: MessageKind::Unsubscribed, .. }
             )
         );
-        let mut clocks = vec![place.clock];
-        if late || amends {
-            let later = self.hints.range(place.clock.plus_ms(1)..);
-            clocks.extend(later.take_while(|clock| **clock <= self.clocks.1));
-        }
-        clocks.into_iter().any(|clock| self.takes_at(place, input, clock))
+        let clocks = match late || by_clock || place.mark.is_some() {
+            true => self.clocks_from(place),
+            false => vec![place.clock],
+        };
+        let (least, most) = self.before.erasures;
+        clocks.into_iter().any(|clock| {
+            if place.mark.is_some_and(|until| timed.at.max(clock) < until) {
+                let mut dropped = Place { clock, ..place.clone() };
+                dropped.next[input] += 1;
+                return self.leads_there(&dropped);
+            }
+            match place.customer {
+                Some(_) => self.takes_at(place, input, clock, 0),
+                None => (least..=most).any(|it| self.takes_at(place, input, clock, it)),
+            }
+        })
     }
 
-    fn takes_at(&mut self, place: &Place, input: usize, clock: Timestamp) -> bool {
+    fn takes_at(&mut self, place: &Place, input: usize, clock: Timestamp, life: u32) -> bool {
         let timed = self.events[input][place.next[input]];
         let mut place = Place { clock, ..place.clone() };
-        let mut customer = place
-            .customer
-            .take()
-            .unwrap_or_else(|| Customer::new(self.id, timed.at, rules::REVISION));
+        let mut customer = place.customer.take().unwrap_or_else(|| {
+            let mut new = Customer::new(self.id, timed.at, self.rules.identity.revision);
+            new.incarnation = life;
+            new
+        });
         let mut changes = Vec::new();
         let rules = self.rules.clone();
         let context = self.context(&rules, &place);
@@ -263,7 +349,11 @@ impl<'a> Search<'a> {
         );
         place.changed |= applied.changed;
         place.published |= applied.published;
-        place.customer = Some(customer);
+        if applied.erased {
+            let until = customer.evaluated_at.plus_ms(self.rules.erase_keep_ms);
+            place.mark = Some(until);
+        }
+        place.customer = Some(customer).filter(|_| !applied.erased);
         place.next[input] += 1;
         self.tells(&mut place, &changes) && self.leads_there(&place)
     }

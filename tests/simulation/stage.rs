@@ -6,6 +6,7 @@
 
 use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::Cluster;
+use crate::simulation::deployment::Deployment;
 use crate::simulation::faults::{Fault, Plan};
 use crate::simulation::random::Random;
 use crate::simulation::registry;
@@ -101,8 +102,7 @@ pub(crate) struct Stage {
     skews_ms: Vec<Rc<Cell<i64>>>,
     /// How far any was off at most.
     skew_ms: Cell<i64>,
-    /// Instances that are still to be deployed, the next one last.
-    deploy: RefCell<Vec<usize>>,
+    pub(super) deployment: RefCell<Deployment>,
     registry_back_ms: Cell<i64>,
     registry_up: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
@@ -142,7 +142,7 @@ impl Stage {
             failure: RefCell::new(None),
             skews_ms: (0..instances).map(|_| Rc::default()).collect(),
             skew_ms: Cell::new(0),
-            deploy: RefCell::default(),
+            deployment: RefCell::default(),
             registry_back_ms: Cell::new(0),
             registry_up: Arc::new(AtomicBool::new(true)),
             metrics: Arc::new(Metrics::new(rules::REVISION, 100).unwrap()),
@@ -240,7 +240,10 @@ impl Stage {
         self.trouble(instance);
         let process = std::mem::replace(&mut self.processes.borrow_mut()[place], Process::Acting);
         let mut next = match process {
-            Process::Down(_) => Process::Up(Box::new(self.start(instance)), 0),
+            Process::Down(_) => {
+                self.deployment.borrow_mut().starts(place, instance);
+                Process::Up(Box::new(self.start(instance)), 0)
+            }
             Process::Up(worker, _) => self.round(place, instance, worker),
             other => other,
         };
@@ -296,8 +299,13 @@ impl Stage {
             self.registry_back_ms.set(self.now_ms() + ms);
         }
         self.registry_up.store(self.now_ms() >= self.registry_back_ms.get(), Ordering::Relaxed);
-        if self.deploy.borrow().is_empty() && self.strikes(Fault::RollingDeploy) {
-            self.deploy.borrow_mut().extend(0..self.skews_ms.len());
+        let count = self.skews_ms.len();
+        if self.deployment.borrow().is_over() && self.strikes(Fault::RollingDeploy) {
+            self.deployment.borrow_mut().begin(count, None);
+        }
+        let next = self.deployment.borrow().next().filter(|_| self.settings.until_end.is_none());
+        if next.is_some() && self.deployment.borrow().is_over() && self.strikes(Fault::NewRules) {
+            self.deployment.borrow_mut().begin(count, next);
         }
         if self.strikes(Fault::ClockJump) {
             let ms = *self.pick(&[0, -JUMP_MS, JUMP_MS, -90_000, 90_000, JUMP_MS / 2]);
@@ -316,22 +324,19 @@ impl Stage {
 
     /// Whether it is this instance's turn in a deployment: the others are up again.
     fn is_to_deploy(&self, instance: usize) -> bool {
-        let processes = self.processes.borrow();
-        let mut deploy = self.deploy.borrow_mut();
-        while deploy.last().is_some_and(|next| matches!(processes[*next], Process::Done)) {
-            deploy.pop();
-        }
+        let (processes, count) = (self.processes.borrow(), self.skews_ms.len());
+        let gone = |next: usize| {
+            let mut same = (next..processes.len()).step_by(count);
+            same.all(|place| matches!(processes[place], Process::Done))
+        };
         let down = processes.iter().any(|process| matches!(process, Process::Down(_)));
-        let turn = deploy.last() == Some(&instance) && !down;
-        if turn {
-            deploy.pop();
-        }
-        turn
+        !down && self.deployment.borrow_mut().takes_turn(instance, gone)
     }
 
     fn round(&self, place: usize, instance: usize, mut worker: Box<SimWorker>) -> Process {
         self.round_began_ms.set(self.now_ms());
-        if self.is_to_deploy(instance) || self.strikes(Fault::Stop) {
+        let passed_by = self.deployment.borrow().has_passed_by(place);
+        if self.is_to_deploy(instance) || passed_by || self.strikes(Fault::Stop) {
             self.tell(|| format!("{instance} stops"));
             return self.end(worker.stop());
         }
@@ -357,7 +362,30 @@ impl Stage {
                 }
                 error => self.end(error),
             },
-            Err(error) => self.end(Err(error)),
+            Err(error) => {
+                let (words, out_of_turn) = (error.to_string(), self.below(2) == 0);
+                if self.deployment.borrow_mut().refuses(instance, &words, out_of_turn) {
+                    self.tell(|| format!("{instance} has old rules: {words}"));
+                    return self.end(Ok(()));
+                }
+                self.end(Err(error))
+            }
+        }
+    }
+
+    /// All instances get the rules of a revision, one after the other.
+    pub(crate) fn deploy_rules(&self, revision: u32) {
+        self.deployment.borrow_mut().begin(self.skews_ms.len(), Some(revision));
+    }
+
+    /// All processes end at once; they start again with the next revision of the rules, if any.
+    pub(crate) fn replace_all(&self) {
+        self.deployment.borrow_mut().begin_at_once();
+        let start_ms = self.now_ms() + 1;
+        for process in self.processes.borrow_mut().iter_mut() {
+            if matches!(process, Process::Up(..)) {
+                *process = Process::Down(start_ms);
+            }
         }
     }
 
@@ -392,7 +420,7 @@ impl Stage {
             Process::Lingers(_) | Process::Done => true,
             Process::Down(_) | Process::Acting => false,
         });
-        idle && self.cluster.borrow().is_quiet()
+        idle && self.deployment.borrow().is_over() && self.cluster.borrow().is_quiet()
     }
 
     /// A long time passes in which heartbeats go on.
@@ -437,12 +465,20 @@ impl Stage {
     }
 
     pub(crate) fn start(&self, instance: usize) -> SimWorker {
-        self.tell(|| format!("{instance} starts"));
+        let mut settings = self.settings.clone();
+        let withholds = rules::withhold(&settings.task.rules);
+        let revision = self.deployment.borrow().revision(instance);
+        settings.task.rules = rules::rules(revision, withholds);
+        self.start_with(instance, settings)
+    }
+
+    pub(crate) fn start_with(&self, instance: usize, settings: Settings) -> SimWorker {
+        self.tell(|| format!("{instance} starts, rules {}", settings.task.rules.identity.revision));
         let stage = self.itself.upgrade().unwrap();
         let format = registry::format(self.avro);
         let decoders = TopicDecoders {
             decoders: registry::TYPES.map(|kind| Decoder::new(kind, format)),
-            rules: self.settings.task.rules.clone(),
+            rules: settings.task.rules.clone(),
         };
         let shared = Shared {
             status: Status::new(1),
@@ -459,7 +495,6 @@ impl Stage {
         let broker = SimBroker::new(stage, instance, skew_ms);
         let registry_up = self.registry_up.clone();
         let ask = move |id| registry::answer(id, registry_up.load(Ordering::Relaxed));
-        let settings = self.settings.clone();
         Worker::new(broker, clock, settings, decoders, Box::new(ask), shared, 0)
     }
 }

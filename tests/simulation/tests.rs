@@ -10,6 +10,7 @@ use crate::simulation::oracle::{
 };
 use crate::simulation::outcome::Partition;
 use crate::simulation::random::Random;
+use crate::simulation::reference::Marks;
 use crate::simulation::replay::check_replayed;
 use crate::simulation::run::{Mode, run};
 use crate::simulation::schedule::check_schedule;
@@ -224,9 +225,12 @@ fn notices(
 fn the_oracle_notices_damage() {
     let report = run(Mode::Event, 0, &None).unwrap();
     let whole = &report.partitions;
-    let before = vec![0; whole.len()];
+    let before = vec![(0, Marks::new()); whole.len()];
+    let marks = vec![Marks::new(); whole.len()];
     let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config, &before);
-    let equal = |outcome: &[Partition]| check_equal(outcome, &report.config, 1, report.advance_to);
+    let equal = |outcome: &[Partition]| {
+        check_equal(outcome, &report.config, (1, &marks), report.advance_to)
+    };
     (holds(whole), equal(whole)).0.unwrap();
     notices(whole, holds, |it| (!it.changes.is_empty()).then(|| it.changes.remove(0)).is_some());
     notices(whole, holds, |it| {

@@ -7,9 +7,10 @@ use crate::simulation::log::Payload;
 use crate::simulation::random::Random;
 use crate::simulation::registry;
 use crate::simulation::rules::RECENCY_DAYS;
+use crate::simulation::said;
 use ebbflow::codec::decoder::RecordType;
 use ebbflow::codec::event_writer::EventEncoder;
-use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
+use ebbflow::domain::event::{Body, Event, Interaction, Item, Purchase, Term};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::money::{Currency, Money};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
@@ -41,7 +42,7 @@ pub(crate) struct Placed {
     pub(crate) payload: Payload,
 }
 
-fn text(text: String) -> Cow<'static, str> {
+pub(crate) fn text(text: String) -> Cow<'static, str> {
     Cow::Owned(text)
 }
 
@@ -87,7 +88,14 @@ impl Workload {
             payload.at = recorded_at;
             return Placed { topic, partition: home, payload };
         }
-        let event = self.event(customer, &id, at);
+        let mut event = self.event(customer, &id, at);
+        let (mut id, mut home) = (id, home);
+        if self.random.chance(15) {
+            // Nobody that is known: read, and kept nowhere.
+            event.anonymous_id = event.customer_id.take();
+            id = event.subject_id().into_owned();
+            home = partition_of(&id, self.partitions);
+        }
         let mut value = Vec::new();
         let topic = match self.encoder.encode(&event, &mut value) {
             RecordType::Purchases => Topic::Purchases,
@@ -102,6 +110,7 @@ impl Workload {
             1 => payload.value = payload.value.map(|value| value[..value.len() / 2].to_vec()),
             2 => partition = (home + 1) % self.partitions,
             3 => topic = Topic::Relay,
+            _ if event.customer_id.is_none() => {}
             _ => {
                 let recent = &mut self.customers[customer].recent;
                 recent.push((topic, payload.clone()));
@@ -121,8 +130,12 @@ impl Workload {
             _ => at,
         };
         let body = match self.random.below(100) {
-            0..60 => Body::Purchase(self.purchase(customer, at)),
-            _ => Body::Interaction(self.interaction()),
+            0..45 => Body::Purchase(self.purchase(customer, at)),
+            45..47 => Body::Interaction(Interaction::EraseRequested),
+            _ => {
+                let amount = self.money();
+                Body::Interaction(said::interaction(&mut self.random, amount))
+            }
         };
         Event {
             event_id: text(format!("e-{}", self.count)),
@@ -161,51 +174,46 @@ impl Workload {
                 refund_id: text(format!("r-{}", self.random.below(30))),
                 amount: Some(amount).filter(|_| !self.count.is_multiple_of(3)),
             },
-            4 => Purchase::OrderPaid { order_id: self.order(customer) },
-            5 => {
-                let term = Term {
-                    subscription_id: text(format!("s-{customer}")),
-                    order_id: None,
-                    plan: Some(text("plus".to_owned())),
-                    amount: Some(amount),
-                    term_days: Some(30),
-                };
-                match self.random.below(3) {
-                    0 => Purchase::SubscriptionStarted(term),
-                    _ => Purchase::SubscriptionRenewed(term),
-                }
-            }
-            6 => Purchase::SubscriptionEnded { subscription_id: text(format!("s-{customer}")) },
+            4 => match self.random.below(2) {
+                0 => Purchase::OrderPaid { order_id: self.order(customer) },
+                _ => Purchase::OrderFulfilled { order_id: self.order(customer) },
+            },
+            5 | 6 => self.subscription(customer, amount),
             _ => {
                 let order_id = format!("o-{}", self.count);
                 self.customers[customer].orders.push((order_id.clone(), at));
-                let (channel, coupon, items) = (None, None, Vec::new());
+                let coupon = self.random.chance(200).then(|| text("SPRING".to_owned()));
+                let items = (0..self.random.below(3))
+                    .map(|_| Item {
+                        sku: None,
+                        category: said::category(&mut self.random),
+                        quantity: Some(1),
+                        amount_minor: None,
+                    })
+                    .collect();
+                let channel = said::channel(&mut self.random);
                 let order_id = text(order_id);
                 Purchase::OrderCompleted { order_id, amount, channel, coupon, items }
             }
         }
     }
 
-    fn interaction(&mut self) -> Interaction<'static> {
-        let visit = |kind| Interaction::Visit { kind, sku: None, category: None, channel: None };
-        match self.random.below(8) {
-            0 | 1 => visit(VisitKind::ProductViewed),
-            2 => visit(VisitKind::ProductAdded),
-            3 => visit(VisitKind::PageViewed),
-            4 => {
-                let score = u8::try_from(1 + self.random.below(5)).unwrap();
-                Interaction::ProductReviewed { score, sku: None }
-            }
-            5 => {
-                let score = u8::try_from(self.random.below(11)).unwrap();
-                Interaction::SurveyAnswered {
-                    survey: Survey::Nps,
-                    score: Some(score),
-                    reason: None,
-                }
-            }
-            6 => Interaction::ReferralAccepted { referred_customer_id: None },
-            _ => Interaction::Unknown { kind: text("waved".to_owned()) },
+    fn subscription(&mut self, customer: usize, amount: Money) -> Purchase<'static> {
+        let subscription_id = text(format!("s-{customer}-{}", self.random.below(2)));
+        let plan = text((*self.random.pick(&["basic", "plus"])).to_owned());
+        let term = Term {
+            subscription_id: subscription_id.clone(),
+            order_id: None,
+            plan: Some(plan),
+            amount: Some(amount),
+            term_days: Some(*self.random.pick(&[7, 30])),
+        };
+        match self.random.below(7) {
+            0 | 1 => Purchase::SubscriptionStarted(term),
+            2 | 3 => Purchase::SubscriptionRenewed(term),
+            4 => Purchase::SubscriptionChanged(term),
+            5 => Purchase::SubscriptionCancelled { subscription_id },
+            _ => Purchase::SubscriptionEnded { subscription_id },
         }
     }
 }
