@@ -154,6 +154,9 @@ struct WrittenErasure {
 }
 
 /// The value of an erasure: the version, then JSON.
+///
+/// # Panics
+/// Never: numbers are always JSON.
 #[must_use]
 #[expect(clippy::expect_used, reason = "numbers are always JSON")]
 pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {

@@ -151,7 +151,7 @@ pub(super) fn seasons(reader: &mut Reader<'_>) -> Option<Seasons> {
         let read = match path.as_slice() {
             [value, season] => {
                 let of = months.entry(value.clone()).or_default();
-                text_of(&entry).map_err(String::from).and_then(|range| fill(of, season, range))
+                text_of(&entry).and_then(|range| fill(of, season, range))
             }
             _ => Err("expected [season.months.VALUE] with summer = \"6-8\"".to_owned()),
         };

@@ -36,7 +36,7 @@ impl Erasures {
         let mut any = false;
         for (until, id) in self.by_time.iter().take_while(|(until, _)| *until <= clock) {
             // The open transaction may have marked it again.
-            let again = self.open.get(id).is_some();
+            let again = self.open.contains_key(id);
             if !again && self.committed.get(id).is_some_and(|mark| mark.until == *until) {
                 self.open.insert(*id, None);
                 any = true;

@@ -130,6 +130,9 @@ impl Reads {
     /// Consent.
     pub const CONSENT: Self = Self(1 << 20);
 
+    /// What never changes: read of somebody new, and by new rules.
+    const EVER: Self = Self(1 << 21);
+
     /// The raw value of a dimension.
     #[must_use]
     pub const fn dimension(dimension: Dimension) -> Self {
@@ -217,7 +220,7 @@ impl Predicate {
     #[must_use]
     pub fn reads(&self) -> Reads {
         match self {
-            Self::Constant(_) => Reads::default(),
+            Self::Constant(_) => Reads::EVER,
             Self::All(parts) | Self::Any(parts) => {
                 parts.iter().fold(Reads::default(), |all, part| all | part.reads())
             }
