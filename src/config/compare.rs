@@ -66,10 +66,10 @@ const OWN: [&str; 2] = ["audience.", "season."];
 pub fn takes(key: &str) -> Takes {
     let is = |known: &&str| key == *known || (known.ends_with('.') && key.starts_with(*known));
     let of_output = key.ends_with(".holdout") || key.ends_with(".purpose");
-    if REBUILD.iter().any(|known| is(known)) {
+    if REBUILD.iter().any(&is) {
         Takes::Rebuild
-    } else if REEVALUATION.iter().any(|known| is(known))
-        || (OWN.iter().any(|known| is(known)) && !of_output)
+    } else if REEVALUATION.iter().any(&is)
+        || (OWN.iter().any(is) && !of_output)
     {
         Takes::Reevaluation
     } else {
