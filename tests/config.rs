@@ -2,6 +2,9 @@
 //!
 //! Next: `tests/cli.rs`, the same through the binary.
 
+#[path = "config/rules.rs"]
+mod rules;
+
 use ebbflow::config::{
     ClockMode, Config, ConfigError, DEFAULTS, FileText, Loaded, Setting, from_sources, map_file,
 };

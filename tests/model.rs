@@ -4,8 +4,16 @@
 
 #[path = "model/activity.rs"]
 mod activity;
+#[path = "model/bad_input.rs"]
+mod bad_input;
 #[path = "model/engagement.rs"]
 mod engagement;
+#[path = "model/erase.rs"]
+mod erase;
+#[path = "model/evicted.rs"]
+mod evicted;
+#[path = "model/expressions.rs"]
+mod expressions;
 #[path = "model/facts.rs"]
 mod facts;
 #[path = "model/fixture.rs"]
@@ -37,6 +45,8 @@ mod late;
 mod order;
 #[path = "model/packing.rs"]
 mod packing;
+#[path = "model/predicates.rs"]
+mod predicates;
 #[path = "model/published.rs"]
 mod published;
 #[path = "model/restart.rs"]

@@ -8,7 +8,7 @@ use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::facts::surveys::Topic;
 use crate::domain::predicate::quantity::Quantity;
-use crate::domain::predicate::{Comparison, Predicate, Text, TextTest};
+use crate::domain::predicate::{Comparison, EVERY_NUMBER, Predicate, Text, TextTest};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 use cel::parser::Parser;
 
@@ -16,6 +16,8 @@ use cel::parser::Parser;
 const MAX_BYTES: usize = 4096;
 /// Deepest nesting: the parser takes a lot of stack for each level.
 const MAX_NESTING: usize = 10;
+/// Most signs in a row that no `&&` or `||` parts: the parser recurses for each of them, too.
+const MAX_CHAIN: usize = 32;
 /// Most comparisons of one rule.
 const MAX_COMPARISONS: usize = 200;
 
@@ -33,6 +35,13 @@ pub(super) fn compile(source: &str, map: Option<&RfmMap>) -> Result<Predicate, S
     if nesting(source) > MAX_NESTING {
         return Err(format!("expected at most {MAX_NESTING} brackets and signs within each other"));
     }
+    if longest_chain(source) > MAX_CHAIN {
+        return Err(format!("expected at most {MAX_CHAIN} signs between && and ||"));
+    }
+    let joined = source.matches("&&").count() + source.matches("||").count() + 1;
+    if joined > MAX_COMPARISONS {
+        return Err(too_many_comparisons(joined));
+    }
     let parser = Parser::new();
     let (expression, places) = parser.parse_with_source_info(source).map_err(|errors| {
         let first = errors.errors.first();
@@ -42,8 +51,7 @@ pub(super) fn compile(source: &str, map: Option<&RfmMap>) -> Result<Predicate, S
     let predicate = compiler.condition(&expression)?;
     let comparisons = predicate.comparisons();
     if comparisons > MAX_COMPARISONS {
-        let most = MAX_COMPARISONS;
-        return Err(format!("expected at most {most} comparisons, there are {comparisons}"));
+        return Err(too_many_comparisons(comparisons));
     }
     Ok(predicate)
 }
@@ -51,18 +59,34 @@ pub(super) fn compile(source: &str, map: Option<&RfmMap>) -> Result<Predicate, S
 /// At least how deep brackets, signs and conditions stand within each other, texts included.
 fn nesting(source: &str) -> usize {
     let (mut depth, mut deepest, mut prefixes) = (0_usize, 0_usize, 0_usize);
+    let mut conditionals = 0;
     for character in source.chars() {
         match character {
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            '!' | '-' | '?' => prefixes += 1,
+            '!' | '-' => prefixes += 1,
+            // What follows the colon is within it to the end.
+            '?' => conditionals += 1,
             // A comparison ends a run of signs, and a condition its own.
             '&' | '|' | ',' => prefixes = 0,
             _ => {}
         }
-        deepest = deepest.max(depth + prefixes);
+        deepest = deepest.max(depth + prefixes + conditionals);
     }
     deepest
+}
+
+/// How many signs follow each other at most before a `&&` or `||`, texts included.
+fn longest_chain(source: &str) -> usize {
+    let signs = |part: &str| {
+        let sign = |character: &char| ".[(+-*/%<>=".contains(*character);
+        part.chars().filter(sign).count() + part.matches("in").count()
+    };
+    source.split(['&', '|', ',', '?', ':']).map(signs).max().unwrap_or(0)
+}
+
+fn too_many_comparisons(count: usize) -> String {
+    format!("expected at most {MAX_COMPARISONS} comparisons, there are {count}")
 }
 
 fn syntax_error(source: &str, error: &cel::ParseError) -> String {
@@ -181,8 +205,9 @@ impl Compiler<'_> {
                 let empty = TextTest::OneOf(vec![String::new()]);
                 Ok(Predicate::Not(Box::new(Predicate::Text(text, empty))))
             }
-            // Every known number is above this one.
-            Value::Number(quantity) => Ok(Predicate::Number(quantity, Comparison::More, i64::MIN)),
+            Value::Number(quantity) => {
+                Ok(Predicate::Number(quantity, Comparison::More, EVERY_NUMBER))
+            }
             _ => self.refuse(expression, "expected has() of a trait, a fact or a survey"),
         }
     }
@@ -200,10 +225,10 @@ impl Compiler<'_> {
         let equal = comparison == Comparison::Equal;
         let predicate = match values {
             (Value::Number(quantity), Value::Constant(milli)) => {
-                self.number(expression, quantity, comparison, milli)?
+                Predicate::Number(quantity, comparison, milli)
             }
             (Value::Constant(milli), Value::Number(quantity)) => {
-                self.number(expression, quantity, flipped(comparison), milli)?
+                Predicate::Number(quantity, flipped(comparison), milli)
             }
             (Value::Dimension(dimension), Value::String(name))
             | (Value::String(name), Value::Dimension(dimension))
@@ -234,20 +259,6 @@ impl Compiler<'_> {
             }
         };
         Ok(if negated { Predicate::Not(Box::new(predicate)) } else { predicate })
-    }
-
-    fn number(
-        &self,
-        expression: &IdedExpr,
-        quantity: Quantity,
-        comparison: Comparison,
-        milli: i64,
-    ) -> Result<Predicate, String> {
-        if quantity.is_whole() && milli % 1000 != 0 {
-            let name = quantity.name();
-            return self.refuse(expression, format!("{name} is compared with whole numbers only"));
-        }
-        Ok(Predicate::Number(quantity, comparison, milli))
     }
 
     fn dimension(
@@ -295,7 +306,7 @@ impl Compiler<'_> {
             (Value::Number(quantity), None) => {
                 let one = |element: &Value| match element {
                     Value::Constant(milli) => {
-                        self.number(expression, quantity, Comparison::Equal, *milli)
+                        Ok(Predicate::Number(quantity, Comparison::Equal, *milli))
                     }
                     _ => self.refuse(list, "expected a list of numbers"),
                 };
@@ -385,6 +396,10 @@ impl Compiler<'_> {
             "season" => return Ok(Value::Text(Text::Season)),
             "preferred_category" => return Ok(Value::Text(Text::PreferredCategory)),
             "preferred_channel" => return Ok(Value::Text(Text::PreferredChannel)),
+            "facts" | "surveys" | "traits" | "consent" => {
+                let message = format!("expected a name in it, such as {name}[\"name\"]");
+                return self.refuse(expression, message);
+            }
             _ => {}
         }
         let mut dimensions = Dimension::BUILT_IN.into_iter();

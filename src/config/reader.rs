@@ -42,6 +42,11 @@ impl<'a> Reader<'a> {
         (self.problems, self.known)
     }
 
+    /// The problems of the keys that were asked for.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// The value of a key, checked by `parse`, which is told the entry and says what it expected.
     fn parsed<T>(
         &mut self,

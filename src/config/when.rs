@@ -79,9 +79,8 @@ fn read(
             problems.push((key, message.to_owned()));
         }
     }
-    let (inner_problems, _) = inner.finish();
     let of_own = |key: &str| own.keys().any(|path| path.join(".") == key);
-    let of_own = inner_problems.into_iter().filter(|problem| of_own(&problem.key));
+    let of_own = inner.into_problems().into_iter().filter(|problem| of_own(&problem.key));
     problems.extend(of_own.map(|problem| (problem.key, problem.message)));
     match (condition, thresholds) {
         (Ok(condition), Some(thresholds)) if problems.is_empty() => {

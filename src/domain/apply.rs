@@ -117,6 +117,8 @@ pub fn apply(
         tally.late += u64::from(late);
         return Applied { changed: true, ..applied };
     }
+    // Of somebody new everything is asked for the first time.
+    let touched = if customer.is_blank() { Reads::ALL } else { touched(&event.body) };
     let before = measure(customer, rules, evaluated_at);
     match &event.body {
         Body::Purchase(purchase) => {
@@ -139,21 +141,21 @@ pub fn apply(
     }
     tally.late += u64::from(late);
     let after = measure(customer, rules, evaluated_at);
-    let occasion = Occasion { kind, event: Some(&cause), touched: touched(&event.body) };
+    let occasion = Occasion { kind, event: Some(&cause), touched };
     let out = (&mut tally.unpublished, changes);
     applied.published |= publish(customer, &before, &after, occasion, context, out);
     Applied { changed: true, ..applied }
 }
 
-/// What of a customer an event may change, beside raw values.
+/// What of a customer an event may change, beside raw values. Every interaction is counted.
 const fn touched(body: &Body<'_>) -> Reads {
     match body {
         Body::Purchase(_) => Reads::ORDERS,
-        Body::Interaction(Interaction::ProfileUpdated { .. }) => Reads::TRAITS,
+        Body::Interaction(Interaction::ProfileUpdated { .. }) => Reads::TRAITS.and(Reads::SAID),
         Body::Interaction(
             Interaction::ConsentChanged { .. }
             | Interaction::Message { kind: MessageKind::Unsubscribed, .. },
-        ) => Reads::CONSENT,
+        ) => Reads::CONSENT.and(Reads::SAID),
         Body::Interaction(_) => Reads::SAID,
     }
 }
@@ -246,6 +248,7 @@ pub fn expire(
     let before = measure(customer, context.rules, at.plus_ms(-1));
     customer.book.expire_parked(at, &mut tally.book);
     let after = measure(customer, context.rules, at);
-    let occasion = Occasion { kind: CauseKind::Timer, event: None, touched: Reads::default() };
+    // Every deadline is kept, whatever brought it: one that stays would fire for ever.
+    let occasion = Occasion { kind: CauseKind::Timer, event: None, touched: Reads::ALL };
     publish(customer, &before, &after, occasion, context, (&mut tally.unpublished, changes))
 }

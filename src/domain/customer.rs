@@ -99,6 +99,12 @@ impl Customer {
         (self.meddic, self.traits, self.consent) = (None, None, None);
     }
 
+    /// Whether no event has left anything behind.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.recent_events.is_empty() && self.book.orders.is_empty() && self.book.rare.is_none()
+    }
+
     /// Remembers the id of an event; the oldest one falls out.
     pub fn remember_event(&mut self, event_id_hash: u64) {
         if self.recent_events.len() == MAX_RECENT_EVENTS {

@@ -97,19 +97,13 @@ impl Decayed {
     /// never will be.
     #[must_use]
     pub fn falls_below(&self, level: u64, day: Day, half_life: &HalfLife) -> Option<Day> {
-        if level == 0 || !self.reaches(level, day, half_life) {
-            return None;
-        }
-        let (mut reached, mut below) = (day.0, day.0 + GONE * half_life.days());
-        while below - reached > 1 {
-            let middle = i64::midpoint(reached, below);
-            if self.reaches(level, Day(middle), half_life) {
-                reached = middle;
-            } else {
-                below = middle;
-            }
-        }
-        Some(Day(below))
+        first_without(level, day, half_life, |day| self.reaches(level, day, half_life))
+    }
+
+    /// The same of [`Self::milli`] and so many thousandths.
+    #[must_use]
+    pub fn falls_below_milli(&self, level: u64, day: Day, half_life: &HalfLife) -> Option<Day> {
+        first_without(level, day, half_life, |day| self.milli(day, half_life) >= level)
     }
 
     /// Which of two that fade alike is greater, on any day.
@@ -132,6 +126,28 @@ impl Decayed {
         };
         u64::try_from(scaled).unwrap_or(u64::MAX)
     }
+}
+
+/// The first day after `day` on which a level is no longer reached.
+fn first_without(
+    level: u64,
+    day: Day,
+    half_life: &HalfLife,
+    reaches: impl Fn(Day) -> bool,
+) -> Option<Day> {
+    if level == 0 || !reaches(day) {
+        return None;
+    }
+    let (mut reached, mut below) = (day.0, day.0 + GONE * half_life.days());
+    while below - reached > 1 {
+        let middle = i64::midpoint(reached, below);
+        if reaches(Day(middle)) {
+            reached = middle;
+        } else {
+            below = middle;
+        }
+    }
+    Some(Day(below))
 }
 
 fn shifted(sum: u64, by: i64) -> u64 {
@@ -191,6 +207,13 @@ mod tests {
                     prop_assert!(sum.reaches(level, Day(day.0 - 1), &half_life));
                 }
                 None => prop_assert!(!sum.reaches(level, from, &half_life)),
+            }
+            match sum.falls_below_milli(level, from, &half_life) {
+                Some(day) => {
+                    prop_assert!(sum.milli(day, &half_life) < level);
+                    prop_assert!(sum.milli(Day(day.0 - 1), &half_life) >= level);
+                }
+                None => prop_assert!(sum.milli(from, &half_life) < level),
             }
         }
     }

@@ -80,8 +80,11 @@ impl PartitionTask {
                 let mut keys =
                     self.keys_left.take().unwrap_or_else(|| self.store.keys().into_iter());
                 for key in keys.by_ref().take(budget) {
-                    let place = self.store.touch_key(key, &self.config.rules)?;
-                    self.prepare(place, now);
+                    // Who was erased meanwhile is gone.
+                    if self.store.holds(key) {
+                        let place = self.store.touch_key(key, &self.config.rules)?;
+                        self.prepare(place, now);
+                    }
                 }
                 if keys.len() == 0 {
                     self.position.phase = Phase::Live;

@@ -66,7 +66,6 @@ fn what_is_refused_is_marked() {
         ("lifecycle > 'lapsed'", "cannot be compared so", "^"),
         ("facts.orders + 1 > 2", "cannot be evaluated exactly", "^"),
         ("facts.orders", "expected a condition, this is a number of the customer", "^"),
-        ("facts.engagement_score > 1.5", "whole numbers only", "^"),
         ("facts.average_gap_days > 0.0001", "at most three decimals", "^"),
         ("traits.region", "expected a condition", "^"),
         ("[1].exists(x, x > 0)", "cannot be evaluated exactly", "^"),

@@ -321,7 +321,10 @@ impl OrderBook {
             cancelled: order.cancelled,
         };
         let rare = self.rare.get_or_insert_default();
-        rare.categories |= order.marks.categories;
+        // Of a cancelled one nothing was bought.
+        if !order.cancelled {
+            rare.categories |= order.marks.categories;
+        }
         let place = rare
             .evicted
             .partition_point(|present| (present.day, present.id) < (evicted.day, evicted.id));

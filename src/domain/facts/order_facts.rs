@@ -126,15 +126,20 @@ impl OrderFacts {
         }
     }
 
+    /// Mean net amount of the counting orders, rounded half up; `None` without any.
+    #[must_use]
+    pub fn average_order_minor(&self) -> Option<i64> {
+        let orders = i64::try_from(self.orders).unwrap_or(i64::MAX);
+        (orders > 0).then(|| self.net_minor.saturating_add(orders / 2) / orders)
+    }
+
     /// The facts that are written out; gaps as of `at`.
     #[must_use]
     pub fn written(&self, book: &OrderBook, rules: &GapRules, at: Timestamp) -> Facts {
-        let orders = i64::try_from(self.orders).unwrap_or(i64::MAX);
         Facts {
             orders: self.orders,
             net_minor: self.net_minor,
-            average_order_minor: (orders > 0)
-                .then(|| self.net_minor.saturating_add(orders / 2) / orders),
+            average_order_minor: self.average_order_minor(),
             first_order_at: self.first_counting_at,
             last_order_at: self.last_counting_at,
             average_gap_days: self.own_gaps().map(Gap::in_days),

@@ -1,9 +1,10 @@
 //! Conditions on a customer: what audiences and `[[rules.when]]` ask, compiled from CEL.
 //!
 //! Total and exact: a condition is true or false of every customer at every instant, and what time
-//! does to it is known in closed form. What is unknown compares as false; a trait that is not
-//! there is the empty text. Built by `config/cel.rs`. Next: `quantity.rs`, the numbers;
-//! `season.rs`, the time of the year.
+//! does to it is known in closed form. Standard CEL has no answer where a name is unknown; here
+//! what is unknown compares as false, a trait that is not there is the empty text (and an empty one
+//! is not there), and a purpose of which nothing was said is not permitted. Built by
+//! `config/cel.rs`. Next: `quantity.rs`, the numbers; `season.rs`, the time of the year.
 
 pub mod quantity;
 pub mod season;
@@ -23,6 +24,9 @@ const MAX_STEPS: usize = 64;
 
 /// Comparisons that a change shows at most.
 const MAX_EVIDENCE: usize = 8;
+
+/// What every known number is above, in thousandths: asks whether it is known.
+pub const EVERY_NUMBER: i64 = i64::MIN;
 
 /// A condition.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,6 +130,9 @@ impl Reads {
     /// Consent.
     pub const CONSENT: Self = Self(1 << 20);
 
+    /// What never changes: read of somebody new, and by new rules.
+    const EVER: Self = Self(1 << 21);
+
     /// The raw value of a dimension.
     #[must_use]
     pub const fn dimension(dimension: Dimension) -> Self {
@@ -145,6 +152,12 @@ impl Reads {
         changed.fold(Self::default(), |all, (dimension, _)| all | Self::dimension(dimension))
     }
 
+    /// The parts of both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether both have a part.
     #[must_use]
     pub const fn meets(self, other: Self) -> bool {
@@ -156,7 +169,7 @@ impl BitOr for Reads {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.and(other)
     }
 }
 
@@ -207,7 +220,7 @@ impl Predicate {
     #[must_use]
     pub fn reads(&self) -> Reads {
         match self {
-            Self::Constant(_) => Reads::default(),
+            Self::Constant(_) => Reads::EVER,
             Self::All(parts) | Self::Any(parts) => {
                 parts.iter().fold(Reads::default(), |all, part| all | part.reads())
             }
@@ -294,6 +307,13 @@ impl Predicate {
                 let value = text(what.of(view, after.at));
                 Evidence { name: what.name(), op, threshold, before: Number::None, after: value }
             }
+            Self::Number(quantity, _, EVERY_NUMBER) => Evidence {
+                name: quantity.name(),
+                op: "has",
+                threshold: Number::None,
+                before: quantity.shown(view, before),
+                after: quantity.shown(view, after),
+            },
             Self::Number(quantity, comparison, milli) => Evidence {
                 name: quantity.name(),
                 op: comparison.sign(),

@@ -1,18 +1,19 @@
 //! Numbers of a customer that conditions compare with constants, exactly.
 //!
 //! A number is a fraction of integers, compared with thousandths by cross-multiplication; ages
-//! are in milliseconds. Each knows when time alone may carry it across a constant.
-//! Next: `publish/profile.rs`, where people see the same numbers.
+//! are in milliseconds. Where the profile shows a rounded number, that one is compared. Each knows
+//! when time alone may carry it across a constant. Next: `publish/profile.rs`, where people see
+//! the same numbers.
 
 use crate::domain::change::Number;
+use crate::domain::dimensions::engagement;
 use crate::domain::dimensions::view::View;
-use crate::domain::dimensions::{engagement, value_mode};
 use crate::domain::facts::order_facts::next_gap_boundary;
 use crate::domain::facts::revenue::{earned, earnings};
 use crate::domain::facts::surveys::Topic;
 use crate::domain::predicate::Reads;
 use crate::domain::raw::Measured;
-use crate::domain::time::{DAY_MS, Timestamp};
+use crate::domain::time::{DAY_MS, Day, Timestamp};
 use std::cmp::Ordering;
 
 /// The window of `net_365d_minor`, in ms.
@@ -69,12 +70,6 @@ impl Quantity {
         ("meddic_sum", Self::MeddicSum),
     ];
 
-    /// Whether only whole constants can be compared exactly.
-    #[must_use]
-    pub const fn is_whole(self) -> bool {
-        matches!(self, Self::EngagementScore)
-    }
-
     /// What it reads.
     #[must_use]
     pub fn reads(self) -> Reads {
@@ -106,9 +101,6 @@ impl Quantity {
     /// How the number compares with thousandths; `None` while it is unknown.
     #[must_use]
     pub fn compare(self, view: &View<'_>, measured: &Measured, milli: i64) -> Option<Ordering> {
-        if self == Self::EngagementScore {
-            return Some(compare_score(view, measured, milli));
-        }
         let (number, parts) = self.fraction(view, measured)?;
         Some((number * 1000).cmp(&(i128::from(milli) * parts)))
     }
@@ -128,9 +120,6 @@ impl Quantity {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "for people; decisions use the fraction")]
     pub fn shown(self, view: &View<'_>, measured: &Measured) -> Number {
-        if self == Self::EngagementScore {
-            return engagement::in_units(measured.engagement.score_milli);
-        }
         match self.fraction(view, measured) {
             None => Number::None,
             Some((number, 1)) => i64::try_from(number).map_or(Number::None, Number::Integer),
@@ -149,9 +138,7 @@ impl Quantity {
         match self {
             Self::Orders => count(facts.orders),
             Self::NetMinor => whole(facts.net_minor),
-            Self::AverageOrderMinor => {
-                (facts.orders > 0).then(|| (i128::from(facts.net_minor), i128::from(facts.orders)))
-            }
+            Self::AverageOrderMinor => facts.average_order_minor().and_then(whole),
             Self::Net365dMinor => {
                 let from = measured.at.plus_ms(-YEAR_MS - 1);
                 whole(earned(&view.customer.book, &view.rules.rates, from, measured.at))
@@ -179,7 +166,7 @@ impl Quantity {
                     .then(|| (i128::from(mode.now_minor), i128::from(mode.before_minor)))
             }
             Self::AttentionGapDays => contact_at(view).map(age),
-            Self::EngagementScore => None,
+            Self::EngagementScore => Some((i128::from(measured.engagement.score_milli), 1000)),
             Self::Interactions => count(
                 view.customer.interactions.as_ref().map_or(0, |interactions| interactions.total),
             ),
@@ -231,32 +218,28 @@ impl Quantity {
             Self::RunningSubscriptions | Self::ExpectedGapDays => {
                 next_gap_boundary(&view.customer.book, &view.thresholds.gap, after)
             }
-            Self::NetRevenueRetention => value_mode::next_boundary(view, after),
+            Self::NetRevenueRetention => {
+                // Both windows go on moving when the customer is not live any more.
+                let window_ms = present.value_mode.window_ms;
+                let ages = [0, window_ms + 1, 2 * window_ms + 1];
+                earnings(&view.customer.book, &view.rules.rates)
+                    .flat_map(|earning| ages.map(|age| earning.next_at_age(age, after)))
+                    .flatten()
+                    .chain(next_gap_boundary(&view.customer.book, &view.thresholds.gap, after))
+                    .min()
+            }
             Self::EngagementScore => {
-                let level = u64::try_from(milli / 1000).unwrap_or(0);
+                let level = u64::try_from(milli).unwrap_or(0);
                 let score = engagement::score(view)?;
                 let half_life = &view.rules.fold.engagement_half_life;
                 // Equal to the level it may be before it falls below.
                 let next = [level, level.saturating_add(1)].into_iter();
                 let falls =
-                    next.filter_map(|level| score.falls_below(level, after.day(), half_life));
-                falls.min().map(crate::domain::time::Day::start)
+                    next.filter_map(|level| score.falls_below_milli(level, after.day(), half_life));
+                falls.min().map(Day::start)
             }
             _ => None,
         }
-    }
-}
-
-/// The score against a whole constant: rounded down, so that bands and scores agree.
-fn compare_score(view: &View<'_>, measured: &Measured, milli: i64) -> Ordering {
-    let Ok(level) = u64::try_from(milli / 1000) else { return Ordering::Greater };
-    let Some(score) = engagement::score(view) else { return 0.cmp(&level) };
-    let half_life = &view.rules.fold.engagement_half_life;
-    let reaches = |level: u64| score.reaches(level, measured.at.day(), half_life);
-    match (reaches(level), reaches(level.saturating_add(1))) {
-        (false, _) => Ordering::Less,
-        (true, false) => Ordering::Equal,
-        (true, true) => Ordering::Greater,
     }
 }
 

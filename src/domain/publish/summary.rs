@@ -106,6 +106,7 @@ impl Speaker<'_> {
             {
                 self.say(Phrase::OrderedAgain, &[("days", &whole(&sign.before))])
             }
+            "recency_days" if sign.after == Number::None => self.say(Phrase::NoCountingOrder, &[]),
             "days_since_order" if sign.before == Number::None => self.say(Phrase::FirstOrder, &[]),
             "recency_days" | "days_since_order" => self.say(Phrase::LastOrder, &[("days", &after)]),
             "frequency" => about(Phrase::OrdersInWindow),
@@ -136,7 +137,8 @@ impl Speaker<'_> {
             "outcome" => self.say(Phrase::Outcome, &[("text", &whole(&sign.after))]),
             _ => {
                 let name = sign.name.replace('_', " ");
-                self.say(Phrase::Compared, &[("name", &name), ("after", &after)])
+                let after = if after.is_empty() { "-" } else { after.as_str() };
+                self.say(Phrase::Compared, &[("name", &name), ("after", after)])
             }
         }
     }
