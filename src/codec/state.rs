@@ -164,7 +164,7 @@ struct WrittenErasure {
 /// # Panics
 /// Never: numbers are always JSON.
 #[must_use]
-#[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "numbers are always JSON")]
+#[expect(clippy::expect_used, reason = "numbers are always JSON")]
 pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
     let mut value = vec![VERSION];
     let written = WrittenErasure { until: erasure.until.0 };
