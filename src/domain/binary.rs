@@ -3,7 +3,7 @@
 //! Reading never panics and never allocates more than the input could fill.
 //! Source: Apache Avro 1.12 specification, "Binary Encoding". Next: `pack.rs`.
 
-use crate::domain::id::EVENT_HASH_BYTES;
+use crate::domain::id::{EVENT_HASH_BYTES, ID_HASH_BYTES};
 use crate::domain::time::Timestamp;
 
 /// Why packed bytes could not be read.
@@ -106,12 +106,16 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn hash(&mut self, hash: u64) {
-        self.fixed(&hash.to_be_bytes());
+        self.low_bytes::<ID_HASH_BYTES>(hash);
     }
 
     pub(crate) fn event_hash(&mut self, hash: u64) {
+        self.low_bytes::<EVENT_HASH_BYTES>(hash);
+    }
+
+    fn low_bytes<const N: usize>(&mut self, hash: u64) {
         let bytes = hash.to_be_bytes();
-        self.fixed(&bytes[bytes.len() - EVENT_HASH_BYTES..]);
+        self.fixed(&bytes[bytes.len() - N..]);
     }
 
     pub(crate) fn array<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
@@ -229,13 +233,25 @@ impl<'a> Reader<'a> {
         self.take(N)?.try_into().map_err(|_| UnpackError::Truncated)
     }
 
+    /// A hash of an id; version 1 has it whole.
     pub(crate) fn hash(&mut self) -> Result<u64, UnpackError> {
-        Ok(u64::from_be_bytes(self.fixed()?))
+        if self.version == 1 {
+            return Ok(self.whole_hash()? >> (64 - 8 * ID_HASH_BYTES));
+        }
+        self.low_bytes::<ID_HASH_BYTES>()
+    }
+
+    pub(crate) fn whole_hash(&mut self) -> Result<u64, UnpackError> {
+        self.low_bytes::<8>()
+    }
+
+    fn low_bytes<const N: usize>(&mut self) -> Result<u64, UnpackError> {
+        let bytes = self.fixed::<N>()?;
+        Ok(bytes.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
     }
 
     pub(crate) fn event_hash(&mut self) -> Result<u64, UnpackError> {
-        let bytes = self.fixed::<EVENT_HASH_BYTES>()?;
-        Ok(bytes.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
+        self.low_bytes::<EVENT_HASH_BYTES>()
     }
 
     pub(crate) fn array<T>(

@@ -74,6 +74,18 @@ fn murmur2(bytes: &[u8]) -> u32 {
     h ^ (h >> 15)
 }
 
+/// Bytes kept of the hash of the id of an order, a refund or a subscription.
+pub const ID_HASH_BYTES: usize = 6;
+
+/// What is kept of the id of an order, a refund or a subscription: the high bytes of its
+/// [`hash64`].
+///
+/// Two of the 576 orders that a customer may have share it with a chance of 6 in 10^10.
+#[must_use]
+pub fn id_hash(id: &str) -> u64 {
+    hash64(id) >> (64 - 8 * ID_HASH_BYTES)
+}
+
 /// Bytes kept of the hash of an event's id where it is remembered as seen.
 pub const EVENT_HASH_BYTES: usize = 5;
 

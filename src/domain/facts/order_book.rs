@@ -10,7 +10,7 @@ use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders};
 use crate::domain::facts::order::{Folded, Marks, Order, PaidTerm, Refund, Stamp};
 use crate::domain::facts::preferences::{InUse, Preferences, mark};
 use crate::domain::facts::subscription::{MAX_PLAN_BYTES, Price, Subscription};
-use crate::domain::id::hash64;
+use crate::domain::id::id_hash;
 use crate::domain::money::{ExchangeRates, Money};
 use crate::domain::time::{DAY_MS, Timestamp};
 
@@ -128,11 +128,11 @@ impl OrderBook {
                     let coupon = coupon.as_ref().is_some_and(|coupon| !coupon.is_empty());
                     Marks { coupon, ..preferred }
                 };
-                let folded = self.open(hash64(order_id), base, marks, rates, tally);
+                let folded = self.open(id_hash(order_id), base, marks, rates, tally);
                 booked(folded, tally)
             }
             Purchase::OrderUpdated { order_id, amount } => self.amend(
-                hash64(order_id),
+                id_hash(order_id),
                 stamp,
                 ParkedRecord::Update(*amount),
                 clock,
@@ -140,12 +140,12 @@ impl OrderBook {
                 tally,
             ),
             Purchase::OrderCancelled { order_id } => {
-                self.amend(hash64(order_id), stamp, ParkedRecord::Cancel, clock, rates, tally)
+                self.amend(id_hash(order_id), stamp, ParkedRecord::Cancel, clock, rates, tally)
             }
             Purchase::OrderRefunded { order_id, refund_id, amount } => self.amend(
-                hash64(order_id),
+                id_hash(order_id),
                 stamp,
-                ParkedRecord::Refund(hash64(refund_id), *amount),
+                ParkedRecord::Refund(id_hash(refund_id), *amount),
                 clock,
                 rates,
                 tally,
@@ -155,18 +155,18 @@ impl OrderBook {
                 self.begin_term(term, stamp, rates, tally)
             }
             Purchase::SubscriptionChanged(term) => {
-                let id = hash64(&term.subscription_id);
+                let id = id_hash(&term.subscription_id);
                 let folded = self.subscription(id, tally).set_price(price(term, stamp));
                 self.reprice(id);
                 booked(folded, tally)
             }
             Purchase::SubscriptionCancelled { subscription_id } => {
-                let subscription = self.subscription(hash64(subscription_id), tally);
+                let subscription = self.subscription(id_hash(subscription_id), tally);
                 let folded = keep_latest(&mut subscription.cancelled_at, stamp);
                 booked(folded, tally)
             }
             Purchase::SubscriptionEnded { subscription_id } => {
-                let subscription = self.subscription(hash64(subscription_id), tally);
+                let subscription = self.subscription(id_hash(subscription_id), tally);
                 let folded = keep_latest(&mut subscription.ended_at, stamp);
                 booked(folded, tally)
             }
@@ -225,7 +225,7 @@ impl OrderBook {
         rates: &ExchangeRates,
         tally: &mut BookTally,
     ) -> Booked {
-        let id = hash64(&term.subscription_id);
+        let id = id_hash(&term.subscription_id);
         let subscription = self.subscription(id, tally);
         let mut folded = subscription.begin_term(stamp);
         if (term.amount.is_some() || term.plan.is_some() || term.term_days.is_some())
@@ -236,8 +236,8 @@ impl OrderBook {
         let unpriced = Money { amount_minor: 0, currency: rates.base() };
         let amount = term.amount.or_else(|| subscription.amount_at(stamp)).unwrap_or(unpriced);
         let order = term.order_id.as_ref().map_or_else(
-            || hash64(&format!("{}@{}", term.subscription_id, stamp.at.day())),
-            |order_id| hash64(order_id),
+            || id_hash(&format!("{}@{}", term.subscription_id, stamp.at.day())),
+            |order_id| id_hash(order_id),
         );
         let paid = PaidTerm {
             subscription: id,

@@ -15,7 +15,7 @@ use crate::domain::customer::{Customer, InAudience};
 use crate::domain::dimension::{self, Dimension, Entries, Place, Published};
 use crate::domain::money::{Currency, ExchangeRates};
 use crate::domain::pack::orders::{pack_order, pack_rare, unpack_order, unpack_rare};
-use crate::domain::pack::said::{pack_said, unpack_said};
+use crate::domain::pack::said::{forget_said, has_said, pack_said, unpack_said};
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::binary::UnpackError;
@@ -44,12 +44,18 @@ pub fn pack(customer: &Customer, base: Currency, bytes: &mut Vec<u8>) {
     writer.unsigned(customer.seq);
     writer.long(i64::from(customer.rules_revision));
     writer.time(customer.first_seen_at);
-    writer.array(&customer.recent_events, |writer, hash| writer.event_hash(*hash));
     writer.array(&customer.book.orders, |writer, order| pack_order(writer, order, base));
     pack_published(&mut writer, customer);
-    pack_entries(&mut writer, customer);
-    writer.option(customer.book.rare.as_deref(), pack_rare);
-    pack_said(&mut writer, customer);
+    let more = !customer.recent_events.is_empty()
+        || further_entries(customer).next().is_some()
+        || customer.book.rare.is_some()
+        || has_said(customer);
+    writer.option(more.then_some(customer), |writer, customer| {
+        writer.array(&customer.recent_events, |writer, hash| writer.event_hash(*hash));
+        pack_entries(writer, customer);
+        writer.option(customer.book.rare.as_deref(), pack_rare);
+        pack_said(writer, customer);
+    });
 }
 
 /// Reads a packed customer.
@@ -80,14 +86,18 @@ pub fn unpack_into(
     customer.seq = reader.number()?;
     customer.rules_revision = reader.number()?;
     customer.first_seen_at = reader.time()?;
-    customer.recent_events.clear();
-    reader.array_into(&mut customer.recent_events, Reader::event_hash)?;
     customer.book.orders.clear();
     reader.array_into(&mut customer.book.orders, |reader| unpack_order(reader, rates.base()))?;
     unpack_published(&mut reader, customer)?;
-    unpack_entries(&mut reader, customer)?;
-    customer.book.rare = reader.option(unpack_rare)?.map(Box::new);
-    unpack_said(&mut reader, customer)?;
+    customer.recent_events.clear();
+    customer.book.rare = None;
+    forget_said(customer);
+    reader.option(|reader| {
+        reader.array_into(&mut customer.recent_events, Reader::event_hash)?;
+        unpack_entries(reader, customer)?;
+        customer.book.rare = reader.option(unpack_rare)?.map(Box::new);
+        unpack_said(reader, customer)
+    })?;
     if reader.is_at_end() { Ok(()) } else { Err(UnpackError::Trailing) }
 }
 
@@ -204,18 +214,19 @@ fn push_entries(entries: &mut Vec<Entries>, dimension: Dimension, present: u8, m
     entries.extend(implied.map(|value| Entries { dimension, value, count: 1 }));
 }
 
-/// Writes the entries that nothing else stands for.
+/// The entries that nothing else stands for.
+fn further_entries(customer: &Customer) -> impl Iterator<Item = &Entries> {
+    customer.entries.iter().filter(|entry| {
+        let present = customer.published(entry.dimension);
+        few(entry, &present).is_none() || !is_told(customer, entry.dimension)
+    })
+}
+
 fn pack_entries(writer: &mut Writer<'_>, customer: &Customer) {
-    let further = || {
-        customer.entries.iter().filter(|entry| {
-            let present = customer.published(entry.dimension);
-            few(entry, &present).is_none() || !is_told(customer, entry.dimension)
-        })
-    };
-    let count = further().count();
+    let count = further_entries(customer).count();
     if count > 0 {
         writer.count(count);
-        for entry in further() {
+        for entry in further_entries(customer) {
             writer.long(i64::from(entry.dimension.number()) * VALUES + i64::from(entry.value));
             writer.long(i64::from(entry.count));
         }

@@ -13,37 +13,55 @@ use crate::domain::facts::subscription::{Price, Subscription};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Day;
 
+/// What stands behind the amount of an order: nothing, marks, or marks and rare parts.
+const PLAIN: i64 = 0;
+const MARKED: i64 = 1;
+const RARE: i64 = 2;
+
 pub(super) fn pack_order(writer: &mut Writer<'_>, order: &Order, base: Currency) {
     writer.hash(order.id);
     pack_stamp(writer, order.base);
     writer.long(order.amount.amount_minor);
     let Marks { coupon, categories, channel } = order.marks;
-    writer.long(i64::from(coupon) | i64::from(channel) << 1 | i64::from(categories) << 5);
+    let marks = i64::from(coupon) | i64::from(channel) << 1 | i64::from(categories) << 5;
     let plain = order.amount.currency == base
         && order.term.is_none()
         && !order.cancelled
         && order.changes.is_none();
-    writer.option((!plain).then_some(order), |writer, order| {
-        writer.fixed(order.amount.currency.code().as_bytes());
-        writer.option(order.term, |writer, term| {
-            writer.hash(term.subscription);
-            writer.long(i64::from(term.days));
-            writer.boolean(term.own_amount);
-            writer.boolean(term.own_days);
+    match (plain, marks) {
+        (true, 0) => writer.long(PLAIN),
+        (true, marks) => {
+            writer.long(MARKED);
+            writer.long(marks);
+        }
+        (false, marks) => {
+            writer.long(RARE);
+            writer.long(marks);
+            pack_rare_order(writer, order);
+        }
+    }
+}
+
+fn pack_rare_order(writer: &mut Writer<'_>, order: &Order) {
+    writer.fixed(order.amount.currency.code().as_bytes());
+    writer.option(order.term, |writer, term| {
+        writer.hash(term.subscription);
+        writer.long(i64::from(term.days));
+        writer.boolean(term.own_amount);
+        writer.boolean(term.own_days);
+    });
+    writer.boolean(order.cancelled);
+    writer.option(order.changes.as_deref(), |writer, changes| {
+        writer.option(changes.update, |writer, (stamp, amount)| {
+            pack_stamp(writer, stamp);
+            pack_money(writer, amount);
         });
-        writer.boolean(order.cancelled);
-        writer.option(order.changes.as_deref(), |writer, changes| {
-            writer.option(changes.update, |writer, (stamp, amount)| {
-                pack_stamp(writer, stamp);
-                pack_money(writer, amount);
-            });
-            writer.array(&changes.refunds, |writer, refund| {
-                writer.hash(refund.id);
-                pack_stamp(writer, refund.stamp);
-                writer.option(refund.amount, pack_money);
-            });
-            writer.long(changes.further_refunds_minor);
+        writer.array(&changes.refunds, |writer, refund| {
+            writer.hash(refund.id);
+            pack_stamp(writer, refund.stamp);
+            writer.option(refund.amount, pack_money);
         });
+        writer.long(changes.further_refunds_minor);
     });
 }
 
@@ -56,24 +74,29 @@ pub(super) fn unpack_order(reader: &mut Reader<'_>, base: Currency) -> Result<Or
         base: stamp,
         amount: Money { amount_minor, currency: base },
         term: None,
-        marks: unpack_marks(reader)?,
+        marks: Marks::default(),
         cancelled: false,
         changes: None,
     };
-    reader.option(|reader| {
-        order.amount.currency = unpack_currency(reader)?;
-        order.term = reader.option(|reader| {
-            Ok(PaidTerm {
-                subscription: reader.hash()?,
-                days: reader.number()?,
-                own_amount: reader.boolean()?,
-                own_days: reader.boolean()?,
-            })
-        })?;
-        order.cancelled = reader.boolean()?;
-        order.changes = reader.option(unpack_changes)?.map(Box::new);
-        Ok(())
-    })?;
+    match reader.long()? {
+        PLAIN => {}
+        MARKED => order.marks = unpack_marks(reader)?,
+        RARE => {
+            order.marks = unpack_marks(reader)?;
+            order.amount.currency = unpack_currency(reader)?;
+            order.term = reader.option(|reader| {
+                Ok(PaidTerm {
+                    subscription: reader.hash()?,
+                    days: reader.number()?,
+                    own_amount: reader.boolean()?,
+                    own_days: reader.boolean()?,
+                })
+            })?;
+            order.cancelled = reader.boolean()?;
+            order.changes = reader.option(unpack_changes)?.map(Box::new);
+        }
+        _ => return Err(UnpackError::Invalid),
+    }
     Ok(order)
 }
 

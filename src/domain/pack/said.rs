@@ -22,35 +22,43 @@ const _: () = assert!(ScoredKind::COUNT <= 32, "a kind has five bits");
 
 type Read<T> = Result<T, UnpackError>;
 
-/// Writes the parts of a customer that are not orders.
-pub(super) fn pack_said(writer: &mut Writer<'_>, customer: &Customer) {
+/// Whether there are parts that are not orders.
+pub(super) const fn has_said(customer: &Customer) -> bool {
     let Customer { signals, interactions, preferences, spending, .. } = customer;
     let Customer { surveys, meddic, traits, consent, .. } = customer;
-    let any = signals.is_some()
+    signals.is_some()
         || interactions.is_some()
         || preferences.is_some()
         || spending.is_some()
         || surveys.is_some()
         || meddic.is_some()
         || traits.is_some()
-        || consent.is_some();
-    writer.option(any.then_some(()), |writer, ()| {
-        writer.option(signals.as_deref(), pack_signals);
-        writer.option(interactions.as_deref(), pack_interactions);
-        writer.option(preferences.as_deref(), pack_preferences);
-        writer.option(spending.as_deref(), pack_spending);
-        writer.option(surveys.as_deref(), pack_surveys);
-        writer.option(meddic.as_deref(), pack_meddic);
-        writer.option(traits.as_deref(), pack_traits);
-        writer.option(consent.as_deref(), pack_consent);
-    });
+        || consent.is_some()
 }
 
-/// Reads what [`pack_said`] wrote.
-pub(super) fn unpack_said(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
+/// Empties the parts that are not orders.
+pub(super) fn forget_said(customer: &mut Customer) {
     (customer.signals, customer.interactions, customer.preferences) = (None, None, None);
     (customer.spending, customer.surveys, customer.meddic) = (None, None, None);
     (customer.traits, customer.consent) = (None, None);
+}
+
+/// Writes the parts of a customer that are not orders.
+pub(super) fn pack_said(writer: &mut Writer<'_>, customer: &Customer) {
+    writer.option(has_said(customer).then_some(customer), |writer, customer| {
+        writer.option(customer.signals.as_deref(), pack_signals);
+        writer.option(customer.interactions.as_deref(), pack_interactions);
+        writer.option(customer.preferences.as_deref(), pack_preferences);
+        writer.option(customer.spending.as_deref(), pack_spending);
+        writer.option(customer.surveys.as_deref(), pack_surveys);
+        writer.option(customer.meddic.as_deref(), pack_meddic);
+        writer.option(customer.traits.as_deref(), pack_traits);
+        writer.option(customer.consent.as_deref(), pack_consent);
+    });
+}
+
+/// Reads what [`pack_said`] wrote, into a customer without such parts.
+pub(super) fn unpack_said(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
     reader.option(|reader| {
         customer.signals = reader.option(unpack_signals)?.map(Box::new);
         customer.interactions = reader.option(unpack_interactions)?.map(Box::new);

@@ -55,7 +55,8 @@ pub fn unpack_version_1(bytes: &[u8], rates: &ExchangeRates) -> Read<Customer> {
     }
     customer.entries = entries(&mut reader)?;
     add_implied_entries(&mut customer);
-    reader.array_into(&mut customer.recent_events, |reader| Ok(event_hash(reader.hash()?)))?;
+    reader
+        .array_into(&mut customer.recent_events, |reader| Ok(event_hash(reader.whole_hash()?)))?;
     customer.book.orders = reader.array(|reader| order(reader, evaluated_at, rates.base()))?;
     customer.book.rare = reader
         .option(|reader| {
