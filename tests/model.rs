@@ -53,6 +53,8 @@ mod published;
 mod restart;
 #[path = "model/said.rs"]
 mod said;
+#[path = "model/shift.rs"]
+mod shift;
 #[path = "model/steady.rs"]
 mod steady;
 #[path = "model/tables.rs"]

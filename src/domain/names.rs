@@ -7,7 +7,7 @@ use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::name::Name;
 
 /// Names that a state can tell apart, of each sort.
-pub const MAX_NAMES: usize = 200;
+pub const MAX_NAMES: usize = 128;
 
 /// Names that states know by number.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -29,16 +29,17 @@ use ebbflow::domain::facts::surveys::{
 use ebbflow::domain::facts::traits::{self, Latest, MAX_PURPOSES, MAX_TRAITS, MAX_VALUE_BYTES};
 use ebbflow::domain::id::EventKey;
 use ebbflow::domain::money::Money;
+use ebbflow::domain::names::MAX_NAMES;
 use ebbflow::domain::time::{Day, Timestamp};
-
-/// Audiences that a task may know, those of earlier rules among them.
-const AUDIENCES: u8 = 100;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 const AT: Timestamp = Timestamp(1_700_000_000_000);
 
-/// Times far from one another, which take the most bytes.
+/// A time far from the one before, none of which is told twice: they take the most bytes.
 fn at(n: usize) -> Timestamp {
-    AT.plus_days(if n.is_multiple_of(2) { 0 } else { -9_000 })
+    static TOLD: AtomicI64 = AtomicI64::new(0);
+    let told = TOLD.fetch_add(1, Ordering::Relaxed);
+    AT.plus_days(if n.is_multiple_of(2) { 0 } else { -9_000 }).plus_ms(told)
 }
 
 fn stamp(n: usize) -> Stamp {
@@ -177,7 +178,10 @@ fn the_largest_state_that_the_bounds_allow_has_a_known_size() {
         *customer.published_mut(dimension) = told(n);
         customer.entries.extend((0..12).map(|value| entry(dimension, value)));
     }
-    for number in 0..AUDIENCES {
+    let names = u8::try_from(MAX_NAMES).expect("a byte");
+    customer.entries.extend((12..names).map(|value| entry(Dimension::Rfm, value)));
+    customer.entries.sort_by_key(|entry| (entry.dimension, entry.value));
+    for number in 0..names {
         let published = told(usize::from(number));
         customer.audiences.push(InAudience { number, raw: true, published });
         customer.entries.extend((0..2).map(|value| entry(Dimension::Audience(number), value)));

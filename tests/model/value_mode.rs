@@ -100,13 +100,11 @@ impl Known<'_> {
     fn widenings(&self) -> Vec<i64> {
         let mut widenings = Vec::new();
         let counting: Vec<_> = self.orders.iter().filter(|order| order.net > 0).collect();
-        let first = counting.first().map(|order| order.base.0);
         for order in &counting {
-            let known = |category: &String| {
-                let before = counting.iter().filter(|other| other.base.0 < order.base.0);
-                before.flat_map(|other| &other.categories).any(|other| other == category)
-            };
-            if Some(order.base.0) != first && order.categories.iter().any(|it| !known(it)) {
+            let before = counting.iter().filter(|other| other.base.0 < order.base.0);
+            let before: Vec<_> = before.flat_map(|other| &other.categories).collect();
+            // What was bought before is known from the first order on that names a category.
+            if !before.is_empty() && order.categories.iter().any(|it| !before.contains(&it)) {
                 widenings.push(order.base.0);
             }
         }

@@ -116,6 +116,11 @@ impl SpendExtremes {
         sums
     }
 
+    /// Whether nothing was spent in the window before, at any instant.
+    pub(super) const fn is_nothing_before(&self) -> bool {
+        self.before_minor[1] == 0
+    }
+
     /// Whether all that lies between gives `value`, for a live customer.
     pub(super) fn all_give(
         &self,

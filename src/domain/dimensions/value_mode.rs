@@ -14,8 +14,8 @@ use crate::domain::raw::Measured;
 use crate::domain::time::{DAY_MS, Timestamp};
 use std::cmp::Ordering;
 
-/// Doublings of a day that are looked ahead at most: 22 years.
-const FURTHEST_DOUBLING: u32 = 13;
+/// Doublings of a day that are looked ahead at most: 1,435 years.
+const FURTHEST_DOUBLING: u32 = 20;
 
 /// Where a customer's value is going.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,11 +128,7 @@ pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
         return measure(ValueMode::Lapsed, Decider::Orders);
     }
     if spend.before_minor == 0 {
-        return match spend.orders {
-            2.. => measure(ValueMode::Expanding, Decider::Orders),
-            _ if view.facts.orders == 1 => measure(ValueMode::Creating, Decider::Orders),
-            _ => measure(ValueMode::Plateau, Decider::Orders),
-        };
+        return measure(by_orders(spend.orders, view.facts.orders), Decider::Orders);
     }
     let moved = spend.moved(rules);
     if moved == Ordering::Greater {
@@ -149,25 +145,47 @@ pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
     }
 }
 
+/// Where nothing was spent in the window before, there is no ratio: how many orders decide.
+const fn by_orders(in_window: u64, all: u64) -> ValueMode {
+    match (in_window, all) {
+        (2.., _) => ValueMode::Expanding,
+        (_, 1) => ValueMode::Creating,
+        _ => ValueMode::Plateau,
+    }
+}
+
 /// The latest new category or higher plan within the window: when, and what.
 fn latest_widening(view: &View<'_>, at: Timestamp, window_ms: i64) -> Option<(Timestamp, Decider)> {
     let within = |(then, _): &(Timestamp, Decider)| *then <= at && at.since(*then) <= window_ms;
-    widenings(view).filter(within).max_by_key(|(then, _)| *then)
+    // Of several at once a plan decides, then the last name: places are given by arrival.
+    let categories = view.customer.preferences.as_ref().map(|it| &it.categories);
+    let name = |decider: &Decider| match decider {
+        Decider::Category(place) => {
+            categories.and_then(|it| it.get(usize::from(*place))).map(|it| &*it.name)
+        }
+        _ => None,
+    };
+    widenings(view)
+        .filter(within)
+        .max_by_key(|(then, decider)| (*then, *decider == Decider::Plan, name(decider)))
 }
 
-/// Every new category that is not of the first order, and every higher plan: when, and what.
+/// Every category that is new beside those of earlier orders, and every higher plan: when, and
+/// what.
 fn widenings<'a>(view: &View<'a>) -> impl Iterator<Item = (Timestamp, Decider)> + 'a {
-    let View { customer, rules, facts, .. } = *view;
+    let View { customer, rules, .. } = *view;
     let book = &customer.book;
     let mut seen = book.rare.as_ref().map_or(0, |rare| rare.categories);
+    let (mut earlier, mut latest) = (seen, Timestamp::MIN);
     let counting = book.orders.iter().filter(|order| order.net_minor(&rules.rates) > 0);
     let new = counting.flat_map(move |order| {
-        let new = order.marks.categories & !seen;
+        if order.base.at > latest {
+            (earlier, latest) = (seen, order.base.at);
+        }
         seen |= order.marks.categories;
-        let first = facts.first_counting_at == Some(order.base.at);
-        (0..8)
-            .filter(move |place| !first && new >> place & 1 == 1)
-            .map(|place| (order.base.at, place))
+        // Where no earlier order named one, it is not known whether it is new.
+        let new = if earlier == 0 { 0 } else { order.marks.categories & !earlier };
+        (0..8).filter(move |place| new >> place & 1 == 1).map(|place| (order.base.at, place))
     });
     let new = new.map(|(at, place)| (at, Decider::Category(place)));
     let upgrades = book.subscriptions().iter().flat_map(|it| it.upgrades(&rules.rates));
@@ -193,20 +211,30 @@ pub fn next_change(view: &View<'_>, after: Timestamp, present: u8) -> Option<(Ti
 fn holds_until(view: &View<'_>, at: Timestamp, value: ValueMode) -> Timestamp {
     let View { customer, thresholds, facts, rules } = view;
     let (book, gap, lifecycle) = (&customer.book, &thresholds.gap, &thresholds.lifecycle);
-    if live_until(facts, book, gap, lifecycle, at).is_none() {
+    let is_daily = earnings(book, &rules.rates).any(|earning| earning.parts > 1);
+    if !is_daily || live_until(facts, book, gap, lifecycle, at).is_none() {
         return at;
     }
     let window_ms = window_ms(view, at);
     let live = next_live_boundary(facts, book, gap, lifecycle, at);
     let wider = widenings(view).map(|(then, _)| then.plus_ms(window_ms + 1));
     let changes = live.into_iter().chain(wider.filter(|then| *then > at)).min();
+    let leaves = earnings(book, &rules.rates).map(|earning| earning.at.plus_ms(window_ms + 1));
+    let changes = changes.into_iter().chain(leaves.filter(|then| *then > at)).min();
     let quiet = changes.unwrap_or(Timestamp::MAX).plus_ms(-1);
+    let orders = Spend::of(book, &rules.rates, at, window_ms).orders;
+    let by_orders = by_orders(orders, facts.orders);
     let is_wider = latest_widening(view, at, window_ms).is_some();
     let mut until = at;
     for doubled in 0..FURTHEST_DOUBLING {
         let to = at.plus_days(1 << doubled).min(quiet);
         let extremes = SpendExtremes::of(book, &rules.rates, [at, to], window_ms);
-        if to == until || !extremes.all_give(value, is_wider, &thresholds.value_mode) {
+        let held = if extremes.is_nothing_before() {
+            by_orders == value
+        } else {
+            extremes.all_give(value, is_wider, &thresholds.value_mode)
+        };
+        if to == until || !held {
             break;
         }
         until = to;

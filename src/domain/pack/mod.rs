@@ -119,6 +119,7 @@ fn pack_published(writer: &mut Writer<'_>, customer: &Customer) {
         writer.unsigned(published.seq);
         let entries = customer.entries.iter().filter(|entry| entry.dimension == *dimension);
         let counts = entries.filter_map(|entry| few(entry, &published));
+        let counts = counts.filter(|(_, count)| *count > 0);
         writer.unsigned(counts.fold(0, |counts, (value, count)| counts | count << (2 * value)));
     });
 }
