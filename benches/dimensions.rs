@@ -30,7 +30,7 @@ const AUDIENCES: [&str; 10] = [
     "value_mode == 'contracting' && satisfaction == 'detractor'",
     "activity in ['at_risk', 'lapsed'] && consent['marketing:email']",
     "facts.net_minor > 100000",
-    "facts.days_since_last_order > 45",
+    "facts.recency_days > 45",
     "traits.country == 'AT' && engagement == 'hot'",
     "surveys.nps >= 9",
     "rfm == 'champions' || value_tier == 'high'",

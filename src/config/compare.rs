@@ -40,8 +40,9 @@ const REBUILD: [&str; 7] = [
 ];
 
 /// Keys that decide about customers, or what they begin with.
-const REEVALUATION: [&str; 14] = [
+const REEVALUATION: [&str; 15] = [
     "rules.when",
+    "consent.",
     "rfm.",
     "gap.",
     "subscriptions.",
@@ -61,11 +62,11 @@ const REEVALUATION: [&str; 14] = [
 const OWN: [&str; 2] = ["audience.", "season."];
 
 /// What a change of a key takes. Rates are compared with those that have been used when a task is
-/// restored; a purpose or a hold-out of an audience decides about nobody.
+/// restored; the hold-out of an audience decides about nobody.
 #[must_use]
 pub fn takes(key: &str) -> Takes {
     let is = |known: &&str| key == *known || (known.ends_with('.') && key.starts_with(*known));
-    let of_output = key.ends_with(".holdout") || key.ends_with(".purpose");
+    let of_output = key.ends_with(".holdout");
     if REBUILD.iter().any(is) {
         Takes::Rebuild
     } else if REEVALUATION.iter().any(is) || (OWN.iter().any(is) && !of_output) {

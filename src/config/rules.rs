@@ -288,16 +288,18 @@ fn fold_text(rules: &Rules) -> String {
 /// are the rates, to which others are added: `ExchangeRates::history` names those that have
 /// decided.
 fn judged_text(rules: &Rules) -> String {
-    let Rules { thresholds, when, anti_flap, audiences, seasons, .. } = rules;
+    let Rules { thresholds, when, anti_flap, audiences, seasons, consent, .. } = rules;
     let mut lines = vec!["ebbflow rules 2".to_owned(), format!("{anti_flap:?}")];
+    // What is withheld has no deadline in a state: to permit it, everybody has to be judged.
+    lines.push(format!("{consent:?}"));
     add_thresholds(thresholds, &mut lines);
     for When { condition, thresholds } in when {
         lines.push(format!("when {condition:?}"));
         add_thresholds(thresholds, &mut lines);
     }
     lines.push(format!("{seasons:?}"));
-    for Audience { name, predicate, anti_flap, .. } in audiences {
-        lines.push(format!("audience {name:?} {predicate:?} {anti_flap:?}"));
+    for Audience { name, predicate, anti_flap, purpose, .. } in audiences {
+        lines.push(format!("audience {name:?} {predicate:?} {anti_flap:?} {purpose:?}"));
     }
     lines.join("\n")
 }

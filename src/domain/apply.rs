@@ -70,7 +70,9 @@ pub fn apply(
     let mut applied = Applied::default();
     let id_hash = hash64(&event.event_id);
     let seen = event_hash(id_hash);
-    if customer.recent_events.contains(&seen) {
+    let is_erase = matches!(event.body, Body::Interaction(Interaction::EraseRequested));
+    // A system may give an erase the id of another record of the same request.
+    if customer.recent_events.contains(&seen) && !is_erase {
         tally.duplicates += 1;
         return applied;
     }
@@ -79,7 +81,7 @@ pub fn apply(
         Body::Purchase(Purchase::OrderRefunded { .. } | Purchase::OrderCancelled { .. }) => {
             CauseKind::Refund
         }
-        Body::Interaction(Interaction::EraseRequested) => CauseKind::Erase,
+        _ if is_erase => CauseKind::Erase,
         Body::Interaction(
             Interaction::ConsentChanged { .. }
             | Interaction::Message { kind: MessageKind::Unsubscribed, .. },

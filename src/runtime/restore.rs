@@ -220,7 +220,9 @@ impl Restore {
         let Some(progress) = &self.progress else {
             return self.offsets.next_offsets.iter().all(Option::is_none);
         };
-        let whole = self.ids.is_some() || task.store().len() as u64 == progress.customers;
+        let whole = self.ids.is_some()
+            || (task.store().len() as u64 == progress.customers
+                && task.erasures() == progress.erased);
         whole && check_offsets(task.partition(), progress, &self.offsets).is_ok()
     }
 

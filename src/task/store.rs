@@ -315,9 +315,9 @@ impl Store {
         // Behind the greatest first: what moves into a gap is not to be looked for elsewhere.
         erased.sort_unstable_by(|one, other| other.cmp(one));
         for key in erased {
-            if self.remove(key)?.is_some() {
-                self.close_gap(key)?;
-            }
+            // Somebody unknown was kept nowhere, but one who came later may stand behind them.
+            self.remove(key)?;
+            self.close_gap(key)?;
         }
         Ok(())
     }

@@ -182,14 +182,17 @@ pub(crate) fn timeless(profile: &Value) -> Value {
     profile
 }
 
+/// Times whose names do not end in `_at`.
+const TIMES: [&str; 3] = ["at", "since", "expected_date_of_next_order"];
+
 /// The same for JSON and Avro: times in ms, numbers with nine decimals.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .iter()
             .map(|(name, value)| match value {
-                Value::String(_) if name.ends_with("_at") || name == "at" || name == "since" => {
-                    (name.clone(), ms(value).into())
+                Value::String(_) if name.ends_with("_at") || TIMES.contains(&name.as_str()) => {
+                    (name.clone(), normal(&ms(value).into()))
                 }
                 Value::Number(number) if name.ends_with("_days") => {
                     let number = number.as_f64().expect("a number");
@@ -199,6 +202,8 @@ fn normal(value: &Value) -> Value {
             })
             .collect(),
         Value::Array(values) => values.iter().map(normal).collect(),
+        // Avro knows 5.0 from 5, JSON does not.
+        Value::Number(number) => number.as_f64().expect("a number").into(),
         other => other.clone(),
     }
 }
