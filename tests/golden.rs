@@ -122,6 +122,11 @@ fn anti_flap() {
 }
 
 #[test]
+fn dwell() {
+    check("dwell");
+}
+
+#[test]
 fn roles() {
     check("roles");
 }

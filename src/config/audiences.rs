@@ -2,12 +2,11 @@
 //!
 //! Next: `cel.rs`, which compiles a rule; `domain/predicate`, what comes out.
 
-use crate::config::cel::compile;
+use crate::config::cel::{Known, compile};
 use crate::config::layers::Entry;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
 use crate::domain::dimension::Dimension;
-use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::facts::traits::MAX_NAME_BYTES;
 use crate::domain::predicate::season::Seasons;
 use crate::domain::publish::consent::ConsentPolicy;
@@ -29,7 +28,7 @@ struct Parts {
 /// The audiences, in the order of their names; `percent` are held out where nothing else is said.
 pub(super) fn audiences(
     reader: &mut Reader<'_>,
-    map: Option<&RfmMap>,
+    known: Known<'_>,
     percent: u8,
 ) -> Option<Vec<Audience>> {
     let mut found: BTreeMap<String, Parts> = BTreeMap::new();
@@ -38,7 +37,7 @@ pub(super) fn audiences(
         let read = match path.as_slice() {
             [name, key] => values::id(name).and_then(|name| {
                 let parts = found.entry(name).or_default();
-                part(parts, key, &entry, map)
+                part(parts, key, &entry, known)
             }),
             _ => Err("expected [audience.NAME] with a rule".to_owned()),
         };
@@ -74,13 +73,13 @@ pub(super) fn audiences(
     sound.then_some(audiences)
 }
 
-fn part(parts: &mut Parts, key: &str, entry: &Entry, map: Option<&RfmMap>) -> Result<(), String> {
+fn part(parts: &mut Parts, key: &str, entry: &Entry, known: Known<'_>) -> Result<(), String> {
     let duration = || match values::duration_ms(text_of(entry)?)? {
         ms if ms <= CENTURY_MS => Ok(ms),
         _ => Err("expected at most a hundred years".to_owned()),
     };
     match key {
-        "rule" => parts.predicate = Some(compile(text_of(entry)?, map)?),
+        "rule" => parts.predicate = Some(compile(text_of(entry)?, known)?),
         "dwell" => parts.anti_flap.dwell_ms = duration()?,
         "cool_down" => parts.anti_flap.cool_down_ms = duration()?,
         "holdout" => {

@@ -4,89 +4,44 @@
 //! all else is refused here with the place marked: nothing is left to fail on a customer.
 //! Next: `domain/predicate`, what comes out.
 
+mod limits;
+
 use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::facts::surveys::Topic;
 use crate::domain::predicate::quantity::Quantity;
+use crate::domain::predicate::season::Seasons;
 use crate::domain::predicate::{Comparison, EVERY_NUMBER, Predicate, Text, TextTest};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 use cel::parser::Parser;
 
-/// Longest rule, in bytes.
-const MAX_BYTES: usize = 4096;
-/// Deepest nesting: the parser takes a lot of stack for each level.
-const MAX_NESTING: usize = 10;
-/// Most signs in a row that no `&&` or `||` parts: the parser recurses for each of them, too.
-const MAX_CHAIN: usize = 32;
-/// Most comparisons of one rule.
-const MAX_COMPARISONS: usize = 200;
+/// Names that a rule may compare with; `None` = they are not known, for want of a sound table.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The values of `rfm`.
+    pub(super) map: Option<&'a RfmMap>,
+    /// The seasons.
+    pub(super) seasons: Option<&'a Seasons>,
+}
 
 /// Compiles a rule.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(super) fn compile(source: &str, map: Option<&RfmMap>) -> Result<Predicate, String> {
+pub(super) fn compile(source: &str, known: Known<'_>) -> Result<Predicate, String> {
     if source.trim().is_empty() {
         return Err("expected a condition such as 'lifecycle == \"lapsed\"'".to_owned());
     }
-    if source.len() > MAX_BYTES {
-        return Err(format!("expected a rule of at most {MAX_BYTES} bytes"));
-    }
-    if nesting(source) > MAX_NESTING {
-        return Err(format!("expected at most {MAX_NESTING} brackets and signs within each other"));
-    }
-    if longest_chain(source) > MAX_CHAIN {
-        return Err(format!("expected at most {MAX_CHAIN} signs between && and ||"));
-    }
-    let joined = source.matches("&&").count() + source.matches("||").count() + 1;
-    if joined > MAX_COMPARISONS {
-        return Err(too_many_comparisons(joined));
-    }
+    limits::check(source)?;
     let parser = Parser::new();
     let (expression, places) = parser.parse_with_source_info(source).map_err(|errors| {
         let first = errors.errors.first();
         first.map_or_else(|| "expected CEL".to_owned(), |error| syntax_error(source, error))
     })?;
-    let compiler = Compiler { source, places: &places, map };
+    let compiler = Compiler { source, places: &places, known };
     let predicate = compiler.condition(&expression)?;
-    let comparisons = predicate.comparisons();
-    if comparisons > MAX_COMPARISONS {
-        return Err(too_many_comparisons(comparisons));
-    }
+    limits::comparisons(predicate.comparisons())?;
     Ok(predicate)
-}
-
-/// At least how deep brackets, signs and conditions stand within each other, texts included.
-fn nesting(source: &str) -> usize {
-    let (mut depth, mut deepest, mut prefixes) = (0_usize, 0_usize, 0_usize);
-    let mut conditionals = 0;
-    for character in source.chars() {
-        match character {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            '!' | '-' => prefixes += 1,
-            // What follows the colon is within it to the end.
-            '?' => conditionals += 1,
-            // A comparison ends a run of signs, and a condition its own.
-            '&' | '|' | ',' => prefixes = 0,
-            _ => {}
-        }
-        deepest = deepest.max(depth + prefixes + conditionals);
-    }
-    deepest
-}
-
-/// How many signs follow each other at most before a `&&` or `||`, texts included.
-fn longest_chain(source: &str) -> usize {
-    let signs = |part: &str| {
-        let sign = |character: &char| ".[(+-*/%<>=".contains(*character);
-        part.chars().filter(sign).count() + part.matches("in").count()
-    };
-    source.split(['&', '|', ',', '?', ':']).map(signs).max().unwrap_or(0)
-}
-
-fn too_many_comparisons(count: usize) -> String {
-    format!("expected at most {MAX_COMPARISONS} comparisons, there are {count}")
 }
 
 fn syntax_error(source: &str, error: &cel::ParseError) -> String {
@@ -107,7 +62,7 @@ fn marked(message: &str, line: &str, column: usize, length: usize) -> String {
 struct Compiler<'a> {
     source: &'a str,
     places: &'a SourceInfo,
-    map: Option<&'a RfmMap>,
+    known: Known<'a>,
 }
 
 /// Something that is compared.
@@ -240,7 +195,7 @@ impl Compiler<'_> {
             | (Value::String(value), Value::Text(text))
                 if equal =>
             {
-                Predicate::Text(text, TextTest::OneOf(vec![value]))
+                self.one_of(expression, text, vec![value])?
             }
             (Value::Consent(purpose), Value::Boolean(given))
             | (Value::Boolean(given), Value::Consent(purpose))
@@ -268,7 +223,7 @@ impl Compiler<'_> {
         names: Vec<String>,
     ) -> Result<Predicate, String> {
         // With a broken map its names are not known.
-        let Some(map) = self.map else { return Ok(Predicate::Dimension(dimension, names)) };
+        let Some(map) = self.known.map else { return Ok(Predicate::Dimension(dimension, names)) };
         let known = dimension.value_names(map);
         for name in &names {
             if !known.iter().any(|known| known == name.as_str()) {
@@ -282,6 +237,28 @@ impl Compiler<'_> {
             }
         }
         Ok(Predicate::Dimension(dimension, names))
+    }
+
+    /// A text is one of some; a season has to be one that there is, or none.
+    fn one_of(
+        &self,
+        expression: &IdedExpr,
+        text: Text,
+        names: Vec<String>,
+    ) -> Result<Predicate, String> {
+        if let (Text::Season, Some(seasons)) = (&text, self.known.seasons) {
+            let known = seasons.names();
+            let is_known = |name: &&String| name.is_empty() || known.contains(name.as_str());
+            if let Some(name) = names.iter().find(|name| !is_known(name)) {
+                let hint = match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None if known.is_empty() => "there is no [season] with months".to_owned(),
+                    None => format!("expected {}", Vec::from_iter(known).join(", ")),
+                };
+                return self.refuse(expression, format!("season is never \"{name}\"; {hint}"));
+            }
+        }
+        Ok(Predicate::Text(text, TextTest::OneOf(names)))
     }
 
     fn is_in(&self, expression: &IdedExpr, call: &CallExpr) -> Result<Predicate, String> {
@@ -302,7 +279,7 @@ impl Compiler<'_> {
             (Value::Dimension(dimension), Some(names)) => {
                 self.dimension(expression, dimension, names)
             }
-            (Value::Text(text), Some(names)) => Ok(Predicate::Text(text, TextTest::OneOf(names))),
+            (Value::Text(text), Some(names)) => self.one_of(expression, text, names),
             (Value::Number(quantity), None) => {
                 let one = |element: &Value| match element {
                     Value::Constant(milli) => {
@@ -457,11 +434,16 @@ impl Compiler<'_> {
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let near = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
-    match near.min().filter(|(distance, _)| *distance <= 2) {
-        Some((_, near)) => format!("unknown name \"{name}\"; did you mean {near}?"),
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("unknown name \"{name}\"; did you mean {near}?"),
         None => format!("unknown name \"{name}\"; expected one of {}", known.join(", ")),
     }
+}
+
+/// The name that was meant, if one is near.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|known| (strsim::damerau_levenshtein(known, name), known));
+    near.min().filter(|(distance, _)| *distance <= 2).map(|(_, near)| near)
 }
 
 /// The comparison that an operator stands for, and whether its opposite is meant.

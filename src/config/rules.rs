@@ -2,6 +2,7 @@
 //!
 //! Next: `domain/rules.rs`, what comes out.
 
+use crate::config::cel::Known;
 use crate::config::map_file::{self, EdgeKind, Edges, MapFile};
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
@@ -31,13 +32,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let set = reader.text("rules.set", values::id);
     let revision = reader.integer::<u32>("rules.revision", 1..=i64::from(u32::MAX));
     let thresholds = thresholds(reader, warnings);
-    let when = when::when(reader);
+    let seasons = audiences::seasons(reader);
+    let when = when::when(reader, seasons.as_ref());
     let fold = dimension_rules::fold(reader);
     let anti_flap = dimension_rules::anti_flap(reader);
     let (holdout, percent) = dimension_rules::holdout(reader).unzip();
     let map = thresholds.as_ref().map(|thresholds| &thresholds.rfm.map);
-    let audiences = audiences::audiences(reader, map, percent.unwrap_or(0));
-    let seasons = audiences::seasons(reader);
+    let known = Known { map, seasons: seasons.as_ref() };
+    let audiences = audiences::audiences(reader, known, percent.unwrap_or(0));
     let consent = audiences::consent(reader);
     let erase_keep_ms = reader.milliseconds("erase.keep", DAY_MS..=CENTURY_MS);
     let labels = labels::labels(reader);

@@ -4,7 +4,7 @@ use super::*;
 use crate::codec::encode::OutputFormat;
 use crate::codec::event_writer::EventEncoder;
 use crate::codec::schema::{INTERACTIONS, PURCHASES};
-use crate::domain::event::{Body, Interaction, Item, Purchase, VisitKind};
+use crate::domain::event::{Body, Interaction, Item, Purchase, Term, VisitKind};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
 use apache_avro::types::Value;
@@ -109,6 +109,23 @@ fn avro_is_read_in_both_framings_and_borrowed() {
     let decoder = Decoder::new(RecordType::Purchases, SINGLE);
     let bytes = encoded(&order(), OutputFormat::AvroSingleObject);
     assert_eq!(decoder.decode(&bytes, &rates()).unwrap(), order());
+}
+
+#[test]
+fn avro_is_checked_like_json() {
+    let decoder = Decoder::new(RecordType::Purchases, SINGLE);
+    let renewed = |days| {
+        let subscription_id = "s-1".into();
+        let term_days = Some(days);
+        let term = Term { subscription_id, order_id: None, plan: None, amount: None, term_days };
+        let body = Body::Purchase(Purchase::SubscriptionRenewed(term));
+        encoded(&Event { body, ..order() }, OutputFormat::AvroSingleObject)
+    };
+    assert!(decoder.decode(&renewed(36_525), &rates()).is_ok());
+    let expected = "\"term_days\" = 36526 is not 1 to 36525";
+    let bytes = renewed(36_526);
+    let refused = refusal(decoder.decode(&bytes, &rates()));
+    assert_eq!(refused, (Reason::InvalidValue, expected.to_owned()));
 }
 
 #[test]

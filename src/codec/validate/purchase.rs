@@ -9,6 +9,9 @@ use crate::domain::event::{Item, Purchase, Term, Text};
 use crate::domain::money::ExchangeRates;
 use crate::domain::refusal::{Reason, Refusal};
 
+/// Longest term of a subscription: a hundred years, beyond which it is a mistake in writing.
+const MAX_TERM_DAYS: u32 = 36_525;
+
 /// Whether a kind belongs to the `purchases` topic.
 #[must_use]
 pub fn is_kind(kind: &str) -> bool {
@@ -104,10 +107,12 @@ fn term<'a>(raw: RawPurchase<'a>, rates: &ExchangeRates) -> Result<Term<'a>, Ref
     let term_days = match raw.term_days {
         None => None,
         Some(days) => Some(
-            u32::try_from(days)
-                .ok()
-                .filter(|days| *days > 0)
-                .ok_or_else(|| field::invalid("term_days", &days.to_string(), "above 0"))?,
+            u32::try_from(days).ok().filter(|days| (1..=MAX_TERM_DAYS).contains(days)).ok_or_else(
+                || {
+                    let expected = format!("1 to {MAX_TERM_DAYS}");
+                    field::invalid("term_days", &days.to_string(), &expected)
+                },
+            )?,
         ),
     };
     Ok(Term {

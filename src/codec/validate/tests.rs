@@ -242,11 +242,12 @@ fn each_kind_of_purchase_has_the_fields_it_needs() {
             &format!("missing_field: \"{name}\" is missing"),
         );
     }
-    for days in [0, -1, i64::from(u32::MAX) + 1] {
+    accepted(RecordType::Purchases, &with(started.clone(), &json!({"term_days": 36_525})));
+    for days in [0, -1, 36_526, i64::from(u32::MAX), i64::from(u32::MAX) + 1] {
         refused(
             RecordType::Purchases,
             &with(started.clone(), &json!({"term_days": days})),
-            &format!("invalid_value: \"term_days\" = {days} is not above 0"),
+            &format!("invalid_value: \"term_days\" = {days} is not 1 to 36525"),
         );
     }
     let bare = json!({"plan": null, "amount_minor": null, "currency": null, "term_days": null});

@@ -1,5 +1,6 @@
 //! What CEL is understood, and what is refused where.
 
+use super::limits::{MAX_CHAIN, MAX_NESTING};
 use super::*;
 use crate::domain::dimensions::rfm_map::MapValue;
 
@@ -8,12 +9,16 @@ fn map() -> RfmMap {
     RfmMap::new("test", 2, vec![all]).expect("a total map")
 }
 
+fn known(map: &RfmMap) -> Known<'_> {
+    Known { map: Some(map), seasons: None }
+}
+
 fn compiled(source: &str) -> Predicate {
-    compile(source, Some(&map())).unwrap_or_else(|error| panic!("{source}: {error}"))
+    compile(source, known(&map())).unwrap_or_else(|error| panic!("{source}: {error}"))
 }
 
 fn refused(source: &str) -> String {
-    match compile(source, Some(&map())) {
+    match compile(source, known(&map())) {
         Ok(predicate) => panic!("{source} is {predicate:?}"),
         Err(message) => message,
     }
@@ -89,6 +94,34 @@ fn what_is_too_long_or_too_deep_is_refused_quickly() {
     for deep in [nested(200), format!("{}true", "!".repeat(200)), "true?".repeat(200)] {
         assert!(refused(&deep).contains("within each other"));
     }
+    // What stands in quotes is neither deep nor long.
+    let address = "https://shop.example/a-b-c-d-e-f-g-h-i-j-k-l.html?in=1&in=2&x=[(({{!!!!!!!";
+    let address = format!("{address}{}", ".in=".repeat(40));
+    compiled(&format!("traits.referrer == \"{address}\""));
+    compiled(&format!("traits.referrer in ['{address}', '''{address}''']"));
+    let chain = format!("traits.a{}", " == 'b'".repeat(MAX_CHAIN));
+    assert!(refused(&chain).contains("signs (dots, brackets, operators)"));
     let many = vec!["facts.orders > 1"; 201].join("||");
     assert!(refused(&many).contains("at most 200 comparisons"), "{}", refused(&many));
+}
+
+#[test]
+fn a_season_is_one_that_there_is() {
+    let months = std::array::from_fn(|month| if month < 6 { "summer" } else { "" }.to_owned());
+    let seasons = Seasons { by: "city".to_owned(), months: vec![("wien".to_owned(), months)] };
+    let compile = |source: &str, seasons: &Seasons| {
+        compile(source, Known { map: None, seasons: Some(seasons) })
+    };
+    for sound in ["season == 'summer'", "season in ['summer', '']", "season.contains('mer')"] {
+        assert!(compile(sound, &seasons).is_ok(), "{sound}");
+    }
+    let none = Seasons::default();
+    for (source, seasons, message) in [
+        ("season == 'sumer'", &seasons, "season is never \"sumer\"; did you mean \"summer\"?"),
+        ("season in ['summer', 'autumn']", &seasons, "never \"autumn\"; expected summer"),
+        ("'summer' != season", &none, "there is no [season] with months"),
+    ] {
+        let refusal = compile(source, seasons).expect_err(source);
+        assert!(refusal.contains(message) && refusal.contains('^'), "{refusal}");
+    }
 }

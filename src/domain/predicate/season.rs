@@ -5,6 +5,7 @@
 use super::trait_of;
 use crate::domain::dimensions::view::View;
 use crate::domain::time::{Day, Timestamp};
+use std::collections::BTreeSet;
 
 /// Stands for customers whose trait has no seasons of its own.
 pub const EVERYBODY_ELSE: &str = "*";
@@ -26,6 +27,20 @@ impl Seasons {
         let seasons: &'a Seasons = &view.rules.seasons;
         let months = seasons.months_of(view);
         months.map_or("", |months| &months[month(at.day())])
+    }
+
+    /// The names of all seasons.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        let months = self.months.iter().flat_map(|(_, months)| months);
+        months.map(String::as_str).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// Whether there are customers without a season, at least in some months.
+    #[must_use]
+    pub fn leave_gaps(&self) -> bool {
+        !self.months.iter().any(|(value, _)| value == EVERYBODY_ELSE)
+            || self.months.iter().any(|(_, months)| months.iter().any(String::is_empty))
     }
 
     fn months_of(&self, view: &View<'_>) -> Option<&[String; 12]> {

@@ -88,12 +88,7 @@ pub(super) fn is_news(at: Timestamp, detected_at: Timestamp, rules: &Rules) -> b
 }
 
 /// Fills in what is known only when all changes of a cause are.
-pub(super) fn close_group(
-    customer: &Customer,
-    after: &Measured,
-    context: &Context<'_>,
-    group: &mut [Change],
-) {
+pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mut [Change]) {
     let Some(id) = group.first().map(|change| change.change_id) else { return };
     let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
     let rules = context.rules;
@@ -117,7 +112,7 @@ pub(super) fn close_group(
         }
         change.group = Group { id, index, size };
         change.dimensions = Arc::clone(&dimensions);
-        change.summary = summary(change, after, rules);
+        change.summary = summary(change, rules);
     }
 }
 

@@ -50,7 +50,7 @@ pub fn erase(
         };
         changes.push(closing);
     }
-    close_group(customer, &nothing, context, &mut changes[first..]);
+    close_group(customer, context, &mut changes[first..]);
     // Nobody takes over who is gone.
     for closing in &mut changes[first..] {
         closing.owner_role = None;

@@ -83,7 +83,7 @@ pub fn publish(
             event.is_none_or(|event| is_news(event.occurred_at, change.detected_at, rules));
         changes.push(change);
     }
-    close_group(customer, after, context, &mut changes[first..]);
+    close_group(customer, context, &mut changes[first..]);
     !moves.is_empty()
 }
 
@@ -232,7 +232,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
         change.evidence = evidence(&view, dimension, &present, &present, published.value);
         changes.push(change);
     }
-    close_group(customer, &present, context, &mut changes[first..]);
+    close_group(customer, context, &mut changes[first..]);
 }
 
 /// Judges a customer by rules that are not those of its last evaluation: cause `rules`. Counts the

@@ -9,6 +9,7 @@ pub enum Phrase {
     Sentence,
     Closed,
     FirstOrder,
+    OneOrder,
     Orders,
     NoCountingOrder,
     OrderedAgain,
@@ -30,6 +31,7 @@ pub enum Phrase {
     SubscriptionRuns,
     NoSubscription,
     NoNewSign,
+    NoLonger,
     SpentAfter,
     Spent,
     NewCategory,
@@ -52,10 +54,11 @@ pub enum Phrase {
 
 impl Phrase {
     /// All, with the names that they have in files.
-    pub const ALL: [(Self, &'static str); 42] = [
+    pub const ALL: [(Self, &'static str); 44] = [
         (Self::Sentence, "sentence"),
         (Self::Closed, "closed"),
         (Self::FirstOrder, "first_order"),
+        (Self::OneOrder, "one_order"),
         (Self::Orders, "orders"),
         (Self::NoCountingOrder, "no_counting_order"),
         (Self::OrderedAgain, "ordered_again"),
@@ -77,6 +80,7 @@ impl Phrase {
         (Self::SubscriptionRuns, "subscription_runs"),
         (Self::NoSubscription, "no_subscription"),
         (Self::NoNewSign, "no_new_sign"),
+        (Self::NoLonger, "no_longer"),
         (Self::SpentAfter, "spent_after"),
         (Self::Spent, "spent"),
         (Self::NewCategory, "new_category"),

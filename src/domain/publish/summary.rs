@@ -3,17 +3,15 @@
 //! Says what happened and what it means, never more than the change itself knows.
 //! Next: `labels.rs`, the words.
 
-use crate::domain::change::{CauseKind, Change, Evidence, Number};
+use crate::domain::change::{CauseKind, Change, Direction, Evidence, Number};
 use crate::domain::money::Currency;
 use crate::domain::publish::labels::{Labels, Phrase};
-use crate::domain::raw::Measured;
 use crate::domain::rules::Rules;
-use crate::domain::time::{DAY_MS, Timestamp};
 
 /// The sentence, such as `no order for 180 days, usual gap 61: now at risk`.
 #[must_use]
-pub fn summary(change: &Change, after: &Measured, rules: &Rules) -> String {
-    let speaker = Speaker { change, after, labels: &rules.labels, currency: rules.rates.base() };
+pub fn summary(change: &Change, rules: &Rules) -> String {
+    let speaker = Speaker { change, labels: &rules.labels, currency: rules.rates.base() };
     let labels = speaker.labels;
     let what = match change.cause.kind {
         CauseKind::Timer | CauseKind::Dwell => speaker.silence(),
@@ -36,7 +34,6 @@ pub fn summary(change: &Change, after: &Measured, rules: &Rules) -> String {
 
 struct Speaker<'a> {
     change: &'a Change,
-    after: &'a Measured,
     labels: &'a Labels,
     currency: Currency,
 }
@@ -46,30 +43,52 @@ impl Speaker<'_> {
         self.labels.say(phrase, given)
     }
 
-    /// What the passing of time brought.
+    /// What the passing of time brought: silence, or what an event had brought before.
     fn silence(&self) -> String {
-        let sign = self.change.evidence.first();
-        // R counts from the last order that counts, the others from the last one not cancelled.
-        match sign.map(|sign| (sign.name, sign.op)) {
-            Some(("days_since_consideration", _)) => self.days(Phrase::NoInterest),
-            Some(("days_since_nps", _)) => self.days(Phrase::AnswerExpired),
-            Some(("days_since_needed_element", _)) => self.days(Phrase::ElementStale),
-            Some(("frequency" | "monetary_minor", _)) => self.say(Phrase::OrdersLeftWindow, &[]),
-            Some(("running_subscriptions", "<")) => self.say(Phrase::NoSubscription, &[]),
-            Some(("recency_days", _)) => self.no_order(self.after.facts.last_counting_at),
-            Some(("days_since_order", ">")) | None => {
-                self.no_order(self.after.facts.last_activity_at)
+        let Some(sign) = self.change.evidence.first() else {
+            return self.say(Phrase::NothingHappened, &[]);
+        };
+        let by_time = self.change.cause.kind == CauseKind::Timer;
+        match (sign.name, sign.op) {
+            ("days_since_consideration", ">") => self.days(Phrase::NoInterest),
+            ("days_since_nps", ">") => self.days(Phrase::AnswerExpired),
+            ("days_since_needed_element", ">") => self.days(Phrase::ElementStale),
+            ("running_subscriptions", "<") => self.say(Phrase::NoSubscription, &[]),
+            ("recency_days" | "days_since_order", _) if self.is_silence(sign) => {
+                self.no_order(&sign.after)
             }
-            Some(("window_net_minor" | "engagement_score", _)) => self.occasion(),
-            // What waited for its dwell was brought by orders, not by time.
-            Some(("orders", _)) if self.change.dimension == *"value_mode" => self.occasion(),
-            Some(_) if self.change.dimension.starts_with("audience:") => self.occasion(),
-            Some(_) => {
+            ("frequency" | "monetary_minor", _) if by_time => {
+                self.say(Phrase::OrdersLeftWindow, &[])
+            }
+            ("nps" | "review", _) => self.occasion(),
+            // The signs of advocacy are no more; what is left was there before.
+            _ if self.leaves_advocacy() => {
                 let previous = self.change.previous.as_deref().unwrap_or_default();
                 let previous = self.labels.value(&self.change.dimension, previous);
-                self.say(Phrase::NoNewSign, &[("previous", &previous)])
+                let phrase = if by_time { Phrase::NoNewSign } else { Phrase::NoLonger };
+                self.say(phrase, &[("previous", &previous)])
             }
+            _ => self.occasion(),
         }
+    }
+
+    /// Whether it is for want of orders that a number of days has come to what it is.
+    fn is_silence(&self, sign: &Evidence) -> bool {
+        let by_time = self.change.cause.kind == CauseKind::Timer;
+        let worse = sign.op == ">" && self.change.direction != Direction::Up;
+        sign.after != Number::None && (worse || by_time && sign.op != "<=")
+    }
+
+    /// Whether the value before says that the second order was still to come.
+    fn is_beginning(&self) -> bool {
+        matches!(self.change.previous.as_deref(), Some("prospect" | "creating"))
+    }
+
+    /// Whether a customer who is still live is an advocate no longer.
+    fn leaves_advocacy(&self) -> bool {
+        self.change.dimension == *"lifecycle"
+            && self.change.previous.as_deref() == Some("advocacy")
+            && matches!(self.change.current.as_deref(), Some("purchase" | "retention"))
     }
 
     /// A phrase about the days that the first number has come to.
@@ -78,9 +97,8 @@ impl Speaker<'_> {
         self.say(phrase, &[("days", &days)])
     }
 
-    fn no_order(&self, last_at: Option<Timestamp>) -> String {
-        let Some(last_at) = last_at else { return self.say(Phrase::NothingHappened, &[]) };
-        let days = (self.after.at.since(last_at) / DAY_MS).to_string();
+    fn no_order(&self, days: &Number) -> String {
+        let days = whole(days);
         match self.change.facts.expected_gap_days {
             Some(gap) => {
                 let given = [("days", days.as_str()), ("gap", &format!("{gap:.0}"))];
@@ -102,7 +120,7 @@ impl Speaker<'_> {
             "recency_days" | "days_since_order"
                 if sign.op == "<="
                     && sign.after == Number::Integer(0)
-                    && sign.before != Number::None =>
+                    && !matches!(sign.before, Number::None | Number::Integer(0)) =>
             {
                 self.say(Phrase::OrderedAgain, &[("days", &whole(&sign.before))])
             }
@@ -111,10 +129,18 @@ impl Speaker<'_> {
             "recency_days" | "days_since_order" => self.say(Phrase::LastOrder, &[("days", &after)]),
             "frequency" => about(Phrase::OrdersInWindow),
             "monetary_minor" => self.amounts(Phrase::WorthInWindow, &[("after", sign)]),
-            "orders" => match sign.after {
-                Number::Integer(0) => self.say(Phrase::NoCountingOrder, &[]),
-                Number::Integer(1) => self.say(Phrase::FirstOrder, &[]),
-                _ => about(Phrase::Orders),
+            "order_days" => self.say(Phrase::NoCountingOrder, &[]),
+            "orders" => match (&sign.before, &sign.after) {
+                (_, Number::Integer(0)) => self.say(Phrase::NoCountingOrder, &[]),
+                (Number::Integer(0), Number::Integer(1)) => self.say(Phrase::FirstOrder, &[]),
+                (_, Number::Integer(1)) => self.say(Phrase::OneOrder, &[]),
+                (before, after) => match named("window_net_minor") {
+                    // No order came: what the window holds decided.
+                    Some(spent) if before == after && !self.is_beginning() => {
+                        self.amounts(Phrase::Spent, &[("after", spent)])
+                    }
+                    _ => about(Phrase::Orders),
+                },
             },
             "nps" => {
                 let phrase = match sign.after {
@@ -193,11 +219,11 @@ impl Speaker<'_> {
     }
 }
 
-/// A number without decimals, or a text.
+/// A number rounded down, so that none seems to have reached what it has not, or a text.
 fn whole(number: &Number) -> String {
     match number {
         Number::Integer(number) => number.to_string(),
-        Number::Decimal(number) => format!("{number:.0}"),
+        Number::Decimal(number) => format!("{:.0}", number.floor()),
         Number::Text(text) => text.to_string(),
         Number::None => "?".to_owned(),
     }
