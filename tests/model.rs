@@ -55,5 +55,7 @@ mod restart;
 mod said;
 #[path = "model/steady.rs"]
 mod steady;
+#[path = "model/subscriptions.rs"]
+mod subscriptions;
 #[path = "model/tables.rs"]
 mod tables;

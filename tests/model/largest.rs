@@ -85,7 +85,8 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
     let subscription = |_| Subscription {
         id: u64::MAX,
         latest_term: Some(stamp(1)),
-        prices: many(MAX_PRICES, price),
+        // The last amount, plan and length before the latest.
+        prices: many(MAX_PRICES + 3, price),
         cancelled_at: Some(stamp(1)),
         ended_at: Some(stamp(0)),
     };
