@@ -97,6 +97,7 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
         day: AT.day(),
         net_minor: money.amount_minor,
         cancelled: false,
+        term: Some((u64::MAX, u32::MAX)),
     };
     let rare = RareParts {
         evicted: vec![evicted; MAX_EVICTED],

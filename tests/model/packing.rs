@@ -80,8 +80,16 @@ fn order() -> impl Strategy<Value = Order> {
 
 fn rare() -> impl Strategy<Value = RareParts> {
     let day = || (-50_000..80_000_i64).prop_map(Day);
-    let evicted = (hash(), day(), 0..=1_000_000_000_000_000_i64, any::<bool>())
-        .prop_map(|(id, day, net_minor, cancelled)| EvictedOrder { id, day, net_minor, cancelled });
+    let net_minor = 0..=1_000_000_000_000_000_i64;
+    let evicted = (hash(), day(), net_minor, any::<bool>(), of((hash(), any::<u32>()))).prop_map(
+        |(id, day, net_minor, cancelled, term)| EvictedOrder {
+            id,
+            day,
+            net_minor,
+            cancelled,
+            term,
+        },
+    );
     let days = [of(day()), of(day()), of(day()), of(day())];
     let before = (0..1_000_000_u64, any::<i64>(), days, 0..9_000_u64).prop_map(
         |(orders, net_minor, days, order_days)| {

@@ -319,6 +319,7 @@ impl OrderBook {
             day: order.base.at.day(),
             net_minor: order.net_minor(rates),
             cancelled: order.cancelled,
+            term: order.term.map(|term| (term.subscription, term.days)),
         };
         let rare = self.rare.get_or_insert_default();
         // Of a cancelled one nothing was bought.
