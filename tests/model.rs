@@ -59,3 +59,5 @@ mod steady;
 mod subscriptions;
 #[path = "model/tables.rs"]
 mod tables;
+#[path = "model/untold.rs"]
+mod untold;

@@ -173,8 +173,8 @@ fn the_largest_state_that_the_bounds_allow_has_a_known_size() {
     let mut customer = Customer::new(&"c".repeat(256), AT.plus_days(9_000), u32::MAX);
     customer.recent_events = vec![u64::MAX; MAX_RECENT_EVENTS];
     let entry = |dimension, value| Entries { dimension, value, count: u32::MAX };
-    let told =
-        |n| Published { value: 1, left: 2, cause: CauseKind::Dwell, since: at(n), seq: 1 << 40 };
+    let (cause, seq) = (CauseKind::Dwell, 1 << 40);
+    let told = |n| Published { value: 1, left: 2, told: 3, cause, since: at(n), seq };
     for (n, dimension) in Dimension::BUILT_IN.into_iter().enumerate() {
         *customer.published_mut(dimension) = told(n);
         customer.entries.extend((0..12).map(|value| entry(dimension, value)));
