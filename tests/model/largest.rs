@@ -146,6 +146,7 @@ fn said(customer: &mut Customer) {
         last: stamp(0),
         score: Some(10),
         count: u64::MAX,
+        scored: u64::MAX,
         sum: u64::MAX,
         reasons: many(MAX_REASONS, |n| (stamp(n + 1), text(MAX_REASON_BYTES))),
     };

@@ -163,6 +163,7 @@ fn signals(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
             last: stamp,
             score: Some(score),
             count: 1,
+            scored: 1,
             sum: u64::from(score),
             reasons: Vec::new(),
         }));
