@@ -57,5 +57,9 @@ mod said;
 mod shift;
 #[path = "model/steady.rs"]
 mod steady;
+#[path = "model/subscriptions.rs"]
+mod subscriptions;
 #[path = "model/tables.rs"]
 mod tables;
+#[path = "model/untold.rs"]
+mod untold;

@@ -58,12 +58,23 @@ pub struct Published {
     pub value: u8,
     /// The value before it, where a cool-down may forbid to go back; else 0.
     pub left: u8,
+    /// The value of the last change that was told: while a dimension is not written its values
+    /// move unseen.
+    pub told: u8,
     /// What brought the last change.
     pub cause: CauseKind,
     /// Since when; of the initial value: since the customer is known.
     pub since: Timestamp,
     /// `seq` of the change that published it; 0 = none.
     pub seq: u64,
+}
+
+impl Published {
+    /// The value told last, where none moved unseen since the change with this `seq`.
+    #[must_use]
+    pub const fn told_with(seq: u64, value: u8) -> u8 {
+        if seq > 0 { value } else { INITIAL }
+    }
 }
 
 /// How often a customer entered a value.

@@ -86,7 +86,8 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
     let subscription = |_| Subscription {
         id: u64::MAX,
         latest_term: Some(stamp(1)),
-        prices: many(MAX_PRICES, price),
+        // The last amount, plan and length before the latest.
+        prices: many(MAX_PRICES + 3, price),
         cancelled_at: Some(stamp(1)),
         ended_at: Some(stamp(0)),
     };
@@ -97,6 +98,7 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
         day: AT.day(),
         net_minor: money.amount_minor,
         cancelled: false,
+        term: Some((u64::MAX, u32::MAX)),
     };
     let rare = RareParts {
         evicted: vec![evicted; MAX_EVICTED],
@@ -145,6 +147,7 @@ fn said(customer: &mut Customer) {
         last: stamp(0),
         score: Some(10),
         count: u64::MAX,
+        scored: u64::MAX,
         sum: u64::MAX,
         reasons: many(MAX_REASONS, |n| (stamp(n + 1), text(MAX_REASON_BYTES))),
     };
@@ -172,8 +175,8 @@ fn the_largest_state_that_the_bounds_allow_has_a_known_size() {
     let mut customer = Customer::new(&"c".repeat(256), AT.plus_days(9_000), u32::MAX);
     customer.recent_events = vec![u64::MAX; MAX_RECENT_EVENTS];
     let entry = |dimension, value| Entries { dimension, value, count: u32::MAX };
-    let told =
-        |n| Published { value: 1, left: 2, cause: CauseKind::Dwell, since: at(n), seq: 1 << 40 };
+    let (cause, seq) = (CauseKind::Dwell, 1 << 40);
+    let told = |n| Published { value: 1, left: 2, told: 3, cause, since: at(n), seq };
     for (n, dimension) in Dimension::BUILT_IN.into_iter().enumerate() {
         *customer.published_mut(dimension) = told(n);
         customer.entries.extend((0..12).map(|value| entry(dimension, value)));

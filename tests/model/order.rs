@@ -87,7 +87,7 @@ pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> (Values, 
 }
 
 /// The naive model of events in their order of arrival, each once.
-fn arrived(arrivals: &[Event<'static>]) -> Reference {
+pub(crate) fn arrived(arrivals: &[Event<'static>]) -> Reference {
     let mut reference = Reference::default();
     for event in arrivals {
         if reference.events.iter().all(|known| known.event_id != event.event_id) {

@@ -80,8 +80,16 @@ fn order() -> impl Strategy<Value = Order> {
 
 fn rare() -> impl Strategy<Value = RareParts> {
     let day = || (-50_000..80_000_i64).prop_map(Day);
-    let evicted = (hash(), day(), 0..=1_000_000_000_000_000_i64, any::<bool>())
-        .prop_map(|(id, day, net_minor, cancelled)| EvictedOrder { id, day, net_minor, cancelled });
+    let net_minor = 0..=1_000_000_000_000_000_i64;
+    let evicted = (hash(), day(), net_minor, any::<bool>(), of((hash(), any::<u32>()))).prop_map(
+        |(id, day, net_minor, cancelled, term)| EvictedOrder {
+            id,
+            day,
+            net_minor,
+            cancelled,
+            term,
+        },
+    );
     let days = [of(day()), of(day()), of(day()), of(day())];
     let before = (0..1_000_000_u64, any::<i64>(), days, 0..9_000_u64).prop_map(
         |(orders, net_minor, days, order_days)| {
@@ -160,8 +168,11 @@ fn dimension() -> impl Strategy<Value = Dimension> {
 
 fn customer() -> impl Strategy<Value = Customer> {
     let cause = (0..CauseKind::ALL.len()).prop_map(|place| CauseKind::ALL[place]);
-    let published = (0..3_u8, any::<u8>(), cause, timestamp(), 0..1_000_000_u64)
-        .prop_map(|(value, left, cause, since, seq)| Published { value, left, cause, since, seq });
+    let published = (0..3_u8, any::<u8>(), of(any::<u8>()), cause, timestamp(), 0..1_000_000_u64)
+        .prop_map(|(value, left, told, cause, since, seq)| {
+            let told = told.unwrap_or(Published::told_with(seq, value));
+            Published { value, left, told, cause, since, seq }
+        });
     let entries = (dimension(), any::<u8>(), any::<u32>())
         .prop_map(|(dimension, value, count)| Entries { dimension, value, count });
     let head = ("\\PC{1,40}", any::<u32>(), 0..1_000_000_u64, any::<u32>(), timestamp());
@@ -329,6 +340,9 @@ fn check_published(customer: &Customer, told: &[Value], times: &mut Times) {
         let own = customer.published[place];
         assert_eq!((byte(8), byte(16), byte(0) >> 7), (own.value, own.left, 0));
         assert_eq!(CauseKind::ALL[usize::from(byte(0) >> 3 & 15)], own.cause);
+        let seen = if own.seq == 0 { 0 } else { own.value };
+        let told = if own.told == seen { 0 } else { i64::from(own.told) + 1 };
+        assert_eq!(value >> 32, told);
         assert_eq!(long(field(avro, "since")), times.told(own.since));
         assert_eq!(long(field(avro, "seq")).unsigned_abs(), own.seq);
     }

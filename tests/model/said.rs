@@ -90,17 +90,17 @@ pub(crate) fn spending() -> impl Strategy<Value = Spending> {
 pub(crate) fn surveys() -> impl Strategy<Value = Surveys> {
     let answers = || {
         let reasons = vec((stamp(), text()), 0..4);
-        (stamp(), of(0..=10_u8), any::<[u32; 2]>(), reasons).prop_map(
-            |(last, score, [count, sum], reasons)| {
-                let (count, sum) = (count.into(), sum.into());
-                Box::new(Answers { last, score, count, sum, reasons })
+        (stamp(), of(0..=10_u8), any::<[u32; 3]>(), reasons).prop_map(
+            |(last, score, [count, scored, sum], reasons)| {
+                let (count, scored, sum) = (count.into(), scored.into(), sum.into());
+                Box::new(Answers { last, score, count, scored, sum, reasons })
             },
         )
     };
     let answers = [of(answers()), of(answers()), of(answers()), of(answers()), of(answers())];
     let reason = (stamp(), vec((stamp(), text()), 0..4)).prop_map(|(last, reasons)| {
         let count = reasons.len() as u64;
-        Box::new(Answers { last, score: None, count, sum: 0, reasons })
+        Box::new(Answers { last, score: None, count, scored: 0, sum: 0, reasons })
     });
     let part = ((0..4_usize), text(), timestamp(), 0..=10_u8)
         .prop_map(|(side, name, at, score)| Part { side: Side::ALL[side], name, at, score });

@@ -11,7 +11,7 @@ use ebbflow::domain::change::CauseKind;
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::dimensions::lifecycle::{Stage, direction};
-use ebbflow::domain::event::{Body, Event, Interaction, Purchase, VisitKind};
+use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, VisitKind};
 use ebbflow::domain::facts::order_book::{MAX_EVICTED, MAX_ORDERS, MAX_PARKED};
 use ebbflow::domain::money::Money;
 use ebbflow::domain::progress::Phase;
@@ -363,6 +363,26 @@ fn thirty_two_recent_events_are_remembered() {
         events.push(events[0].clone());
         let (_, tally) = lived(&events);
         assert_eq!(tally.duplicates, views, "{between} events between");
+    }
+}
+
+#[test]
+fn a_mean_is_of_the_answers_that_have_a_score() {
+    let answer = |score| {
+        let reason = Some("a gift".into());
+        let survey = Survey::PurchaseReason;
+        Body::Interaction(Interaction::SurveyAnswered { survey, score, reason })
+    };
+    for (scores, last, mean) in [
+        (vec![Some(8), None, Some(10)], Some(10), Some(9.0)),
+        (vec![Some(8), None], None, Some(8.0)),
+        (vec![None], None, None),
+    ] {
+        let list = (0..).zip(&scores).map(|(days, score)| (days, answer(*score))).collect();
+        let (customer, _) = lived(&events(list));
+        let (_, facts) = computed(&customer, &rules(), T0 + 100 * DAY_MS);
+        let (told, told_mean, count, _) = &facts.surveys["purchase_reason"];
+        assert_eq!((*told, *told_mean, *count), (last, mean, scores.len() as u64));
     }
 }
 

@@ -108,7 +108,7 @@ fn answer() -> impl Strategy<Value = Interaction<'static>> {
     let score = prop_oneof![Just(3_u8), Just(6), Just(7), Just(9), Just(10)];
     (survey, score, reason).prop_map(|(survey, score, reason)| {
         let score = match &survey {
-            Survey::PurchaseReason => None,
+            Survey::PurchaseReason => Some(score).filter(|_| reason.is_none()),
             Survey::Csat | Survey::Brand => Some(score.min(5)),
             Survey::Ces => Some(score.min(7)),
             _ => Some(score),

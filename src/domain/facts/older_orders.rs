@@ -1,4 +1,4 @@
-//! Orders that are no longer kept exactly: by id, day and net, and what lies before as sums.
+//! Orders that are no longer kept exactly: by id, day, net and term, and what lies before as sums.
 //!
 //! Next: `order_book.rs`, which moves them here.
 
@@ -15,6 +15,8 @@ pub struct EvictedOrder {
     pub net_minor: i64,
     /// Whether a cancellation was seen.
     pub cancelled: bool,
+    /// The term that it pays for: hash of the subscription id, and days.
+    pub term: Option<(u64, u32)>,
 }
 
 /// Sums over the orders that fell out altogether.

@@ -319,6 +319,7 @@ impl OrderBook {
             day: order.base.at.day(),
             net_minor: order.net_minor(rates),
             cancelled: order.cancelled,
+            term: order.term.map(|term| (term.subscription, term.days)),
         };
         let rare = self.rare.get_or_insert_default();
         // Of a cancelled one nothing was bought.
@@ -420,7 +421,8 @@ impl OrderBook {
         &mut subscriptions[place]
     }
 
-    /// Sets the amounts and lengths of the terms that do not name their own.
+    /// Sets the amounts and lengths of the terms that do not name their own. A term whose price has
+    /// fallen out of the list keeps it.
     fn reprice(&mut self, subscription_id: u64) {
         let Self { orders, rare } = self;
         let subscriptions = rare.as_ref().map_or(&[][..], |rare| &rare.subscriptions);
@@ -432,10 +434,10 @@ impl OrderBook {
                 continue;
             };
             if !term.own_amount {
-                *amount = subscription.amount_at(*base).unwrap_or(*amount);
+                *amount = subscription.known_amount_at(*base).unwrap_or(*amount);
             }
             if !term.own_days {
-                term.days = subscription.days_at(*base).unwrap_or(term.days);
+                term.days = subscription.known_days_at(*base).unwrap_or(term.days);
             }
         }
     }

@@ -4,8 +4,10 @@
 //! was expected before it. Orders that are only sums have no gaps left to look at.
 //! Next: `dimensions/activity.rs`.
 
+use crate::domain::facts::order::Stamp;
 use crate::domain::facts::order_book::OrderBook;
 use crate::domain::facts::order_facts::Gap;
+use crate::domain::id::EventKey;
 use crate::domain::rules::GapRules;
 use crate::domain::time::{Day, Timestamp};
 
@@ -77,11 +79,19 @@ fn running_term(book: &OrderBook, rules: &GapRules, at: Timestamp) -> Option<i64
     if subscriptions.is_empty() {
         return None;
     }
-    let terms = book.orders.iter().filter_map(|order| {
-        let term = order.term.filter(|term| term.days > 0)?;
-        let subscription = subscriptions.iter().find(|it| it.id == term.subscription)?;
-        let ran = subscription.ran_at(order.base, term.days, at, rules.subscription_grace_ms);
-        ran.then_some(i64::from(term.days))
+    let older = book.evicted().iter().map(|order| {
+        let begin = Stamp { at: order.day.start(), key: EventKey(0) };
+        (begin, order.term)
+    });
+    let exact = book.orders.iter().map(|order| {
+        let term = order.term.map(|term| (term.subscription, term.days));
+        (order.base, term)
+    });
+    let terms = older.chain(exact).filter_map(|(begin, term)| {
+        let (subscription, days) = term.filter(|(_, days)| *days > 0)?;
+        let subscription = subscriptions.iter().find(|it| it.id == subscription)?;
+        let ran = subscription.ran_at(begin, days, at, rules.subscription_grace_ms);
+        ran.then_some(i64::from(days))
     });
     terms.min()
 }

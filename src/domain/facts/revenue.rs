@@ -1,8 +1,9 @@
 //! Revenue as it is earned: an order at once, a subscription's term in equal parts, one a day.
 //!
 //! The part of day k of a term of n days, from 0, is earned k days after its order; parts differ
-//! by rounding only and add up to the net amount. Orders that are no longer kept exactly are
-//! earned at the beginning of their day. Next: `dimensions/value_mode.rs`, which compares windows.
+//! by rounding only and add up to the net amount. Of orders that are no longer kept exactly the
+//! first part is earned at the beginning of their day.
+//! Next: `dimensions/value_mode.rs`, which compares windows.
 
 use crate::domain::facts::order_book::OrderBook;
 use crate::domain::money::ExchangeRates;
@@ -65,7 +66,7 @@ pub fn earnings<'a>(
     let older = book.evicted().iter().map(|order| Earning {
         at: order.day.start(),
         net_minor: order.net_minor,
-        parts: 1,
+        parts: order.term.map_or(1, |(_, days)| i64::from(days.max(1))),
     });
     let exact = book.orders.iter().map(|order| Earning {
         at: order.base.at,

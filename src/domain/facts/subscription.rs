@@ -7,8 +7,10 @@ use crate::domain::facts::order::{Folded, Stamp};
 use crate::domain::money::{ExchangeRates, Money};
 use crate::domain::time::{DAY_MS, Timestamp};
 
-/// Prices kept per subscription; older ones fall out, the oldest kept one stands in for them.
-pub const MAX_PRICES: usize = 8;
+/// The latest prices of a subscription, all of which are kept. Of those before, the last that set
+/// an amount, the last that set a plan and the last that set a length are, for later ones inherit
+/// them.
+pub const MAX_PRICES: usize = 7;
 
 /// Bytes of a plan's name that are kept.
 pub const MAX_PLAN_BYTES: usize = 64;
@@ -48,20 +50,34 @@ impl Subscription {
         Self { id, latest_term: None, prices: Vec::new(), cancelled_at: None, ended_at: None }
     }
 
-    /// Takes in what a record set.
+    /// Takes in what a record set. Which prices are kept depends on the set of them alone.
     pub fn set_price(&mut self, price: Price) -> Folded {
-        match self.prices.binary_search_by_key(&price.stamp, |present| present.stamp) {
-            Ok(_) => Folded::Lost,
-            // It would be the first to be forgotten.
-            Err(0) if self.prices.len() >= MAX_PRICES => Folded::Lost,
-            Err(place) => {
-                self.prices.insert(place, price);
-                if self.prices.len() > MAX_PRICES {
-                    self.prices.remove(0);
-                }
-                Folded::Changed
+        let stamp = price.stamp;
+        let place = self.prices.binary_search_by_key(&stamp, |present| present.stamp);
+        let Err(place) = place else { return Folded::Lost };
+        self.prices.insert(place, price);
+        let (mut amount, mut plan, mut term_days) = (false, false, false);
+        for place in (0..self.older().len()).rev() {
+            let price = &self.prices[place];
+            let inherited = (price.amount.is_some() && !amount)
+                || (price.plan.is_some() && !plan)
+                || (price.term_days.is_some() && !term_days);
+            amount |= price.amount.is_some();
+            plan |= price.plan.is_some();
+            term_days |= price.term_days.is_some();
+            if !inherited {
+                self.prices.remove(place);
             }
         }
+        match self.prices.binary_search_by_key(&stamp, |present| present.stamp) {
+            Ok(_) => Folded::Changed,
+            Err(_) => Folded::Lost,
+        }
+    }
+
+    /// The prices before the latest, of which some may have fallen out.
+    fn older(&self) -> &[Price] {
+        &self.prices[..self.prices.len().saturating_sub(MAX_PRICES)]
     }
 
     /// Takes in a start or renewal.
@@ -94,6 +110,26 @@ impl Subscription {
         self.latest_set(stamp, |price| price.term_days)
     }
 
+    /// [`Self::amount_at`], unless the price that held then may have fallen out.
+    #[must_use]
+    pub fn known_amount_at(&self, stamp: Stamp) -> Option<Money> {
+        self.known(stamp, |price| price.amount)
+    }
+
+    /// [`Self::days_at`], unless the length that held then may have fallen out.
+    #[must_use]
+    pub fn known_days_at(&self, stamp: Stamp) -> Option<u32> {
+        self.known(stamp, |price| price.term_days)
+    }
+
+    fn known<T>(&self, stamp: Stamp, field: impl Fn(&Price) -> Option<T>) -> Option<T> {
+        let inherited = self.older().iter().rfind(|price| field(price).is_some());
+        if inherited.is_some_and(|price| stamp < price.stamp) {
+            return None;
+        }
+        self.latest_set(stamp, field)
+    }
+
     /// Length of the latest term in days.
     #[must_use]
     pub fn term_days(&self) -> Option<u32> {
@@ -106,7 +142,10 @@ impl Subscription {
         &'a self,
         rates: &'a ExchangeRates,
     ) -> impl Iterator<Item = (Timestamp, &'a str)> + 'a {
-        let planned = self.prices.iter().enumerate().filter(|(_, price)| price.plan.is_some());
+        // Of those before it some may have fallen out.
+        let inherited = self.older().iter().rposition(|price| price.plan.is_some()).unwrap_or(0);
+        let prices = self.prices.iter().enumerate().skip(inherited);
+        let planned = prices.filter(|(_, price)| price.plan.is_some());
         planned.clone().zip(planned.skip(1)).filter_map(move |((_, before), (place, after))| {
             let (old, new) = (before.plan.as_deref()?, after.plan.as_deref()?);
             if old == new {

@@ -64,11 +64,13 @@ pub struct Surveys {
 pub struct Answers {
     /// When the latest was given.
     pub last: Stamp,
-    /// Its score; `None` of a purchase reason, and only there.
+    /// Its score; a purchase reason may have none.
     pub score: Option<u8>,
     /// How many.
     pub count: u64,
-    /// Sum of the scores; of purchase reasons 0.
+    /// How many of them have a score.
+    pub scored: u64,
+    /// Sum of the scores.
     pub sum: u64,
     /// The latest reasons, latest first.
     pub reasons: Vec<(Stamp, Box<str>)>,
@@ -135,12 +137,14 @@ impl Surveys {
             }
         };
         let answers = self.answers[topic as usize].get_or_insert_with(|| {
-            Box::new(Answers { last: stamp, score, count: 0, sum: 0, reasons: Vec::new() })
+            let reasons = Vec::new();
+            Box::new(Answers { last: stamp, score, count: 0, scored: 0, sum: 0, reasons })
         });
         if answers.last < stamp {
             (answers.last, answers.score) = (stamp, score);
         }
         answers.count += 1;
+        answers.scored += u64::from(score.is_some());
         answers.sum += u64::from(score.unwrap_or(0));
         let Some(reason) = reason.filter(|reason| !reason.is_empty()) else { return false };
         let place = answers.reasons.partition_point(|(present, _)| *present > stamp);

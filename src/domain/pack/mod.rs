@@ -114,7 +114,9 @@ fn pack_published(writer: &mut Writer<'_>, customer: &Customer) {
         let place = if skipped < FAR { skipped } else { FAR | number << 24 };
         let (cause, raw) = (published.cause as i64, i64::from(raw_of(customer, *dimension)));
         let (value, left) = (i64::from(published.value), i64::from(published.left));
-        writer.long(place | cause << 3 | raw << 7 | value << 8 | left << 16);
+        let unseen = published.told != Published::told_with(published.seq, published.value);
+        let told = if unseen { 1 + i64::from(published.told) } else { 0 };
+        writer.long(place | cause << 3 | raw << 7 | value << 8 | left << 16 | told << 32);
         writer.time(published.since);
         writer.unsigned(published.seq);
         let entries = customer.entries.iter().filter(|entry| entry.dimension == *dimension);
@@ -158,8 +160,8 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
     customer.entries.clear();
     let mut next = 0;
     reader.items(|reader| {
-        let packed: u32 = reader.number()?;
-        let [number, left, value, low] = packed.to_be_bytes();
+        let packed: u64 = reader.number()?;
+        let [.., number, left, value, low] = packed.to_be_bytes();
         let number = match i64::from(low) & FAR {
             FAR => i64::from(number),
             skipped if number == 0 => next + skipped,
@@ -173,20 +175,25 @@ fn unpack_published(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<
         }
         next = number + 1;
         let (cause, raw) = (CauseKind::ALL.get(usize::from(low >> 3 & 15)), low >> 7 == 1);
-        let told = Published {
-            value,
-            left,
-            cause: *cause.ok_or(UnpackError::Invalid)?,
-            since: reader.time()?,
-            seq: reader.number()?,
+        let cause = *cause.ok_or(UnpackError::Invalid)?;
+        let (since, seq) = (reader.time()?, reader.number()?);
+        let seen = Published::told_with(seq, value);
+        let told = match packed >> 32 {
+            0 => seen,
+            told => u8::try_from(told - 1).map_err(|_| UnpackError::Invalid)?,
         };
+        // A value is written only where it moved unseen.
+        if packed >> 32 != 0 && told == seen {
+            return Err(UnpackError::Invalid);
+        }
+        let published = Published { value, left, told, cause, since, seq };
         push_entries(&mut customer.entries, dimension, value, reader.number()?);
         match (dimension.place(), raw) {
             // What is in its initial state is not written.
-            (_, false) if told == initial => return Err(UnpackError::Invalid),
-            (Place::BuiltIn(place), false) => customer.published[place] = told,
+            (_, false) if published == initial => return Err(UnpackError::Invalid),
+            (Place::BuiltIn(place), false) => customer.published[place] = published,
             (Place::Audience(number), raw) => {
-                customer.audiences.push(InAudience { number, raw, published: told });
+                customer.audiences.push(InAudience { number, raw, published });
             }
             (Place::BuiltIn(_), true) => return Err(UnpackError::Invalid),
         }

@@ -127,6 +127,10 @@ pub(super) fn pack_rare(writer: &mut Writer<'_>, rare: &RareParts) {
         writer.long(order.day.0);
         writer.long(order.net_minor);
         writer.boolean(order.cancelled);
+        writer.option(order.term, |writer, (subscription, days)| {
+            writer.hash(subscription);
+            writer.long(i64::from(days));
+        });
     });
     writer.unsigned(rare.before.orders);
     writer.long(rare.before.net_minor);
@@ -167,7 +171,11 @@ pub(super) fn pack_rare(writer: &mut Writer<'_>, rare: &RareParts) {
 
 pub(super) fn unpack_rare(reader: &mut Reader<'_>) -> Result<RareParts, UnpackError> {
     Ok(RareParts {
-        evicted: reader.array(unpack_evicted)?,
+        evicted: reader.array(|reader| {
+            let mut evicted = unpack_evicted(reader)?;
+            evicted.term = reader.option(|reader| Ok((reader.hash()?, reader.number()?)))?;
+            Ok(evicted)
+        })?,
         before: unpack_before(reader)?,
         categories: reader.number()?,
         parked: reader.array(unpack_parked)?,
@@ -175,12 +183,14 @@ pub(super) fn unpack_rare(reader: &mut Reader<'_>) -> Result<RareParts, UnpackEr
     })
 }
 
+/// An evicted order but for its term.
 pub(super) fn unpack_evicted(reader: &mut Reader<'_>) -> Result<EvictedOrder, UnpackError> {
     Ok(EvictedOrder {
         id: reader.hash()?,
         day: Day(reader.long()?),
         net_minor: reader.long()?,
         cancelled: reader.boolean()?,
+        term: None,
     })
 }
 

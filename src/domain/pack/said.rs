@@ -201,6 +201,7 @@ fn pack_surveys(writer: &mut Writer<'_>, surveys: &Surveys) {
             pack_stamp(writer, answers.last);
             writer.option(answers.score, |writer, score| writer.long(i64::from(score)));
             writer.unsigned(answers.count);
+            writer.unsigned(answers.scored);
             writer.unsigned(answers.sum);
             writer.array(&answers.reasons, |writer, (stamp, reason)| {
                 writer.option((*stamp != answers.last).then_some(*stamp), pack_stamp);
@@ -240,6 +241,7 @@ fn unpack_answers(reader: &mut Reader<'_>) -> Read<Answers> {
         last,
         score: reader.option(Reader::number)?,
         count: reader.number()?,
+        scored: reader.number()?,
         sum: reader.number()?,
         reasons: reader.array(|reader| {
             let stamp = reader.option(unpack_stamp)?.unwrap_or(last);

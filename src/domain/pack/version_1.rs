@@ -37,13 +37,11 @@ pub fn unpack_version_1(bytes: &[u8], rates: &ExchangeRates) -> Read<Customer> {
     customer.seq = reader.number()?;
     customer.rules_revision = reader.number()?;
     let published = reader.array(|reader| {
-        Ok(Published {
-            value: reader.number()?,
-            left: INITIAL,
-            cause: CauseKind::Event,
-            since: evaluated_at.plus_ms(reader.long()?.saturating_neg()),
-            seq: reader.number()?,
-        })
+        let value = reader.number()?;
+        let since = evaluated_at.plus_ms(reader.long()?.saturating_neg());
+        let seq = reader.number()?;
+        let told = Published::told_with(seq, value);
+        Ok(Published { value, left: INITIAL, told, cause: CauseKind::Event, since, seq })
     })?;
     let published = <[Published; 2]>::try_from(published).map_err(|_| UnpackError::Invalid)?;
     let first_seen_at = published.iter().map(|it| it.since).min().unwrap_or(evaluated_at);
@@ -165,6 +163,7 @@ fn signals(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
             last: stamp,
             score: Some(score),
             count: 1,
+            scored: 1,
             sum: u64::from(score),
             reasons: Vec::new(),
         }));

@@ -25,7 +25,7 @@ pub fn erase(
     let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
     let told: Vec<_> = dimensions
         .map(|dimension| (dimension, customer.published(dimension)))
-        .filter(|(_, published)| published.value != INITIAL && published.seq > 0)
+        .filter(|(_, published)| published.told != INITIAL)
         .collect();
     let (incarnation, mut seq) = (customer.incarnation, customer.seq);
     let id = std::mem::take(&mut customer.id);
@@ -38,7 +38,7 @@ pub fn erase(
         customer.seq = seq;
         let kind = CauseKind::Erase;
         let mut closing = change(customer, *dimension, &nothing, &Ahead::default(), kind, context);
-        closing.previous = Some(dimension.value_name(published.value, rules));
+        closing.previous = Some(dimension.value_name(published.told, rules));
         closing.current = None;
         closing.direction = Direction::Down;
         closing.dwell_ms = at.since(published.since).max(0);

@@ -28,12 +28,10 @@ pub struct Occasion<'a> {
     pub touched: Reads,
 }
 
-/// A dimension that takes another value.
+/// A dimension that takes another value, or whose value nobody was told.
 struct Move {
     dimension: Dimension,
     previous: Published,
-    /// What was told before: while a dimension is not written its values move unseen.
-    told: u8,
     entry: u32,
     kind: CauseKind,
 }
@@ -50,23 +48,24 @@ pub fn publish(
     (unpublished, changes): (&mut Unpublished, &mut Vec<Change>),
 ) -> bool {
     let Context { rules, .. } = context;
-    let Occasion { kind, event, .. } = occasion;
+    let Occasion { event, .. } = occasion;
     customer.evaluated_at = customer.evaluated_at.max(after.at);
     customer.rules_revision = rules.identity.revision;
     let moves = take_all(customer, (before, after), occasion, rules, unpublished);
     let ahead = see_ahead(customer, after, rules);
     let first = changes.len();
-    for Move { dimension, previous, told, entry, kind: cause } in &moves {
-        let value = customer.published(*dimension).value;
-        if context.silent || !rules.emits(*dimension) || *told == value {
+    for Move { dimension, previous, entry, kind: cause } in &moves {
+        let (value, told) = (customer.published(*dimension).value, previous.told);
+        if context.silent || !rules.emits(*dimension) || told == value {
             continue;
         }
-        customer.seq += 1;
-        customer.published_mut(*dimension).seq = customer.seq;
+        tell(customer, *dimension);
+        // That a dimension is written again is no event's doing.
+        let event = event.filter(|_| *cause != CauseKind::Rules);
         let corrects = event.is_some_and(|event| event.effective_at < previous.since);
-        let mut change = change(customer, *dimension, after, &ahead, kind, context);
-        change.previous = Some(dimension.value_name(*told, rules));
-        change.direction = dimension.direction(*told, value, rules);
+        let mut change = change(customer, *dimension, after, &ahead, *cause, context);
+        change.previous = Some(dimension.value_name(told, rules));
+        change.direction = dimension.direction(told, value, rules);
         change.entry = *entry;
         change.dwell_ms = after.at.since(previous.since).max(0);
         change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
@@ -87,6 +86,14 @@ pub fn publish(
     !moves.is_empty()
 }
 
+/// Counts a change of a dimension: its present value is told.
+fn tell(customer: &mut Customer, dimension: Dimension) {
+    customer.seq += 1;
+    let seq = customer.seq;
+    let published = customer.published_mut(dimension);
+    (published.seq, published.told) = (seq, published.value);
+}
+
 /// Lets every dimension take the value that it should have, unless that has to wait.
 fn take_all(
     customer: &mut Customer,
@@ -102,7 +109,8 @@ fn take_all(
         let target = after.target(&view, dimension, published);
         let waited = before.target(&view, dimension, published) == target;
         let taken = take(customer, dimension, (target, waited), after.at, occasion, rules);
-        moves.extend(count(taken, unpublished));
+        let untold = || untold(customer, dimension, after.at, rules);
+        moves.extend(count(taken, unpublished).or_else(untold));
     }
     let changed = occasion.touched | Reads::TIME | Reads::changed(before, after);
     let retired: Vec<u8> = customer
@@ -119,7 +127,8 @@ fn take_all(
         let present = customer.audience(number).copied();
         let (raw, published) = present.map_or((false, INITIAL), |it| (it.raw, it.published.value));
         // Nothing that the rule reads is another now, and nothing waits.
-        if !reads.meets(changed) && u8::from(raw) == published {
+        let is_told = present.is_none_or(|it| it.published.told == published);
+        if !reads.meets(changed) && u8::from(raw) == published && is_told {
             continue;
         }
         let view = View::of(customer, rules, after.facts, after.at);
@@ -133,7 +142,8 @@ fn take_all(
         }
         let waited = u8::from(raw) == target;
         let taken = take(customer, dimension, (target, waited), after.at, occasion, rules);
-        moves.extend(count(taken, unpublished));
+        let untold = || untold(customer, dimension, after.at, rules);
+        moves.extend(count(taken, unpublished).or_else(untold));
     }
     moves
 }
@@ -188,13 +198,27 @@ fn take(
     }
     let dwelt = occasion.kind == CauseKind::Timer && waited;
     let kind = if dwelt { CauseKind::Dwell } else { occasion.kind };
-    let told = if previous.seq > 0 { previous.value } else { INITIAL };
     let entry = customer.enter(dimension, target);
     let cools_down = rules.anti_flap(dimension).cool_down_ms > 0;
     let published = customer.published_mut(dimension);
     (published.value, published.since, published.cause) = (target, at, kind);
     published.left = if cools_down { previous.value } else { INITIAL };
-    Taken::Moved(Move { dimension, previous, told, entry, kind })
+    Taken::Moved(Move { dimension, previous, entry, kind })
+}
+
+/// The present value of a dimension that is written, when it moved unseen while it was not.
+fn untold(customer: &Customer, dimension: Dimension, at: Timestamp, rules: &Rules) -> Option<Move> {
+    let published = customer.published(dimension);
+    let untold = published.told != published.value
+        && rules.emits(dimension)
+        && !is_withheld(customer, dimension, rules);
+    untold.then(|| Move {
+        dimension,
+        // Nobody knows how long what was told held.
+        previous: Published { since: at, ..published },
+        entry: customer.entered(dimension, published.value),
+        kind: CauseKind::Rules,
+    })
 }
 
 /// What time alone will publish; sets the customer's deadline.
@@ -221,8 +245,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
         if published.value == INITIAL || !rules.emits(dimension) {
             continue;
         }
-        customer.seq += 1;
-        customer.published_mut(dimension).seq = customer.seq;
+        tell(customer, dimension);
         let kind = CauseKind::Baseline;
         let mut change = change(customer, dimension, &present, &ahead, kind, context);
         change.direction = dimension.direction(INITIAL, published.value, rules);

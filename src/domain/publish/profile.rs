@@ -248,7 +248,7 @@ fn surveys(customer: &Customer) -> Vec<(&'static str, SurveyFacts)> {
     let Some(surveys) = &customer.surveys else { return Vec::new() };
     let answered = Topic::ALL.into_iter().filter_map(|topic| Some((topic, surveys.of(topic)?)));
     let facts = answered.map(|(topic, answers)| {
-        let mean = answers.score.map(|_| answers.sum as f64 / answers.count as f64);
+        let mean = (answers.scored > 0).then(|| answers.sum as f64 / answers.scored as f64);
         let facts = SurveyFacts {
             last: answers.score,
             at: answers.last.at,
