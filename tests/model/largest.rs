@@ -10,7 +10,7 @@ use ebbflow::domain::decay::Decayed;
 use ebbflow::domain::dimension::{Dimension, Entries, Published};
 use ebbflow::domain::facts::interactions::{DayCount, Interactions, SCORED_DAYS};
 use ebbflow::domain::facts::meddic::{Element, MAX_EVIDENCE_BYTES, Meddic};
-use ebbflow::domain::facts::older_orders::{EvictedOrder, OlderOrders};
+use ebbflow::domain::facts::older_orders::{EvictedOrder, MAX_EVICTED_TERMS, OlderOrders};
 use ebbflow::domain::facts::order::{
     MAX_REFUNDS, Marks, Order, OrderChanges, PaidTerm, Refund, Stamp,
 };
@@ -93,15 +93,15 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
     };
     let what = ParkedRecord::Refund(u64::MAX, Some(money));
     let parked = |_| Parked { order: u64::MAX, stamp: stamp(1), parked_at: at(0), what };
-    let evicted = EvictedOrder {
+    let evicted = |n| EvictedOrder {
         id: u64::MAX,
         day: AT.day(),
         net_minor: money.amount_minor,
         cancelled: false,
-        term: Some((u64::MAX, u32::MAX)),
+        term: (n < MAX_EVICTED_TERMS).then_some((u64::MAX, u32::MAX)),
     };
     let rare = RareParts {
-        evicted: vec![evicted; MAX_EVICTED],
+        evicted: many(MAX_EVICTED, evicted),
         before: OlderOrders::default(),
         categories: u8::MAX,
         parked: many(MAX_PARKED, parked),

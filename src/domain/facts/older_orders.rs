@@ -38,6 +38,19 @@ pub struct OlderOrders {
     pub order_days: u64,
 }
 
+/// Evicted orders, the latest, whose paid terms are kept.
+pub const MAX_EVICTED_TERMS: usize = 64;
+
+/// Forgets the terms of the older ones, of which one has been put at `place`: most are over.
+pub(super) fn forget_terms(evicted: &mut [EvictedOrder], place: usize) {
+    let without = evicted.len().saturating_sub(MAX_EVICTED_TERMS);
+    for place in [Some(place), without.checked_sub(1)].into_iter().flatten() {
+        if place < without {
+            evicted[place].term = None;
+        }
+    }
+}
+
 impl OlderOrders {
     /// Takes an order in that falls out altogether.
     pub fn add(&mut self, order: EvictedOrder) {

@@ -6,7 +6,7 @@
 
 use crate::domain::event::{Purchase, Term};
 use crate::domain::facts::bounded_text::cut;
-use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders};
+use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders, forget_terms};
 use crate::domain::facts::order::{Folded, Marks, Order, PaidTerm, Refund, Stamp};
 use crate::domain::facts::preferences::{InUse, Preferences, mark};
 use crate::domain::facts::subscription::{MAX_PLAN_BYTES, Price, Subscription};
@@ -17,7 +17,7 @@ use crate::domain::time::{DAY_MS, Timestamp};
 /// Orders kept exactly.
 pub const MAX_ORDERS: usize = 64;
 /// Refunds that all exact orders may have together; the oldest orders give way.
-pub const MAX_ALL_REFUNDS: usize = 192;
+pub const MAX_ALL_REFUNDS: usize = 160;
 /// Older orders kept by id, day and net.
 pub const MAX_EVICTED: usize = 512;
 /// Records that may wait for their order.
@@ -330,6 +330,7 @@ impl OrderBook {
             .evicted
             .partition_point(|present| (present.day, present.id) < (evicted.day, evicted.id));
         rare.evicted.insert(place, evicted);
+        forget_terms(&mut rare.evicted, place);
         if rare.evicted.len() > MAX_EVICTED {
             let oldest = rare.evicted.remove(0);
             rare.before.add(oldest);
