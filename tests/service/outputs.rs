@@ -202,8 +202,11 @@ fn normal(value: &Value) -> Value {
             })
             .collect(),
         Value::Array(values) => values.iter().map(normal).collect(),
-        // Avro knows 5.0 from 5, JSON does not.
-        Value::Number(number) => number.as_f64().expect("a number").into(),
+        // Avro knows 5.0 from 5, JSON does not, and has nine decimals.
+        Value::Number(number) => {
+            let number = number.as_f64().expect("a number");
+            ((number * 1e9).round() / 1e9).into()
+        }
         other => other.clone(),
     }
 }
