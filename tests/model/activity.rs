@@ -1,4 +1,4 @@
-//! The naive model of `activity` (issue 5, point 1).
+//! The naive model of `activity`.
 //!
 //! Compares with `f64`-free integers, band by band. Next: `value_mode.rs`.
 

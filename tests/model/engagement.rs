@@ -1,4 +1,4 @@
-//! The naive model of `engagement` (issue 5, point 3) and of anything else that fades.
+//! The naive model of `engagement` and of anything else that fades.
 //!
 //! Adds up all weights anew for a day, in the fixed point of section 3. Next: `satisfaction.rs`.
 

@@ -1,4 +1,4 @@
-//! The naive model of the facts that a profile tells (contract, section 3; issue 5, points 4 to 6).
+//! The naive model of the facts that a profile tells (contract, section 3).
 //!
 //! Next: `predict.rs`, what will be published.
 

@@ -1,4 +1,4 @@
-//! The naive model of `qualification` (issue 5, point 7).
+//! The naive model of `qualification`.
 //!
 //! Next: `facts.rs`, what else a profile tells.
 

@@ -1,4 +1,4 @@
-//! The naive model of `satisfaction` (issue 5, point 4).
+//! The naive model of `satisfaction`.
 //!
 //! Next: `qualification.rs`.
 

@@ -1,4 +1,4 @@
-//! The naive model of `value_mode` (issue 5, point 2).
+//! The naive model of `value_mode`.
 //!
 //! Spreads every term over its days and adds up. Next: `value_tier.rs`.
 

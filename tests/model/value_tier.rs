@@ -1,4 +1,4 @@
-//! The naive model of `value_tier` and of costs (issue 5, point 6).
+//! The naive model of `value_tier` and of costs.
 //!
 //! Next: `engagement.rs`.
 

@@ -217,10 +217,10 @@ fn holds_until(view: &View<'_>, at: Timestamp, value: ValueMode) -> Timestamp {
     }
     let window_ms = window_ms(view, at);
     let live = next_live_boundary(facts, book, gap, lifecycle, at);
-    let wider = widenings(view).map(|(then, _)| then.plus_ms(window_ms + 1));
-    let changes = live.into_iter().chain(wider.filter(|then| *then > at)).min();
-    let leaves = earnings(book, &rules.rates).map(|earning| earning.at.plus_ms(window_ms + 1));
-    let changes = changes.into_iter().chain(leaves.filter(|then| *then > at)).min();
+    let wider = widenings(view).map(|(then, _)| then);
+    let placed = earnings(book, &rules.rates).map(|earning| earning.at);
+    let leaves = wider.chain(placed).map(|then| then.plus_ms(window_ms + 1));
+    let changes = live.into_iter().chain(leaves.filter(|then| *then > at)).min();
     let quiet = changes.unwrap_or(Timestamp::MAX).plus_ms(-1);
     let orders = Spend::of(book, &rules.rates, at, window_ms).orders;
     let by_orders = by_orders(orders, facts.orders);
