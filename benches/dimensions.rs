@@ -15,9 +15,10 @@ use ebbflow::domain::event::{
     Body, CostKind, Event, Interaction, Item, MeddicElement, MessageKind, Purchase, Qualification,
     Survey, Term, VisitKind,
 };
+use ebbflow::domain::look_ahead::LookAhead;
 use ebbflow::domain::money::{Currency, Money};
 use ebbflow::domain::publish::context::Context;
-use ebbflow::domain::raw::{Measured, next_target};
+use ebbflow::domain::raw::Measured;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use std::hint::black_box;
 use std::path::Path;
@@ -196,7 +197,8 @@ fn dimensions(criterion: &mut Criterion) {
             };
             group.bench_function(format!("ahead/{label}"), |bencher| {
                 bencher.iter(|| {
-                    black_box(next_target(black_box(&view), dimension, &measured, target, target))
+                    let mut ahead = LookAhead::new(black_box(&view));
+                    black_box(ahead.next_target(dimension, &measured, target))
                 });
             });
             if matches!(dimension, Dimension::Audience(_)) {

@@ -16,6 +16,8 @@ const SPARE_BITS: u32 = 20;
 const MAX_SUM: u64 = i64::MAX.unsigned_abs();
 /// Half-lives after which any sum is below one.
 const GONE: i64 = 64;
+/// Half-lives before its own that a sum is followed back: as many as a number of 128 bits holds.
+const BEFORE: i64 = 54;
 
 /// How fast a sum fades.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,11 +87,16 @@ impl Decayed {
     #[must_use]
     pub fn reaches(&self, level: u64, day: Day, half_life: &HalfLife) -> bool {
         let (block, factor) = half_life.place(day);
-        let needed = (u128::from(level) * u128::from(factor)) << SPARE_BITS;
+        self.scaled(1, block) >= needed(level, factor)
+    }
+
+    /// So many times the sum as of the beginning of a half-life.
+    fn scaled(&self, times: u64, block: i64) -> u128 {
+        let sum = u128::from(self.sum) * u128::from(times);
         match block - self.block {
-            later @ 0..GONE => u128::from(self.sum) >= needed << later,
-            GONE.. => needed == 0,
-            earlier => u128::from(self.sum) << (-earlier).min(GONE) >= needed,
+            later @ 0..GONE => sum >> later,
+            GONE.. => 0,
+            earlier => sum << (-earlier).min(BEFORE),
         }
     }
 
@@ -97,13 +104,31 @@ impl Decayed {
     /// never will be.
     #[must_use]
     pub fn falls_below(&self, level: u64, day: Day, half_life: &HalfLife) -> Option<Day> {
-        first_without(level, day, half_life, |day| self.reaches(level, day, half_life))
+        self.first_without(1, level, day, half_life)
     }
 
     /// The same of [`Self::milli`] and so many thousandths.
     #[must_use]
     pub fn falls_below_milli(&self, level: u64, day: Day, half_life: &HalfLife) -> Option<Day> {
-        first_without(level, day, half_life, |day| self.milli(day, half_life) >= level)
+        self.first_without(1000, level, day, half_life)
+    }
+
+    /// The first day after `day` on which so many times the sum are below a level.
+    fn first_without(&self, times: u64, level: u64, day: Day, half_life: &HalfLife) -> Option<Day> {
+        let reaches =
+            |(block, factor): (i64, u64)| self.scaled(times, block) >= needed(level, factor);
+        if level == 0 || !reaches(half_life.place(day)) {
+            return None;
+        }
+        // The last half-life at whose beginning it is reached: the quotient's whole doublings.
+        let bits = |number: u128| i64::from(number.ilog2());
+        let sum = u128::from(self.sum) * u128::from(times);
+        let mut block = self.block + bits(sum) - bits(needed(level, 1 << FACTOR_BITS));
+        if !reaches((block, 1 << FACTOR_BITS)) {
+            block -= 1;
+        }
+        let days = half_life.factors.partition_point(|factor| reaches((block, *factor)));
+        Some(Day(block * half_life.days() + i64::try_from(days).unwrap_or(i64::MAX)))
     }
 
     /// Which of two that fade alike is greater, on any day.
@@ -118,36 +143,13 @@ impl Decayed {
     #[must_use]
     pub fn milli(&self, day: Day, half_life: &HalfLife) -> u64 {
         let (block, factor) = half_life.place(day);
-        let scaled = u128::from(self.sum) * 1000 / (u128::from(factor) << SPARE_BITS);
-        let scaled = match block - self.block {
-            later @ 0..GONE => scaled >> later,
-            GONE.. => 0,
-            earlier => scaled << (-earlier).min(GONE),
-        };
-        u64::try_from(scaled).unwrap_or(u64::MAX)
+        u64::try_from(self.scaled(1000, block) / needed(1, factor)).unwrap_or(u64::MAX)
     }
 }
 
-/// The first day after `day` on which a level is no longer reached.
-fn first_without(
-    level: u64,
-    day: Day,
-    half_life: &HalfLife,
-    reaches: impl Fn(Day) -> bool,
-) -> Option<Day> {
-    if level == 0 || !reaches(day) {
-        return None;
-    }
-    let (mut reached, mut below) = (day.0, day.0 + GONE * half_life.days());
-    while below - reached > 1 {
-        let middle = i64::midpoint(reached, below);
-        if reaches(Day(middle)) {
-            reached = middle;
-        } else {
-            below = middle;
-        }
-    }
-    Some(Day(below))
+/// What a sum has to be for a level on a day of that factor.
+fn needed(level: u64, factor: u64) -> u128 {
+    (u128::from(level) * u128::from(factor)) << SPARE_BITS
 }
 
 fn shifted(sum: u64, by: i64) -> u64 {
@@ -195,11 +197,16 @@ mod tests {
 
         #[test]
         fn the_fall_is_the_first_day_below(
-            weight in 1_u64..=100_000, level in 1_u64..=50, days in 1_u16..400, later in 0_i64..900,
+            weights in proptest::collection::vec((1_u64..=100_000, 0_i64..500), 1..4),
+            level in prop_oneof![1_u64..=50, 1_u64..=100_000, any::<u64>()],
+            days in 1_u16..400,
+            later in -900_i64..900,
         ) {
             let half_life = HalfLife::new(days);
             let mut sum = Decayed::default();
-            sum.add(weight, Day(20_000), &half_life);
+            for (weight, day) in weights {
+                sum.add(weight, Day(20_000 + day), &half_life);
+            }
             let from = Day(20_000 + later);
             match sum.falls_below(level, from, &half_life) {
                 Some(day) => {

@@ -15,6 +15,7 @@ pub mod erasure;
 pub mod event;
 pub mod facts;
 pub mod id;
+pub mod look_ahead;
 pub mod money;
 pub mod name;
 pub mod names;

@@ -1,7 +1,8 @@
 //! Raw values: a pure function of facts, rules and an instant.
 //!
 //! What was published before plays no part here, but for the hysteresis of [`Raw::target`].
-//! Next: `dimensions`, which judge; `publish/evaluate.rs`, which compares.
+//! Next: `dimensions`, which judge; `look_ahead.rs`, what time does to them;
+//! `publish/evaluate.rs`, which compares.
 
 use crate::domain::change::{Evidence, Scores};
 use crate::domain::customer::Customer;
@@ -114,49 +115,6 @@ impl Measured {
                 u8::from(rule.is_some_and(|audience| audience.predicate.holds(view, self)))
             }
             _ => self.value(dimension),
-        }
-    }
-}
-
-/// The first instant after `present` at which time alone may change the raw value of a dimension.
-#[must_use]
-pub fn next_raw(view: &View<'_>, dimension: Dimension, present: &Measured) -> Option<Timestamp> {
-    match dimension {
-        Dimension::Engagement => engagement::next_boundary(view, present.at),
-        _ => {
-            let value = present.value(dimension);
-            next_target(view, dimension, present, value, value).map(|(at, _)| at)
-        }
-    }
-}
-
-/// The next instant after `present` at which time alone changes what is to be published instead of
-/// `published` and is now `target`, and to which value.
-#[must_use]
-pub fn next_target(
-    view: &View<'_>,
-    dimension: Dimension,
-    present: &Measured,
-    target: u8,
-    published: u8,
-) -> Option<(Timestamp, u8)> {
-    let after = present.at;
-    match dimension {
-        Dimension::Rfm => {
-            let (book, facts) = (&view.customer.book, &view.facts);
-            rfm::next_change(book, facts, &view.rules.rates, &view.thresholds.rfm, after)
-                .map(|(at, cell)| (at, view.rules.names.rfm_value(cell)))
-        }
-        Dimension::Lifecycle => lifecycle::next_change(view, after, target),
-        Dimension::Activity => activity::next_change(view, after, target),
-        Dimension::ValueMode => value_mode::next_change(view, after, target),
-        Dimension::ValueTier => None,
-        Dimension::Engagement => engagement::next_change(view, after, published),
-        Dimension::Satisfaction => satisfaction::next_change(view, after, target),
-        Dimension::Qualification => qualification::next_change(view, after, target),
-        Dimension::Audience(number) => {
-            let rule = view.rules.audience(number)?;
-            rule.predicate.next_change(view, present).map(|(at, holds)| (at, u8::from(holds)))
         }
     }
 }

@@ -11,9 +11,10 @@ use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::dimensions::view::View;
 use ebbflow::domain::event::Event;
+use ebbflow::domain::look_ahead::LookAhead;
 use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::publish::profile::{Profile, profile};
-use ebbflow::domain::raw::{measure, next_target};
+use ebbflow::domain::raw::measure;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
@@ -154,7 +155,7 @@ proptest! {
         for dimension in Dimension::BUILT_IN {
             let published = customer.published(dimension).value;
             let target = present.target(&view, dimension, published);
-            let next = next_target(&view, dimension, &present, target, published);
+            let next = LookAhead::new(&view).next_target(dimension, &present, published);
             let deadline = next.map_or(i64::MAX, |(at, _)| at.0);
             let of = |at: i64| match dimension {
                 Dimension::Engagement => {

@@ -14,6 +14,7 @@ use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::dimensions::view::View;
 use ebbflow::domain::event::Event;
+use ebbflow::domain::look_ahead::LookAhead;
 use ebbflow::domain::names::Names;
 use ebbflow::domain::predicate::Predicate;
 use ebbflow::domain::predicate::quantity::Quantity;
@@ -238,7 +239,8 @@ proptest! {
         let customer = applied(&events, &rules, end_of(&events));
         let begin = customer.evaluated_at;
         let view = View::new(&customer, &rules, begin);
-        let next = predicate(&rules).next_change(&view, &measure(&customer, &rules, begin));
+        let present = measure(&customer, &rules, begin);
+        let next = predicate(&rules).next_change(&mut LookAhead::new(&view), &present);
         let end = begin.0 + 500 * DAY_MS;
         let mut reference = crate::reference::Reference::default();
         reference.events.extend(events.iter().cloned());

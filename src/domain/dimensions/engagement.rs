@@ -28,6 +28,8 @@ pub struct Measure {
     pub keeps: u8,
     /// The score in thousandths, rounded down.
     pub score_milli: u64,
+    /// The score as it fades.
+    pub score: Decayed,
 }
 
 impl Measure {
@@ -38,9 +40,8 @@ impl Measure {
     }
 }
 
-/// The score: interactions, and the orders that are not cancelled. `None` without any.
-#[must_use]
-pub fn score(view: &View<'_>) -> Option<Decayed> {
+/// The score: interactions, and the orders that are not cancelled.
+fn score(view: &View<'_>) -> Decayed {
     let fold = &view.rules.fold;
     let mut score =
         view.customer.interactions.as_ref().map_or_else(Decayed::default, |it| it.score);
@@ -53,18 +54,19 @@ pub fn score(view: &View<'_>) -> Option<Decayed> {
             score.add(weight, day, &fold.engagement_half_life);
         }
     }
-    (score.sum > 0).then_some(score)
+    score
 }
 
 /// Measures a customer at an instant.
 #[must_use]
 pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
-    score(view).map_or(Measure { value: NONE, keeps: NONE, score_milli: 0 }, |score| {
-        of_score(&score, view, at.day())
-    })
+    of_score(score(view), view, at.day())
 }
 
-fn of_score(score: &Decayed, view: &View<'_>, day: Day) -> Measure {
+fn of_score(score: Decayed, view: &View<'_>, day: Day) -> Measure {
+    if score.sum == 0 {
+        return Measure { value: NONE, keeps: NONE, score_milli: 0, score };
+    }
     let half_life = &view.rules.fold.engagement_half_life;
     let band = |warm: u32, hot: u32| {
         if score.reaches(u64::from(hot), day, half_life) {
@@ -80,38 +82,33 @@ fn of_score(score: &Decayed, view: &View<'_>, day: Day) -> Measure {
         value: band(warm, hot),
         keeps: band(warm_leaves, hot_leaves),
         score_milli: score.milli(day, half_life),
+        score,
     }
-}
-
-/// The first day after that of `after` on which a level is no longer reached.
-#[must_use]
-pub fn next_boundary(view: &View<'_>, after: Timestamp) -> Option<Timestamp> {
-    let score = score(view)?;
-    next_fall(&score, view, after.day()).map(Day::start)
-}
-
-fn next_fall(score: &Decayed, view: &View<'_>, day: Day) -> Option<Day> {
-    let half_life = &view.rules.fold.engagement_half_life;
-    let EngagementRules { warm, warm_leaves, hot, hot_leaves } = view.thresholds.engagement;
-    let levels = [warm, warm_leaves, hot, hot_leaves].into_iter();
-    levels.filter_map(|level| score.falls_below(u64::from(level), day, half_life)).min()
 }
 
 /// The next instant after `after` at which time alone changes what is to be published instead of
-/// `published`, and to which.
+/// `published`, and to which. A score that fades only leaves bands: the one that it is in now is
+/// left at the level that it entered, or at the lower one that keeps it.
 #[must_use]
-pub fn next_change(view: &View<'_>, after: Timestamp, published: u8) -> Option<(Timestamp, u8)> {
-    let score = score(view)?;
-    let present = of_score(&score, view, after.day()).target(published);
-    let mut day = after.day();
-    while let Some(next) = next_fall(&score, view, day) {
-        day = next;
-        let target = of_score(&score, view, day).target(published);
-        if target != present {
-            return Some((day.start(), target));
-        }
-    }
-    None
+pub fn next_change(
+    view: &View<'_>,
+    present: &Measure,
+    after: Timestamp,
+    published: u8,
+) -> Option<(Timestamp, u8)> {
+    let EngagementRules { warm, warm_leaves, hot, hot_leaves } = view.thresholds.engagement;
+    let target = present.target(published);
+    let levels = match target {
+        HOT => [hot, hot_leaves],
+        WARM => [warm, warm_leaves],
+        _ => return None,
+    };
+    let half_life = &view.rules.fold.engagement_half_life;
+    levels.into_iter().find_map(|level| {
+        let day = present.score.falls_below(u64::from(level), after.day(), half_life)?;
+        let then = of_score(present.score, view, day).target(published);
+        (then != target).then_some((day.start(), then))
+    })
 }
 
 /// The numbers behind a value.

@@ -5,9 +5,7 @@
 //! 5.4 (variance of a compound Poisson process). Next: `value_mode.rs`, which judges by it.
 
 use crate::domain::dimensions::value_mode::ValueMode;
-use crate::domain::facts::order_book::OrderBook;
-use crate::domain::facts::revenue::earnings;
-use crate::domain::money::ExchangeRates;
+use crate::domain::facts::revenue::Earning;
 use crate::domain::rules::ValueModeRules;
 use crate::domain::time::Timestamp;
 use std::cmp::Ordering;
@@ -27,14 +25,13 @@ pub(super) struct Spend {
 impl Spend {
     /// What was spent in the window of `window_ms` up to `at`, and in the one before.
     pub(super) fn of(
-        book: &OrderBook,
-        rates: &ExchangeRates,
+        earnings: impl Iterator<Item = Earning>,
         at: Timestamp,
         window_ms: i64,
     ) -> Self {
         let [middle, begin] = windows(at, window_ms);
         let mut spend = Self { now_minor: 0, before_minor: 0, squares: 0, orders: 0 };
-        for earning in earnings(book, rates) {
+        for earning in earnings {
             let at_begin = earning.until(begin);
             if at_begin == earning.net_minor {
                 continue;
@@ -85,15 +82,14 @@ pub(super) struct SpendExtremes {
 impl SpendExtremes {
     /// Over all instants from `first` to `last`.
     pub(super) fn of(
-        book: &OrderBook,
-        rates: &ExchangeRates,
+        earnings: impl Iterator<Item = Earning>,
         [first, last]: [Timestamp; 2],
         window_ms: i64,
     ) -> Self {
         let ([first_middle, first_begin], [last_middle, last_begin]) =
             (windows(first, window_ms), windows(last, window_ms));
         let mut sums = Self::default();
-        for earning in earnings(book, rates) {
+        for earning in earnings {
             if earning.until(first_begin) == earning.net_minor {
                 continue;
             }

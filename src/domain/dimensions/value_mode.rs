@@ -108,40 +108,61 @@ fn window_ms(view: &View<'_>, at: Timestamp) -> i64 {
 /// Measures a customer at an instant.
 #[must_use]
 pub fn measure(view: &View<'_>, at: Timestamp) -> Measure {
-    let rules = &view.thresholds.value_mode;
     let window_ms = window_ms(view, at);
-    let spend = Spend::of(&view.customer.book, &view.rules.rates, at, window_ms);
-    let measure = |value, decider| Measure {
+    let spend = Spend::of(earnings(&view.customer.book, &view.rules.rates), at, window_ms);
+    let is_wider = || widenings(view).any(|(then, _)| is_within(then, window_ms, at));
+    let (value, ground) = judge(view, &spend, at, is_wider);
+    let decider = match ground {
+        Ground::Orders => Decider::Orders,
+        Ground::Spend => Decider::Spend,
+        Ground::Wider => latest_widening(view, at, window_ms).unwrap_or(Decider::Spend),
+    };
+    Measure {
         value,
         decider,
         window_ms,
         now_minor: spend.now_minor,
         before_minor: spend.before_minor,
-        margin_minor: spend.margin_minor(rules),
-    };
-    let gap = &view.thresholds.gap;
-    let live = live_until(&view.facts, &view.customer.book, gap, &view.thresholds.lifecycle, at);
-    if view.facts.orders == 0 {
-        return measure(ValueMode::Prospect, Decider::Orders);
+        margin_minor: spend.margin_minor(&view.thresholds.value_mode),
     }
-    if live.is_none() {
-        return measure(ValueMode::Lapsed, Decider::Orders);
+}
+
+/// What a value rests on.
+#[derive(Clone, Copy)]
+enum Ground {
+    Orders,
+    Spend,
+    Wider,
+}
+
+/// The value of what was spent in the two windows up to `at`.
+fn judge(
+    view: &View<'_>,
+    spend: &Spend,
+    at: Timestamp,
+    is_wider: impl FnOnce() -> bool,
+) -> (ValueMode, Ground) {
+    let View { customer, thresholds, facts, .. } = view;
+    let rules = &thresholds.value_mode;
+    if facts.orders == 0 {
+        return (ValueMode::Prospect, Ground::Orders);
+    }
+    if live_until(facts, &customer.book, &thresholds.gap, &thresholds.lifecycle, at).is_none() {
+        return (ValueMode::Lapsed, Ground::Orders);
     }
     if spend.before_minor == 0 {
-        return measure(by_orders(spend.orders, view.facts.orders), Decider::Orders);
+        return (by_orders(spend.orders, facts.orders), Ground::Orders);
     }
     let moved = spend.moved(rules);
     if moved == Ordering::Greater {
-        return measure(ValueMode::Expanding, Decider::Spend);
+        return (ValueMode::Expanding, Ground::Spend);
     }
-    if spend.is_kept(rules)
-        && let Some((_, decider)) = latest_widening(view, at, window_ms)
-    {
-        return measure(ValueMode::Expanding, decider);
+    if spend.is_kept(rules) && is_wider() {
+        return (ValueMode::Expanding, Ground::Wider);
     }
     match moved {
-        Ordering::Less => measure(ValueMode::Contracting, Decider::Spend),
-        _ => measure(ValueMode::Plateau, Decider::Spend),
+        Ordering::Less => (ValueMode::Contracting, Ground::Spend),
+        _ => (ValueMode::Plateau, Ground::Spend),
     }
 }
 
@@ -154,9 +175,12 @@ const fn by_orders(in_window: u64, all: u64) -> ValueMode {
     }
 }
 
-/// The latest new category or higher plan within the window: when, and what.
-fn latest_widening(view: &View<'_>, at: Timestamp, window_ms: i64) -> Option<(Timestamp, Decider)> {
-    let within = |(then, _): &(Timestamp, Decider)| *then <= at && at.since(*then) <= window_ms;
+const fn is_within(then: Timestamp, window_ms: i64, at: Timestamp) -> bool {
+    then.0 <= at.0 && at.since(then) <= window_ms
+}
+
+/// The latest new category or higher plan within the window.
+fn latest_widening(view: &View<'_>, at: Timestamp, window_ms: i64) -> Option<Decider> {
     // Of several at once a plan decides, then the last name: places are given by arrival.
     let categories = view.customer.preferences.as_ref().map(|it| &it.categories);
     let name = |decider: &Decider| match decider {
@@ -166,8 +190,9 @@ fn latest_widening(view: &View<'_>, at: Timestamp, window_ms: i64) -> Option<(Ti
         _ => None,
     };
     widenings(view)
-        .filter(within)
+        .filter(|(then, _)| is_within(*then, window_ms, at))
         .max_by_key(|(then, decider)| (*then, *decider == Decider::Plan, name(decider)))
+        .map(|(_, decider)| decider)
 }
 
 /// Every category that is new beside those of earlier orders, and every higher plan: when, and
@@ -195,70 +220,97 @@ fn widenings<'a>(view: &View<'a>) -> impl Iterator<Item = (Timestamp, Decider)> 
 /// The next instant after `after` at which time alone changes the value `present`, and to which.
 #[must_use]
 pub fn next_change(view: &View<'_>, after: Timestamp, present: u8) -> Option<(Timestamp, u8)> {
+    let course = Course {
+        view,
+        earnings: earnings(&view.customer.book, &view.rules.rates).collect(),
+        widened_at: widenings(view).map(|(at, _)| at).collect(),
+    };
     let mut at = after;
     loop {
-        at = next_boundary(view, at)?;
-        let value = measure(view, at).value;
+        at = course.next_boundary(at)?;
+        let window_ms = window_ms(view, at);
+        let spend = Spend::of(course.earnings(), at, window_ms);
+        let is_wider = course.is_wider(window_ms, at);
+        let (value, _) = judge(view, &spend, at, || is_wider);
         if value as u8 != present {
             return Some((at, value as u8));
         }
-        at = holds_until(view, at, value);
+        at = course.holds_until(at, value, (window_ms, spend.orders, is_wider));
     }
 }
 
-/// An instant from `at` on, up to which the value at `at` surely stays: a subscription is earned
-/// day by day, and most of the days change nothing.
-fn holds_until(view: &View<'_>, at: Timestamp, value: ValueMode) -> Timestamp {
-    let View { customer, thresholds, facts, rules } = view;
-    let (book, gap, lifecycle) = (&customer.book, &thresholds.gap, &thresholds.lifecycle);
-    let is_daily = earnings(book, &rules.rates).any(|earning| earning.parts > 1);
-    if !is_daily || live_until(facts, book, gap, lifecycle, at).is_none() {
-        return at;
+/// All that time moves through the windows of a customer.
+struct Course<'a> {
+    view: &'a View<'a>,
+    earnings: Vec<Earning>,
+    widened_at: Vec<Timestamp>,
+}
+
+impl Course<'_> {
+    fn earnings(&self) -> impl Iterator<Item = Earning> + Clone + '_ {
+        self.earnings.iter().copied()
     }
-    let window_ms = window_ms(view, at);
-    let live = next_live_boundary(facts, book, gap, lifecycle, at);
-    let wider = widenings(view).map(|(then, _)| then);
-    let placed = earnings(book, &rules.rates).map(|earning| earning.at);
-    let leaves = wider.chain(placed).map(|then| then.plus_ms(window_ms + 1));
-    let changes = live.into_iter().chain(leaves.filter(|then| *then > at)).min();
-    let quiet = changes.unwrap_or(Timestamp::MAX).plus_ms(-1);
-    let orders = Spend::of(book, &rules.rates, at, window_ms).orders;
-    let by_orders = by_orders(orders, facts.orders);
-    let is_wider = latest_widening(view, at, window_ms).is_some();
-    let mut until = at;
-    for doubled in 0..FURTHEST_DOUBLING {
-        let to = at.plus_days(1 << doubled).min(quiet);
-        let extremes = SpendExtremes::of(book, &rules.rates, [at, to], window_ms);
-        let held = if extremes.is_nothing_before() {
-            by_orders == value
-        } else {
-            extremes.all_give(value, is_wider, &thresholds.value_mode)
-        };
-        if to == until || !held {
-            break;
+
+    fn is_wider(&self, window_ms: i64, at: Timestamp) -> bool {
+        self.widened_at.iter().any(|then| is_within(*then, window_ms, at))
+    }
+
+    /// An instant from `at` on, up to which the value at `at` surely stays: a subscription is
+    /// earned day by day, and most of the days change nothing.
+    fn holds_until(
+        &self,
+        at: Timestamp,
+        value: ValueMode,
+        (window_ms, orders, is_wider): (i64, u64, bool),
+    ) -> Timestamp {
+        let View { customer, thresholds, facts, .. } = self.view;
+        let (book, gap, lifecycle) = (&customer.book, &thresholds.gap, &thresholds.lifecycle);
+        let is_daily = self.earnings().any(|earning| earning.parts > 1);
+        if !is_daily || live_until(facts, book, gap, lifecycle, at).is_none() {
+            return at;
         }
-        until = to;
+        let live = next_live_boundary(facts, book, gap, lifecycle, at);
+        let placed = self.earnings().map(|earning| earning.at);
+        let leaves = self.widened_at.iter().copied().chain(placed);
+        let leaves = leaves.map(|then| then.plus_ms(window_ms + 1));
+        let changes = live.into_iter().chain(leaves.filter(|then| *then > at)).min();
+        let quiet = changes.unwrap_or(Timestamp::MAX).plus_ms(-1);
+        let by_orders = by_orders(orders, facts.orders);
+        let mut until = at;
+        for doubled in 0..FURTHEST_DOUBLING {
+            let to = at.plus_days(1 << doubled).min(quiet);
+            let extremes = SpendExtremes::of(self.earnings(), [at, to], window_ms);
+            let held = if extremes.is_nothing_before() {
+                by_orders == value
+            } else {
+                extremes.all_give(value, is_wider, &thresholds.value_mode)
+            };
+            if to == until || !held {
+                break;
+            }
+            until = to;
+        }
+        until
     }
-    until
-}
 
-/// The first instant after `after` at which time alone may change the value or the sums.
-pub(in crate::domain) fn next_boundary(view: &View<'_>, after: Timestamp) -> Option<Timestamp> {
-    let View { customer, thresholds, facts, rules } = view;
-    let (book, gap) = (&customer.book, &thresholds.gap);
-    let live = next_live_boundary(facts, book, gap, &thresholds.lifecycle, after);
-    if live_until(facts, book, gap, &thresholds.lifecycle, after).is_none() {
-        return live;
-    }
-    let window_ms = window_ms(view, after);
-    let part = |earning: Earning| {
+    /// The first instant after `after` at which time alone may change the value or the sums.
+    fn next_boundary(&self, after: Timestamp) -> Option<Timestamp> {
+        let View { customer, thresholds, facts, .. } = self.view;
+        let (book, gap, lifecycle) = (&customer.book, &thresholds.gap, &thresholds.lifecycle);
+        let live = next_live_boundary(facts, book, gap, lifecycle, after);
+        if live_until(facts, book, gap, lifecycle, after).is_none() {
+            return live;
+        }
+        let window_ms = window_ms(self.view, after);
         let ages = [0, window_ms + 1, 2 * window_ms + 1];
-        ages.into_iter().filter_map(|age| earning.next_at_age(age, after)).min()
-    };
-    let parts = earnings(book, &rules.rates).filter_map(part).min();
-    let wider = widenings(view).map(|(at, _)| at.plus_ms(window_ms + 1));
-    let wider = wider.filter(|at| *at > after).min();
-    live.into_iter().chain(parts).chain(wider).min()
+        let aged = |earning: Earning| {
+            ages.into_iter().filter_map(|age| earning.next_at_age(age, after)).min()
+        };
+        let parts = self.earnings().filter_map(aged).min();
+        let wider = self.widened_at.iter().map(|at| at.plus_ms(window_ms + 1));
+        let wider = wider.filter(|at| *at > after).min();
+        live.into_iter().chain(parts).chain(wider).min()
+    }
 }
 
 /// The numbers behind a value: both sums, their ratio, and what decided.

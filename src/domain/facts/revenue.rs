@@ -27,6 +27,9 @@ impl Earning {
         if until.0 < self.at.0 {
             return 0;
         }
+        if self.parts == 1 {
+            return 1;
+        }
         let parts = until.since(self.at) / DAY_MS + 1;
         if parts < self.parts { parts } else { self.parts }
     }

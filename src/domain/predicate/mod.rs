@@ -13,8 +13,9 @@ use crate::domain::change::{Evidence, Number};
 use crate::domain::dimension::{Dimension, Place};
 use crate::domain::dimensions::view::View;
 use crate::domain::facts::preferred::preferred;
+use crate::domain::look_ahead::LookAhead;
 use crate::domain::predicate::quantity::Quantity;
-use crate::domain::raw::{Measured, next_raw};
+use crate::domain::raw::Measured;
 use crate::domain::time::Timestamp;
 use std::cmp::Ordering;
 use std::ops::BitOr;
@@ -237,23 +238,25 @@ impl Predicate {
     }
 
     /// The next instant after `present` at which time alone changes whether it holds, and whether
-    /// it holds then. After many steps without a change it is the last of them: a customer is
-    /// looked at again there.
-    #[must_use]
-    pub fn next_change(&self, view: &View<'_>, present: &Measured) -> Option<(Timestamp, bool)> {
-        if !self.reads().meets(Reads::TIME) {
-            return None;
-        }
+    /// it holds then. After many steps without a change it is the instant of the next one, which
+    /// may change nothing: a customer is looked at again there.
+    pub fn next_change(
+        &self,
+        ahead: &mut LookAhead<'_>,
+        present: &Measured,
+    ) -> Option<(Timestamp, bool)> {
+        let view = ahead.view;
+        let mut at = self.next_boundary(ahead, present)?;
         let holds = self.holds(view, present);
-        let mut measured = *present;
-        for _ in 0..MAX_STEPS {
-            let at = self.next_boundary(view, &measured)?;
-            measured = Measured::of(view, at);
+        let mut later = *ahead;
+        for _ in 1..MAX_STEPS {
+            let measured = Measured::of(view, at);
             if self.holds(view, &measured) != holds {
                 return Some((at, !holds));
             }
+            at = self.next_boundary(&mut later, &measured)?;
         }
-        Some((measured.at, holds))
+        Some((at, holds))
     }
 
     /// The comparisons that the change rests on: those that came out otherwise before, or all.
@@ -329,15 +332,45 @@ impl Predicate {
         })
     }
 
+    /// Whether it holds, when no time changes that.
+    fn settled(&self, view: &View<'_>, present: &Measured) -> Option<bool> {
+        let all_of = |parts: &[Self], decisive: bool| {
+            let mut settled = parts.iter().map(|part| part.settled(view, present));
+            let open = settled.by_ref().find(|part| *part != Some(!decisive));
+            match open {
+                None => Some(!decisive),
+                Some(Some(_)) => Some(decisive),
+                Some(None) => settled.any(|part| part == Some(decisive)).then_some(decisive),
+            }
+        };
+        match self {
+            Self::All(parts) => all_of(parts, false),
+            Self::Any(parts) => all_of(parts, true),
+            Self::Not(part) => part.settled(view, present).map(|holds| !holds),
+            Self::Constant(_)
+            | Self::Dimension(..)
+            | Self::Text(..)
+            | Self::Number(..)
+            | Self::Consent(_) => {
+                (!self.reads().meets(Reads::TIME)).then(|| self.holds(view, present))
+            }
+        }
+    }
+
     /// The first instant after `present` at which a part may hold no longer, or begin to.
-    fn next_boundary(&self, view: &View<'_>, present: &Measured) -> Option<Timestamp> {
+    fn next_boundary(&self, ahead: &mut LookAhead<'_>, present: &Measured) -> Option<Timestamp> {
+        let view = ahead.view;
         match self {
             Self::Constant(_) | Self::Consent(_) => None,
             Self::All(parts) | Self::Any(parts) => {
-                parts.iter().filter_map(|part| part.next_boundary(view, present)).min()
+                // One part that time leaves alone may decide for all.
+                if self.settled(view, present).is_some() {
+                    return None;
+                }
+                parts.iter().filter_map(|part| part.next_boundary(ahead, present)).min()
             }
-            Self::Not(part) => part.next_boundary(view, present),
-            Self::Dimension(dimension, _) => next_raw(view, *dimension, present),
+            Self::Not(part) => part.next_boundary(ahead, present),
+            Self::Dimension(dimension, _) => ahead.next_raw(*dimension, present).map(|(at, _)| at),
             Self::Text(Text::Season, _) => view.rules.seasons.next_change(view, present.at),
             Self::Text(..) => None,
             Self::Number(quantity, _, milli) => quantity.next_boundary(view, present, *milli),

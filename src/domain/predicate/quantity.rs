@@ -6,7 +6,6 @@
 //! the same numbers.
 
 use crate::domain::change::Number;
-use crate::domain::dimensions::engagement;
 use crate::domain::dimensions::view::View;
 use crate::domain::facts::order_facts::next_gap_boundary;
 use crate::domain::facts::revenue::{earned, earnings};
@@ -230,7 +229,7 @@ impl Quantity {
             }
             Self::EngagementScore => {
                 let level = u64::try_from(milli).unwrap_or(0);
-                let score = engagement::score(view)?;
+                let score = present.engagement.score;
                 let half_life = &view.rules.fold.engagement_half_life;
                 // Equal to the level it may be before it falls below.
                 let next = [level, level.saturating_add(1)].into_iter();

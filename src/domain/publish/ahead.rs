@@ -5,6 +5,7 @@
 use crate::domain::change::NextChange;
 use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::view::View;
+use crate::domain::look_ahead::LookAhead;
 use crate::domain::publish::anti_flap::{allowed_at, next_published};
 use crate::domain::publish::consent::is_withheld;
 use crate::domain::raw::Measured;
@@ -50,8 +51,9 @@ impl Ahead {
     /// Looks ahead by the present thresholds.
     fn within(view: &View<'_>, present: &Measured) -> Self {
         let mut ahead = Self::default();
+        let mut look_ahead = LookAhead::new(view);
         for dimension in dimensions(view.rules) {
-            match next_published(view, dimension, present) {
+            match next_published(&mut look_ahead, dimension, present) {
                 Some((at, Some(value))) => ahead.changes.push((dimension, at, value)),
                 Some((at, None)) => {
                     ahead.look_at = Some(ahead.look_at.map_or(at, |present| present.min(at)));

@@ -7,9 +7,9 @@
 
 use crate::domain::customer::Customer;
 use crate::domain::dimension::Dimension;
-use crate::domain::dimensions::view::View;
+use crate::domain::look_ahead::LookAhead;
 use crate::domain::publish::consent::is_withheld;
-use crate::domain::raw::{Measured, next_target};
+use crate::domain::raw::Measured;
 use crate::domain::rules::{AntiFlap, Rules};
 use crate::domain::time::Timestamp;
 
@@ -37,10 +37,11 @@ pub fn allowed_at(
 /// to be looked at again then.
 #[must_use]
 pub fn next_published(
-    view: &View<'_>,
+    ahead: &mut LookAhead<'_>,
     dimension: Dimension,
     present: &Measured,
 ) -> Option<(Timestamp, Option<u8>)> {
+    let view = ahead.view;
     // Time alone brings no consent.
     if is_withheld(view.customer, dimension, view.rules) {
         return None;
@@ -49,8 +50,9 @@ pub fn next_published(
     let allowed_at = |target: u8| allowed_at(view.customer, dimension, target, view.rules);
     let mut target = present.target(view, dimension, published);
     let mut measured = *present;
+    let mut next = ahead.next_target(dimension, &measured, published);
+    let mut later = *ahead;
     loop {
-        let next = next_target(view, dimension, &measured, target, published);
         if target != published {
             let allowed = allowed_at(target).max(measured.at);
             if next.is_none_or(|(then, _)| allowed < then) {
@@ -66,5 +68,6 @@ pub fn next_published(
         }
         measured = Measured::of(view, at);
         target = value;
+        next = later.next_target(dimension, &measured, published);
     }
 }
