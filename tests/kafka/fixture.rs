@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what has to happen.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A configuration whose names all begin with `name`.
 pub(crate) fn config(bootstrap: &str, name: &str, partitions: u32) -> Config {

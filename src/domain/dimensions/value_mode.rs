@@ -14,8 +14,8 @@ use crate::domain::raw::Measured;
 use crate::domain::time::{DAY_MS, Timestamp};
 use std::cmp::Ordering;
 
-/// Doublings of a day that are looked ahead at most: 1,435 years.
-const FURTHEST_DOUBLING: u32 = 20;
+/// Days that are looked ahead at once at most: 1,435 years.
+const FURTHEST_DAYS: i64 = 1 << 19;
 
 /// Where a customer's value is going.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -276,21 +276,21 @@ impl Course<'_> {
         let changes = live.into_iter().chain(leaves.filter(|then| *then > at)).min();
         let quiet = changes.unwrap_or(Timestamp::MAX).plus_ms(-1);
         let by_orders = by_orders(orders, facts.orders);
-        let mut until = at;
-        for doubled in 0..FURTHEST_DOUBLING {
-            let to = at.plus_days(1 << doubled).min(quiet);
-            let extremes = SpendExtremes::of(self.earnings(), [at, to], window_ms);
-            let held = if extremes.is_nothing_before() {
+        let mut span_ms = quiet.since(at).min(FURTHEST_DAYS * DAY_MS);
+        while span_ms >= DAY_MS {
+            let until = at.plus_ms(span_ms);
+            let extremes = SpendExtremes::of(self.earnings(), [at, until], window_ms);
+            let holds = if extremes.is_nothing_before() {
                 by_orders == value
             } else {
                 extremes.all_give(value, is_wider, &thresholds.value_mode)
             };
-            if to == until || !held {
-                break;
+            if holds {
+                return until;
             }
-            until = to;
+            span_ms /= 2;
         }
-        until
+        at
     }
 
     /// The first instant after `after` at which time alone may change the value or the sums.
