@@ -159,8 +159,8 @@ fn check_customers(count: u64, long: bool) {
 #[test]
 fn a_customer_with_three_orders_fits_into_its_budget() {
     check_customers(100_000, true);
-    check_customers(100_000, false);
     if !cfg!(debug_assertions) {
+        check_customers(100_000, false);
         check_customers(1_000_000, true);
     }
 }
