@@ -289,14 +289,15 @@ fn fold_text(rules: &Rules) -> String {
 }
 
 /// Everything else that decides, as text: equal for equal rules however they were written. What
-/// only addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor
-/// are the rates, to which others are added: `ExchangeRates::history` names those that have
+/// only addresses the output (roles, `act_within`) is not part of it. Nor are the rates, to which others are added: `ExchangeRates::history` names those that have
 /// decided.
 fn judged_text(rules: &Rules) -> String {
-    let Rules { thresholds, when, anti_flap, audiences, seasons, consent, .. } = rules;
+    let Rules { thresholds, when, anti_flap, audiences, seasons, consent, output, .. } = rules;
     let mut lines = vec!["ebbflow rules 2".to_owned(), format!("{anti_flap:?}")];
     // What is withheld has no deadline in a state: to permit it, everybody has to be judged.
     lines.push(format!("{consent:?}"));
+    // What moved unseen is told when everybody is judged.
+    lines.push(format!("written {:?}", output.dimensions));
     add_thresholds(thresholds, &mut lines);
     for When { condition, thresholds } in when {
         lines.push(format!("when {condition:?}"));
@@ -329,6 +330,13 @@ fn add_thresholds(thresholds: &Thresholds, lines: &mut Vec<String>) {
         format!("{qualification:?}"),
     ]);
     add_map(&rfm.map, lines);
+}
+
+/// Names what a map says: its file may say something else under the same name.
+pub(super) fn map_hash(map: &RfmMap) -> String {
+    let mut lines = vec![format!("rfm.map {:?} {}", map.name(), map.levels())];
+    add_map(map, &mut lines);
+    hash(&lines.join("\n"))
 }
 
 fn add_map(map: &RfmMap, lines: &mut Vec<String>) {
