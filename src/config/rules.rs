@@ -289,8 +289,8 @@ fn fold_text(rules: &Rules) -> String {
 }
 
 /// Everything else that decides, as text: equal for equal rules however they were written. What
-/// only addresses the output (roles, `act_within`) is not part of it. Nor are the rates, to which others are added: `ExchangeRates::history` names those that have
-/// decided.
+/// only addresses the output (roles, `act_within`) is not part of it. Nor are the rates, to which
+/// others are added: `ExchangeRates::history` names those that have decided.
 fn judged_text(rules: &Rules) -> String {
     let Rules { thresholds, when, anti_flap, audiences, seasons, consent, output, .. } = rules;
     let mut lines = vec!["ebbflow rules 2".to_owned(), format!("{anti_flap:?}")];

@@ -259,8 +259,8 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
 }
 
 /// Judges a customer by rules that are not those of its last evaluation: cause `rules`. Counts the
-/// values that have to wait; true when the profile is to be written: a published value moved, or one
-/// did before, so that there is a profile with `next` and scores by the rules of then.
+/// values that have to wait; true when the profile is to be written: a published value moved, or
+/// one did before, so that there is a profile with `next` and scores by the rules of then.
 pub fn reevaluate(
     customer: &mut Customer,
     context: &Context<'_>,
