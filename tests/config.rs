@@ -406,6 +406,7 @@ fn the_hash_names_what_decides_and_nothing_else() {
         "gap.prior = \"91d\"",
         "subscriptions.grace = \"4d\"",
         "lifecycle.review = \"91d\"",
+        "output.dimensions = [\"rfm\"]",
     ] {
         assert_ne!(hash(other), default, "{other}");
     }

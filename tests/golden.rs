@@ -224,11 +224,8 @@ fn commit(task: &mut PartitionTask, kept: &mut Kept, into: &mut String, told_mor
             ProfileWrite::Profile(profile) => {
                 for dimension in profile.dimensions {
                     if let Some((value, until)) = dimension.pending {
-                        let until = if until == Timestamp::MIN {
-                            String::new()
-                        } else {
-                            format!(", not before {}", time(until))
-                        };
+                        let until = until.map(|until| format!(", not before {}", time(until)));
+                        let until = until.unwrap_or_default();
                         told.push(format!("waits: {} of {id} -> {value}{until}", dimension.name));
                     }
                 }

@@ -176,7 +176,8 @@ pub fn why(args: &WhyArgs, log: Option<&str>) -> Result<(), Failure> {
         WhyError::Usage(text) => Failure::Usage(anyhow::anyhow!(text)),
         WhyError::Failed(text) => Failure::Running(anyhow::anyhow!(text)),
     })?;
-    print(told.trim_end())
+    print(told.text.trim_end())?;
+    told.lacks.map_or(Ok(()), |lacks| Err(Failure::Running(anyhow::anyhow!(lacks))))
 }
 
 /// What `--create` has done.

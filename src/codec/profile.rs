@@ -67,7 +67,7 @@ struct DimensionRecord<'a> {
 #[derive(Serialize)]
 struct PendingRecord<'a> {
     value: &'a str,
-    until: Time,
+    until: Option<Time>,
 }
 
 #[derive(Serialize)]
@@ -137,7 +137,7 @@ fn record(profile: &Profile, as_text: bool, with_evidence: bool) -> ProfileRecor
             raw: &dimension.raw,
             since: dimension.since.map(time),
             cause: dimension.cause.map(CauseKind::name),
-            pending: pending.map(|(value, until)| PendingRecord { value, until: time(*until) }),
+            pending: pending.map(|(value, until)| PendingRecord { value, until: until.map(time) }),
             evidence: with_evidence.then_some(EvidenceList(&dimension.evidence)),
         };
         (dimension.name.clone(), record)

@@ -307,9 +307,26 @@ impl Compiler<'_> {
                     "endsWith" => TextTest::EndsWith(part),
                     _ => TextTest::Contains(part),
                 };
+                self.season_test(expression, &text, &test)?;
                 Ok(Predicate::Text(text, test))
             }
             _ => self.refuse(expression, "expected a text of the customer and a constant text"),
+        }
+    }
+
+    /// What is asked of a season has to be true of one that there is, or of none.
+    fn season_test(&self, at: &IdedExpr, text: &Text, test: &TextTest) -> Result<(), String> {
+        let (Text::Season, Some(seasons)) = (text, self.known.seasons) else { return Ok(()) };
+        let known = seasons.names();
+        if known.iter().copied().chain([""]).any(|name| test.holds(name)) {
+            return Ok(());
+        }
+        match known.is_empty() {
+            true => self.refuse(at, "no season is so; there is no [season] with months"),
+            false => {
+                let known = Vec::from_iter(known).join(", ");
+                self.refuse(at, format!("no season is so; there are {known}"))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Next: `rules.rs`, whose two hashes decide the same when a task is restored.
 
 use crate::config::load::Loaded;
+use crate::config::rules::map_hash;
 use std::collections::BTreeSet;
 
 /// What a changed key takes.
@@ -28,6 +29,9 @@ impl Takes {
     }
 }
 
+/// Names a map, or the file of one, which counts by what it says.
+const MAP: &str = "rfm.map";
+
 /// Keys that are used when an event comes in, or what they begin with.
 const REBUILD: [&str; 7] = [
     "base_currency",
@@ -40,9 +44,10 @@ const REBUILD: [&str; 7] = [
 ];
 
 /// Keys that decide about customers, or what they begin with.
-const REEVALUATION: [&str; 15] = [
+const REEVALUATION: [&str; 16] = [
     "rules.when",
     "consent.",
+    "output.dimensions",
     "rfm.",
     "gap.",
     "subscriptions.",
@@ -92,17 +97,25 @@ pub struct Difference {
 /// What differs between a configuration that runs and the next, what takes most first.
 #[must_use]
 pub fn compare(running: &Loaded, next: &Loaded) -> Vec<Difference> {
+    let hash = |loaded: &Loaded| map_hash(&loaded.config.rules.thresholds.rfm.map);
+    let (old_map, new_map) = (hash(running), hash(next));
     let keys: BTreeSet<&String> = running.values().keys().chain(next.values().keys()).collect();
-    let mut differences: Vec<Difference> = keys
-        .into_iter()
-        .filter(|key| running.values().get(*key) != next.values().get(*key))
-        .map(|key| Difference {
-            key: key.clone(),
-            running: running.values().get(key).cloned(),
-            next: next.values().get(key).cloned(),
-            takes: takes(key),
-        })
-        .collect();
+    let mut differences = Vec::new();
+    for key in keys {
+        let [mut old, mut new] = [running, next].map(|loaded| loaded.values().get(key).cloned());
+        let mut takes = takes(key);
+        if key == MAP && old == new && old_map != new_map {
+            // A file that says something else now.
+            old = old.map(|name| format!("{name} with content {old_map}"));
+            new = new.map(|name| format!("{name} with content {new_map}"));
+        } else if old == new {
+            continue;
+        } else if key == MAP && old_map == new_map {
+            // The same in another file.
+            takes = Takes::Restart;
+        }
+        differences.push(Difference { key: key.clone(), running: old, next: new, takes });
+    }
     differences.sort_by(|one, other| other.takes.cmp(&one.takes).then(one.key.cmp(&other.key)));
     differences
 }
@@ -110,7 +123,7 @@ pub fn compare(running: &Loaded, next: &Loaded) -> Vec<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Setting, from_sources};
+    use crate::config::{FileText, Setting, from_sources};
 
     fn loaded(settings: &[&str]) -> Loaded {
         let setting = |text: &&str| Setting { flag: "--set", text: (*text).to_owned() };
@@ -196,6 +209,45 @@ mod tests {
             ["recency_days", "frequency", "monetary_minor"].map(|of| format!("rfm.{of}={list}"))
         };
         check("rfm.map=classic-11", &edges(5).each_ref().map(String::as_str));
+    }
+
+    #[test]
+    fn a_map_file_that_says_something_else_is_a_change() {
+        let folder = std::env::temp_dir().join(format!("ebbflow-compare-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("shop.toml");
+        let load_from = |name: &str, ranks: [i32; 2], cells: &str| {
+            let map = format!(
+                "name = \"two\"\nlevels = 2\n\
+                 edges = {{ recency_days = [90], frequency = [1], monetary_minor = [1000] }}\n\
+                 segments = [{{ name = \"good\", rank = {}, cells = {cells} }},\n\
+                 {{ name = \"bad\", rank = {}, cells = [\"1[12]\"] }}]\n",
+                ranks[0], ranks[1]
+            );
+            std::fs::write(folder.join(name), map).expect("a map");
+            let text = format!("rfm.map = \"{name}\"");
+            let file = FileText { path: &path, text: &text };
+            from_sources(Some(file), [], &[]).expect("a sound map")
+        };
+        let load = |ranks, cells| load_from("two.toml", ranks, cells);
+        let running = load([2, 1], r#"["2[12]"]"#);
+        // Another way to say the same is none.
+        assert_eq!(compare(&running, &load([2, 1], r#"["21", "22"]"#)), []);
+        let moved = compare(&running, &load_from("2.toml", [2, 1], r#"["2[12]"]"#));
+        let [Difference { key, takes: Takes::Restart, .. }] = &moved[..] else {
+            panic!("{moved:?}")
+        };
+        assert_eq!(key, "rfm.map");
+        let next = load([2, 3], r#"["2[12]"]"#);
+        std::fs::remove_dir_all(&folder).expect("the folder goes");
+        assert_ne!(running.config.rules.identity.hash, next.config.rules.identity.hash);
+        let differences = compare(&running, &next);
+        let [Difference { key, running: Some(old), next: Some(new), takes }] = &differences[..]
+        else {
+            panic!("{differences:?}")
+        };
+        assert_eq!((key.as_str(), *takes), ("rfm.map", Takes::Reevaluation));
+        assert!(old.contains("two.toml\" with content ") && old != new, "{old} {new}");
     }
 
     /// What has no default: tables whose keys are the user's.

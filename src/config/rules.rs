@@ -9,6 +9,7 @@ use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
 use crate::config::{audiences, currencies, dimension_rules, labels, when};
 use crate::domain::dimension::Dimension;
+use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
 use crate::domain::names::Names;
@@ -53,6 +54,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
             revision: revision?,
             hash: "".into(),
             fold_hash: "".into(),
+            version_1_hash: "".into(),
         },
         rates: ExchangeRates::new(base, rates.into_iter().collect()),
         fold: fold?,
@@ -72,6 +74,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let fold = fold_text(&rules);
     rules.identity.hash = hash(&format!("{fold}\n{}", judged_text(&rules))).into();
     rules.identity.fold_hash = hash(&fold).into();
+    rules.identity.version_1_hash = hash(&version_1_text(&rules)).into();
     match rules.with_names(Names::default()) {
         Ok(rules) => Some(rules),
         Err(error) => {
@@ -286,14 +289,15 @@ fn fold_text(rules: &Rules) -> String {
 }
 
 /// Everything else that decides, as text: equal for equal rules however they were written. What
-/// only addresses or filters the output (roles, dimensions, `act_within`) is not part of it. Nor
-/// are the rates, to which others are added: `ExchangeRates::history` names those that have
-/// decided.
+/// only addresses the output (roles, `act_within`) is not part of it. Nor are the rates, to which
+/// others are added: `ExchangeRates::history` names those that have decided.
 fn judged_text(rules: &Rules) -> String {
-    let Rules { thresholds, when, anti_flap, audiences, seasons, consent, .. } = rules;
+    let Rules { thresholds, when, anti_flap, audiences, seasons, consent, output, .. } = rules;
     let mut lines = vec!["ebbflow rules 2".to_owned(), format!("{anti_flap:?}")];
     // What is withheld has no deadline in a state: to permit it, everybody has to be judged.
     lines.push(format!("{consent:?}"));
+    // What moved unseen is told when everybody is judged.
+    lines.push(format!("written {:?}", output.dimensions));
     add_thresholds(thresholds, &mut lines);
     for When { condition, thresholds } in when {
         lines.push(format!("when {condition:?}"));
@@ -325,15 +329,55 @@ fn add_thresholds(thresholds: &Thresholds, lines: &mut Vec<String>) {
         format!("{perceived:?}"),
         format!("{qualification:?}"),
     ]);
-    for value in rfm.map.values() {
+    add_map(&rfm.map, lines);
+}
+
+/// Names what a map says: its file may say something else under the same name.
+pub(super) fn map_hash(map: &RfmMap) -> String {
+    let mut lines = vec![format!("rfm.map {:?} {}", map.name(), map.levels())];
+    add_map(map, &mut lines);
+    hash(&lines.join("\n"))
+}
+
+fn add_map(map: &RfmMap, lines: &mut Vec<String>) {
+    for value in map.values() {
         lines.push(format!("rfm.value {:?} {}", value.name, value.rank));
     }
-    let levels = rfm.map.levels();
+    let levels = map.levels();
     for (r, f) in (1..=levels).flat_map(|r| (1..=levels).map(move |f| (r, f))) {
-        let names = (1..=levels).map(|m| rfm.map.look_up(r, f, m));
+        let names = (1..=levels).map(|m| map.look_up(r, f, m));
         let names: Vec<String> = names.map(|index| index.to_string()).collect();
         lines.push(format!("rfm.cells {r} {f} {}", names.join(" ")));
     }
+}
+
+/// All that decided where state version 1 was written, as that program put it down: never to be
+/// changed.
+fn version_1_text(rules: &Rules) -> String {
+    let Thresholds { rfm, gap, lifecycle, .. } = &rules.thresholds;
+    let mut lines = vec![
+        "ebbflow rules 1".to_owned(),
+        format!("base_currency {}", rules.rates.base().code()),
+        format!("rfm.window_ms {:?}", rfm.window_ms),
+        format!("rfm.monetary {:?}", rfm.monetary),
+        format!("rfm.recency_days {:?}", rfm.recency_days),
+        format!("rfm.frequency {:?}", rfm.frequency),
+        format!("rfm.monetary_minor {:?}", rfm.monetary_minor),
+        format!("rfm.map {:?} {}", rfm.map.name(), rfm.map.levels()),
+        format!("gap {} {} {}", gap.prior_days, gap.prior_weight, gap.subscription_grace_ms),
+        format!(
+            "lifecycle {} {} {} {} {} {} {}",
+            lifecycle.live_gaps,
+            lifecycle.retention_orders,
+            lifecycle.consideration_ms,
+            lifecycle.referral_ms,
+            lifecycle.promoter_ms,
+            lifecycle.review_ms,
+            lifecycle.review_orders,
+        ),
+    ];
+    add_map(&rfm.map, &mut lines);
+    lines.join("\n")
 }
 
 /// First 16 hex digits of the SHA-256.

@@ -113,4 +113,16 @@ mod tests {
         assert_eq!(second.rfm_name(0), None);
         assert_eq!((second.audience("vip"), second.audience("nobody")), (Some(0), None));
     }
+
+    #[test]
+    fn more_names_than_states_can_tell_apart_are_refused_and_known_ones_are_not() {
+        let audiences: Vec<Name> = (0..MAX_NAMES).map(|it| format!("a-{it}").into()).collect();
+        let full = Names::default().with(&map(&["gold", "lead"]), audiences.iter()).expect("room");
+        let again = full.clone().with(&map(&["gold", "lead"]), audiences.iter().rev());
+        assert_eq!(again.as_ref(), Ok(&full));
+        let one_more = [Name::from("one-more")];
+        let refused = full.with(&map(&["gold", "lead"]), one_more.iter());
+        let text = refused.expect_err("no room").to_string();
+        assert!(text.contains("128 names of audiences") && text.contains("--rebuild"), "{text}");
+    }
 }

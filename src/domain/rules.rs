@@ -137,6 +137,9 @@ pub struct RulesIdentity {
     pub hash: Name,
     /// The same of what is used when an event comes in: with another one a state cannot go on.
     pub fold_hash: Name,
+    /// The hash that the program of state version 1 gave these rules: the only thing in a state
+    /// of that version that tells its base currency.
+    pub version_1_hash: Name,
 }
 
 /// What is used when an event comes in, and cannot be used again on what is kept.

@@ -24,8 +24,8 @@ const WAIT: Duration = Duration::from_millis(50);
 pub struct KeyRecords {
     /// The partition that was read.
     pub partition: u32,
-    /// The values, oldest first; tombstones are left out.
-    pub values: Vec<Vec<u8>>,
+    /// Offsets and values, oldest first; `None` is a tombstone.
+    pub records: Vec<(i64, Option<Vec<u8>>)>,
     /// When the first record of the partition was written, if there were earlier ones.
     pub reaches_back_to: Option<Timestamp>,
 }
@@ -37,7 +37,7 @@ pub struct KeyRecords {
 pub fn read(
     config: &Config,
     topic: &str,
-    key: &str,
+    key: &[u8],
     partition_of: impl FnOnce(u32) -> u32,
 ) -> Result<KeyRecords, BrokerError> {
     let clients = Clients::new(config, 0, ConnectMode::Cluster);
@@ -61,8 +61,8 @@ pub fn read(
         is_done = reader.read_each(BATCH, WAIT, |record| {
             came = true;
             first_at = first_at.or(record.timestamp());
-            if record.key() == Some(key.as_bytes()) {
-                found.values.extend(record.value().map(<[u8]>::to_vec));
+            if record.key() == Some(key) {
+                found.records.push((record.offset(), record.value().map(<[u8]>::to_vec)));
             }
         })?;
         if came {

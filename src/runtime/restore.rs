@@ -193,7 +193,20 @@ impl Restore {
                 progress.rules_revision, progress.rules_hash, ours.hash
             )));
         }
-        if !progress.fold_hash.is_empty() && *progress.fold_hash != *ours.fold_hash {
+        let before = progress.fold_hash.is_empty();
+        if before && *progress.rules_hash != *ours.version_1_hash {
+            return Err(WorkerError::Refused(format!(
+                "partition {partition}: its state is of version 1, written by rules with hash {}, \
+                 which was {} for those of this instance: what currency its amounts are in cannot \
+                 be told; hint: begin with the base_currency, [rfm], [lifecycle] and \
+                 [subscriptions] that it was written with and a raised rules.revision, and change \
+                 them with the next revision; else {}",
+                progress.rules_hash,
+                ours.version_1_hash,
+                REBUILD.trim_start_matches("hint: ")
+            )));
+        }
+        if !before && *progress.fold_hash != *ours.fold_hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: rules revision {} changes what events leave behind \
                  (base_currency, engagement.weights, engagement.daily_cap, half-lives or costs), \
@@ -286,19 +299,68 @@ fn check_offsets(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::from_sources;
+    use crate::codec::state::PROGRESS_KEY;
+    use crate::config::{FileText, from_sources};
+    use crate::domain::time::Timestamp;
+    use std::path::Path;
 
-    fn restored(metadata: Option<&str>, begun: Lineage) -> Result<Restored, WorkerError> {
-        let config = from_sources(None, [], &[]).expect("the defaults are valid").config;
-        let config = TaskConfig {
+    fn config(text: &str) -> TaskConfig {
+        let file = FileText { path: Path::new("test.toml"), text };
+        let config = from_sources(Some(file), [], &[]).expect("a valid configuration").config;
+        TaskConfig {
             application_id: "test".into(),
             partition: 0,
             partitions: 1,
             rules: config.rules,
             profiles_on_touch: false,
             run_id: "run".into(),
-            rebuilt_at: begun.began_at,
+            rebuilt_at: Timestamp::MIN,
+        }
+    }
+
+    /// By a program of this configuration, from a progress of version 1 with the defaults of then.
+    fn from_version_1(text: &str) -> Result<Restored, WorkerError> {
+        let progress = r#"{"next_offsets":[0,7,0],"highest":[0,0,0],"clock":0,"commit_counter":1,
+            "customers":0,"partitions":1,"rules_revision":1,"rules_hash":"9e32a12c64575baf",
+            "latest_order_at":0,"rfm_values":[],"lineage":1,"control_offset":0,"cursor":null,
+            "phase":"live"}"#;
+        let value = Some([&[VERSION_BEFORE], progress.as_bytes()].concat());
+        let record = ChangelogRecord { key: PROGRESS_KEY.to_vec(), value };
+        let config = config(text);
+        let next_offsets = [Some(0), Some(7), Some(0)];
+        let offsets = CommittedOffsets { next_offsets, metadata: None };
+        let mut task = PartitionTask::new(config.clone(), 1, Phase::Live);
+        let mut restore = Restore::new(offsets, 0, false);
+        restore.apply(&mut task, &[record]).expect("a progress");
+        restore.finish(&mut task, &config, Lineage::FIRST, false)
+    }
+
+    /// Version 1 wrote amounts without their currency, and its base currency nowhere but in the
+    /// hash of its rules.
+    #[test]
+    fn amounts_of_version_1_are_read_in_the_currency_that_they_were_written_in_alone() {
+        let refused = |text: &str| match from_version_1(text) {
+            Err(WorkerError::Refused(text)) => text,
+            other => panic!("{other:?}"),
         };
+        assert!(refused("").contains("the same revision"));
+        let raised = "[rules]\nrevision = 2\n";
+        let restored = from_version_1(raised).expect("the rules of then");
+        assert_eq!(restored, Restored::Ready);
+        // What version 1 did not know may be changed along.
+        let more = format!("{raised}[engagement]\nhalf_life = \"7d\"\n");
+        assert_eq!(from_version_1(&more).expect("the rules of then"), Restored::Ready);
+        for other in [
+            format!("base_currency = \"USD\"\n{raised}"),
+            format!("{raised}[rfm]\nwindow = \"1d\""),
+        ] {
+            let text = refused(&other);
+            assert!(text.contains("what currency") && text.contains("--rebuild"), "{text}");
+        }
+    }
+
+    fn restored(metadata: Option<&str>, begun: Lineage) -> Result<Restored, WorkerError> {
+        let config = TaskConfig { rebuilt_at: begun.began_at, ..config("") };
         let offsets = CommittedOffsets {
             next_offsets: [None, Some(7), None],
             metadata: metadata.map(ToOwned::to_owned),

@@ -25,9 +25,9 @@ impl PartitionTask {
             context.silent |= self.position.phase != Phase::Live && touched.customer.seq == 0;
             let before = touched.customer.deadline;
             let out = (&mut self.tally.unpublished, &mut self.changes);
-            let published = reevaluate(&mut touched.customer, &context, out);
+            let profile = reevaluate(&mut touched.customer, &context, out);
             touched.changed = true;
-            touched.published |= published && !context.silent;
+            touched.published |= profile && !context.silent;
             self.tally.reevaluated += 1;
             self.store.reschedule(place, before);
             self.touched = true;

@@ -35,7 +35,8 @@ pub(super) struct Cause {
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     pub(super) registry: Option<Registry>,
-    schemas: BTreeMap<u32, FastSchema>,
+    /// What came of asking: one that cannot be had is not asked for again.
+    schemas: BTreeMap<u32, Result<FastSchema, String>>,
 }
 
 impl Reader {
@@ -67,14 +68,14 @@ impl Reader {
 
     /// The schema that a record was written with.
     fn writer(&mut self, id: u32) -> Result<&FastSchema, String> {
-        if !self.schemas.contains_key(&id) {
-            let registry = self.registry.as_ref().ok_or_else(|| {
-                "it needs the schema registry; hint: give the --config with registry.url".to_owned()
-            })?;
+        let registry = self.registry.as_ref();
+        let schema = self.schemas.entry(id).or_insert_with(|| {
+            let registry = registry
+                .ok_or("it needs the schema registry; hint: give the --config with registry.url")?;
             let fetched = registry.fetch_schema(id).map_err(|error| error.to_string())?;
-            self.schemas.insert(id, SEGMENT_CHANGES.readable_writer(&fetched.text)?);
-        }
-        self.schemas.get(&id).ok_or_else(|| format!("schema {id} is not there"))
+            SEGMENT_CHANGES.readable_writer(&fetched.text)
+        });
+        schema.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -119,6 +120,7 @@ mod tests {
                     revision: 1,
                     hash: "0".into(),
                     fold_hash: "0".into(),
+                    version_1_hash: "".into(),
                 },
                 id: "rf-10:none".into(),
             },
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn every_encoding_reads_as_the_same_change() {
         let mut reader = Reader::default();
-        reader.schemas.insert(9, SEGMENT_CHANGES.text.parse().unwrap());
+        reader.schemas.insert(9, Ok(SEGMENT_CHANGES.text.parse().unwrap()));
         for format in [
             OutputFormat::Json,
             OutputFormat::AvroSingleObject,

@@ -45,10 +45,21 @@ pub enum WhyError {
     Failed(String),
 }
 
+/// The answer to a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// For people.
+    pub text: String,
+    /// What it lacks, when a part could not be had.
+    pub lacks: Option<String>,
+}
+
 /// What is known of a customer.
 #[derive(Debug, Default)]
 struct Told {
     profile: Option<Profile>,
+    /// Why it could not be had.
+    no_profile: Option<String>,
     history: Option<History>,
 }
 
@@ -56,7 +67,7 @@ struct Told {
 ///
 /// # Errors
 /// When the customer is not known, or whoever knows does not answer.
-pub fn why(request: &Request, config: &Config) -> Result<String, WhyError> {
+pub fn why(request: &Request, config: &Config) -> Result<Answer, WhyError> {
     let told = if request.replayed.is_empty() {
         from_instances(request, config)?
     } else {
@@ -65,11 +76,22 @@ pub fn why(request: &Request, config: &Config) -> Result<String, WhyError> {
     let id = &request.customer;
     let found = match &told {
         Told { profile: Some(_), .. } => true,
-        Told { history: Some(history), .. } => !history.since_erase().is_empty(),
+        Told { history: Some(history), .. } => history.is_told(),
         Told { .. } => false,
     };
+    let lacks: Vec<String> = told
+        .no_profile
+        .iter()
+        .cloned()
+        .chain(told.history.as_ref().and_then(History::incomplete))
+        .collect();
     if !found {
-        return Err(unknown(id, told.history.as_ref(), request));
+        return Err(match told.no_profile {
+            Some(text) if !told.history.as_ref().is_some_and(History::was_erased) => {
+                WhyError::Failed(text)
+            }
+            _ => unknown(id, told.history.as_ref(), request),
+        });
     }
     let mut text = String::new();
     match &told.profile {
@@ -89,16 +111,28 @@ pub fn why(request: &Request, config: &Config) -> Result<String, WhyError> {
         }
         text += &history.told(told.profile.as_ref().map(|profile| profile.seq));
     }
-    Ok(text)
+    Ok(Answer { text, lacks: (!lacks.is_empty()).then(|| lacks.join("\n")) })
 }
 
 fn from_instances(request: &Request, config: &Config) -> Result<Told, WhyError> {
-    let profile = instance::ask(&request.instances, &config.http, &request.customer)?;
-    let history = match request.history {
-        true => Some(history::read(config, &request.customer)?),
-        false => None,
+    let id = &request.customer;
+    let (profile, no_profile) = match instance::ask(&request.instances, &config.http, id) {
+        Ok(profile) => (profile, None),
+        Err(WhyError::Failed(text)) if request.history => (None, Some(text)),
+        Err(error) => return Err(error),
     };
-    Ok(Told { profile, history })
+    let mut history = None;
+    if request.history {
+        let mut read = history::read(config, id).map_err(|error| match (error, &no_profile) {
+            (WhyError::Failed(error), Some(text)) => WhyError::Failed(format!("{text}\n{error}")),
+            (error, _) => error,
+        })?;
+        // Nobody comes back while there is a mark.
+        read.marked_erased =
+            profile.is_none() && read.is_told() && history::marked_erased(config, id)?;
+        history = Some(read);
+    }
+    Ok(Told { profile, no_profile, history })
 }
 
 fn unknown(id: &str, history: Option<&History>, request: &Request) -> WhyError {
@@ -108,6 +142,9 @@ fn unknown(id: &str, history: Option<&History>, request: &Request) -> WhyError {
             "customer {id} was erased on {}; what was told before is not shown",
             instant(at)
         ),
+        None if history.is_some_and(|history| history.marked_erased) => {
+            format!("customer {id} was erased; what was told before is not shown")
+        }
         None if request.replayed.is_empty() && !request.history => format!(
             "customer {id} is not known: never seen, or erased; hint: --history tells whether \
              they were erased"

@@ -41,7 +41,7 @@ pub(super) struct Dimension {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Pending {
     pub(super) value: String,
-    pub(super) until: Time,
+    pub(super) until: Option<Time>,
 }
 
 /// A number behind a value.

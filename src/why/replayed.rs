@@ -75,6 +75,8 @@ pub(super) fn read(paths: &[PathBuf], id: &str) -> Result<Told, WhyError> {
         )));
     }
     "the files given".clone_into(&mut history.place);
+    // `replay` writes the profile of everybody who is there at its end.
+    history.marked_erased = profiles > 0 && told.profile.is_none() && !history.changes.is_empty();
     told.history = Some(history);
     Ok(told)
 }

@@ -78,12 +78,15 @@ fn section(
         label = "";
     }
     if let Some(pending) = &dimension.pending {
-        let (value, until) = (clean(&pending.value), pending.until.0);
-        if until > at {
-            let left = span(until.since(at));
-            line("waits", &format!("{value}, until {}, for {left} more", instant(until)));
-        } else {
-            line("waits", &format!("{value}, for the customer's consent or the next round"));
+        let value = clean(&pending.value);
+        match pending.until {
+            Some(Time(until)) => {
+                let left = span(until.since(at));
+                line("waits", &format!("{value}, until {}, for {left} more", instant(until)));
+            }
+            None => {
+                line("waits", &format!("{value}, for the customer's consent or the next round"))
+            }
         }
     }
     if let Some(Next { at: Time(then), value, .. }) = next {

@@ -142,6 +142,19 @@ fn the_largest_rule_that_is_taken_is_taken() {
 }
 
 #[test]
+fn a_part_of_a_name_that_no_season_has() {
+    let season = "[season]\nby = \"city\"\n[season.months.wien]\nsummer = \"6-8\"\n";
+    let with = |rule: &str| format!("[audience.mine]\nrule = 'season.{rule}'\n{season}");
+    for rule in ["startsWith(\"su\")", "endsWith(\"er\")", "contains(\"mm\")", "contains(\"\")"] {
+        loaded(&with(rule));
+    }
+    for rule in ["startsWith(\"wi\")", "endsWith(\"su\")", "contains(\"x\")"] {
+        let told = problems(&with(rule));
+        assert!(told.contains("no season is so; there are summer"), "{told}");
+    }
+}
+
+#[test]
 fn entries_that_nobody_reaches() {
     let mut all = String::new();
     for entries in [

@@ -152,9 +152,16 @@ fn text() -> impl Strategy<Value = Rule> {
     ]
 }
 
-/// A season is compared with those that there are; parts of one are looked for.
+/// A season is compared with those that there are; of parts those are looked for that one has.
 fn known_seasons(rule: Rule) -> Rule {
     match rule {
+        // "summer" and "winter" end with it.
+        Rule::Text(name, values, form @ Form::Method("startsWith")) if values[0] == "er" => {
+            Rule::Text(name, vec!["sum"], form)
+        }
+        Rule::Text(name, values, form @ Form::Method("endsWith")) if values[0] == "sum" => {
+            Rule::Text(name, vec!["er"], form)
+        }
         Rule::Text(name, mut values, form) if !matches!(form, Form::Method(_)) => {
             values.retain(|value| !["er", "sum"].contains(value));
             if values.is_empty() {

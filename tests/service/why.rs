@@ -121,9 +121,31 @@ fn a_customer_is_told_by_the_instance_that_has_them_with_all_that_is_kept() {
     let erased = erased.expect("the customer is erased");
     assert!(erased.contains(&format!("customer {id} was erased on ")), "{erased}");
 
+    // One who is at the beginning everywhere has nothing to close: the mark tells of the erase.
+    let answer = r#"{"event_id":"b-1","kind":"survey_answered","customer_id":"back","occurred_at":"2020-01-01T00:00:00Z","survey":"nps","score":5}"#;
+    let erase = r#"{"event_id":"b-2","kind":"erase_requested","customer_id":"back","occurred_at":"2025-12-01T00:00:00Z"}"#;
+    let partition = i32::try_from(partition_of("back", PARTITIONS)).expect("few");
+    let history = || why(&application, &["--customer", "back", "--history", "--instance", &both]);
+    produce(application.bootstrap(), &topic, partition, &[("back", answer)]);
+    let expired = poll_for(|| history().1.contains("detractor -> unknown").then_some(()));
+    assert!(expired.is_some(), "{:?}", history());
+    produce(application.bootstrap(), &topic, partition, &[("back", erase)]);
+    let erased = poll_for(|| Some(history()).filter(|(code, ..)| *code == Some(3)));
+    let (_, told, errors) = erased.expect("the customer is erased");
+    assert_eq!(told, "");
+    assert!(errors.contains("customer back was erased; what was told"), "{errors}");
+
     assert_eq!(second.terminate().code(), Some(0));
     let (code, _, errors) = ask(&["--instance", &addresses[1]]);
     assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("cannot be reached"), "{errors}");
+
+    // Nobody answers: the changes of somebody else are told all the same.
+    let other = changes.keys().find(|other| *other != id).expect("somebody else");
+    let away = ["--customer", other, "--history", "--instance", &addresses[1]];
+    let (code, text, errors) = why(&application, &away);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(text.starts_with("history, from ") && text.contains(" -> "), "{text}");
     assert!(errors.contains("cannot be reached"), "{errors}");
     assert_eq!(first.terminate().code(), Some(0));
 }

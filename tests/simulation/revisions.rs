@@ -16,16 +16,20 @@ use ebbflow::domain::change::{CauseKind, Change};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase};
 use ebbflow::domain::money::{Currency, Money};
 use ebbflow::domain::progress::{Phase, Progress};
+use ebbflow::domain::publish::profile::Profile;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::{Round, Settings, WorkerError};
-use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
+use ebbflow::task::{EventRecord, PartitionTask, ProfileWrite, TaskConfig};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A task of one partition, with the states that its commits left.
 struct Alone {
     task: PartitionTask,
     states: Vec<(String, Vec<u8>)>,
+    /// The last profiles that were written.
+    profiles: BTreeMap<String, Profile>,
     offset: i64,
 }
 
@@ -61,7 +65,7 @@ fn lives_in(region: &str) -> Body<'static> {
 impl Alone {
     fn new() -> Self {
         let task = PartitionTask::new(config(rules::REVISION), 1, Phase::Live);
-        Self { task, states: Vec::new(), offset: 0 }
+        Self { task, states: Vec::new(), profiles: BTreeMap::new(), offset: 0 }
     }
 
     fn event(&mut self, id: &str, at: Timestamp, body: Body<'static>) -> Vec<Change> {
@@ -85,8 +89,11 @@ impl Alone {
 
     fn commit(&mut self) -> Progress {
         let progress = self.task.progress();
-        let states = &mut self.states;
-        self.task.pack(|id, packed, _| {
+        let (states, profiles) = (&mut self.states, &mut self.profiles);
+        self.task.pack(|id, packed, profile| {
+            if let ProfileWrite::Profile(profile) = profile {
+                profiles.insert(id.to_owned(), *profile);
+            }
             states.retain(|(known, _)| known != id);
             states.extend(packed.map(|packed| (id.to_owned(), packed.to_vec())));
         });
@@ -205,6 +212,26 @@ fn value_of_an_earlier_map_is_told_by_its_name() {
     let rfm = changes.iter().find(|change| *change.dimension == *"rfm").unwrap();
     assert_eq!(rfm.previous.as_deref(), Some("champions"));
     assert_eq!(rfm.current.as_deref(), Some("gold"));
+}
+
+#[test]
+fn profile_tells_what_new_rules_will_do_though_nothing_moved() {
+    let mut alone = Alone::new();
+    alone.event("c-0", day(0), order(200));
+    // Somebody of whom nothing was told has no profile.
+    alone.event("c-1", day(0), lives_in("south"));
+    // The order is no longer news, and R has not dropped by any rules.
+    alone.task.advance_to(day(7));
+    alone.task.fire_timers(100, None).unwrap();
+    assert!(alone.task.take_changes().count() > 0);
+    let progress = alone.commit();
+    let told = alone.profiles["c-0"].next.clone();
+    alone.restart(2, &progress);
+    assert_eq!(alone.works(10), []);
+    alone.commit();
+    let next = &alone.profiles["c-0"].next;
+    assert!(!next.is_empty() && *next != told, "{next:?}");
+    assert!(!alone.profiles.contains_key("c-1"));
 }
 
 /// The first revision lets R drop after 20 days, the third keeps it; the second after 8.

@@ -13,7 +13,7 @@ fn example() -> Profile {
         raw: "lost".into(),
         since,
         cause: since.map(|_| CauseKind::Timer),
-        pending: since.map(|_| ("lost".into(), Timestamp(3_000))),
+        pending: since.map(|_| ("lost".into(), Some(Timestamp(3_000)))),
         evidence: vec![Evidence {
             name: "nps_reason",
             op: "=",

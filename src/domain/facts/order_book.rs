@@ -123,12 +123,15 @@ impl OrderBook {
         match purchase {
             Purchase::OrderCompleted { order_id, amount, channel, coupon, items } => {
                 let base = Base { stamp, amount: *amount, term: None };
+                let mut left_out = 0;
                 let marks = |book: &Self| {
-                    let preferred = mark(preferences, book.in_use(), items, channel.as_deref());
+                    let (in_use, channel) = (book.in_use(), channel.as_deref());
+                    let preferred = mark(preferences, in_use, items, channel, &mut left_out);
                     let coupon = coupon.as_ref().is_some_and(|coupon| !coupon.is_empty());
                     Marks { coupon, ..preferred }
                 };
                 let folded = self.open(id_hash(order_id), base, marks, rates, tally);
+                tally.evicted += left_out;
                 booked(folded, tally)
             }
             Purchase::OrderUpdated { order_id, amount } => self.amend(

@@ -62,24 +62,28 @@ fn place_of(preferences: &mut Vec<Preference>, name: &str, in_use: u8) -> Option
     Some(weakest)
 }
 
-/// The marks of an order with these items and this channel; what finds no room is left out.
+/// The marks of an order with these items and this channel; what finds no room is left out, and
+/// added to `left_out`.
 pub fn mark(
     preferences: &mut Option<Box<Preferences>>,
     in_use: InUse,
     items: &[Item<'_>],
     channel: Option<&str>,
+    left_out: &mut u64,
 ) -> Marks {
     let mut marks = Marks::default();
-    let names = items.iter().filter_map(|item| item.category.as_deref());
-    for name in names {
+    let named = |name: &&str| !name.is_empty();
+    for name in items.iter().filter_map(|item| item.category.as_deref()).filter(named) {
         let categories = &mut preferences.get_or_insert_default().categories;
         let place = place_of(categories, name, in_use.categories | marks.categories);
         marks.categories |= place.map_or(0, |place| 1 << place);
+        *left_out += u64::from(place.is_none());
     }
-    if let Some(name) = channel {
+    if let Some(name) = channel.filter(named) {
         let channels = &mut preferences.get_or_insert_default().channels;
         let place = place_of(channels, name, in_use.channels);
         marks.channel = place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0);
+        *left_out += u64::from(place.is_none());
     }
     marks
 }
@@ -101,5 +105,31 @@ impl Preferences {
         };
         let category = add(&mut self.categories, category, in_use.categories);
         add(&mut self.channels, channel, in_use.channels) && category
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_order_names_and_finds_no_room_is_counted() {
+        let (mut preferences, mut left_out) = (None, 0);
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        let items = names.map(|name| Item {
+            sku: None,
+            category: Some(name.into()),
+            quantity: None,
+            amount_minor: None,
+        });
+        let marks = mark(&mut preferences, InUse::default(), &items, Some("web"), &mut left_out);
+        assert_eq!((marks.categories, marks.channel, left_out), (0xFF, 1, 1));
+        // What no order names any more gives way; what one names does not.
+        let others = InUse { categories: 0xFE, channels: 0xFF };
+        let marks = mark(&mut preferences, others, &items[8..], Some("shop"), &mut left_out);
+        assert_eq!((marks.categories, marks.channel, left_out), (1, 2, 1));
+        let all = InUse { categories: 0xFF, channels: 0xFF };
+        let marks = mark(&mut preferences, all, &items[..1], Some(""), &mut left_out);
+        assert_eq!((marks.categories, marks.channel, left_out), (0, 0, 2));
     }
 }

@@ -259,7 +259,8 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
 }
 
 /// Judges a customer by rules that are not those of its last evaluation: cause `rules`. Counts the
-/// values that have to wait; true when a published value moved.
+/// values that have to wait; true when the profile is to be written: a published value moved, or
+/// one did before, so that there is a profile with `next` and scores by the rules of then.
 pub fn reevaluate(
     customer: &mut Customer,
     context: &Context<'_>,
@@ -269,5 +270,5 @@ pub fn reevaluate(
     let clock = context.clock.min(customer.deadline.plus_ms(-1));
     let present = measure(customer, context.rules, customer.evaluated_at.max(clock));
     let occasion = Occasion { kind: CauseKind::Rules, event: None, touched: Reads::ALL };
-    publish(customer, &present, &present, occasion, context, out)
+    publish(customer, &present, &present, occasion, context, out) || !customer.entries.is_empty()
 }

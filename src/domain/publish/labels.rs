@@ -9,6 +9,7 @@ pub enum Phrase {
     Sentence,
     Closed,
     FirstOrder,
+    FirstCountingOrder,
     OneOrder,
     Orders,
     NoCountingOrder,
@@ -54,10 +55,11 @@ pub enum Phrase {
 
 impl Phrase {
     /// All, with the names that they have in files.
-    pub const ALL: [(Self, &'static str); 44] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::Sentence, "sentence"),
         (Self::Closed, "closed"),
         (Self::FirstOrder, "first_order"),
+        (Self::FirstCountingOrder, "first_counting_order"),
         (Self::OneOrder, "one_order"),
         (Self::Orders, "orders"),
         (Self::NoCountingOrder, "no_counting_order"),

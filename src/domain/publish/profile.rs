@@ -13,6 +13,7 @@ use crate::domain::facts::surveys::Topic;
 use crate::domain::name::Name;
 use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::anti_flap::allowed_at;
+use crate::domain::publish::consent::is_withheld;
 use crate::domain::publish::holdout::bucket;
 use crate::domain::raw::{Measured, evidence, measure};
 use crate::domain::rules::Rules;
@@ -63,8 +64,9 @@ pub struct ProfileDimension {
     pub since: Option<Timestamp>,
     /// What brought the last change; `None` before any.
     pub cause: Option<CauseKind>,
-    /// The value that waits to be published, and until when.
-    pub pending: Option<(Name, Timestamp)>,
+    /// The value that waits to be published, and until when; `None` = for the customer's consent,
+    /// or for the next evaluation.
+    pub pending: Option<(Name, Option<Timestamp>)>,
     /// The numbers behind the raw value, as of now.
     pub evidence: Vec<Evidence>,
 }
@@ -176,6 +178,9 @@ fn profile_dimension(
     };
     let pending = (target != value).then(|| {
         let until = allowed_at(customer, dimension, target, rules);
+        // Time alone brings no consent.
+        let withheld = is_withheld(customer, dimension, rules);
+        let until = Some(until).filter(|until| *until > present.at && !withheld);
         (dimension.value_name(target, rules), until)
     });
     let name = |value: u8| dimension.value_name(value, rules);

@@ -8,10 +8,12 @@ use crate::domain::money::Currency;
 use crate::domain::publish::labels::{Labels, Phrase};
 use crate::domain::rules::Rules;
 
-/// The sentence, such as `no order for 180 days, usual gap 61: now at risk`.
+/// The sentence, such as `no order for 180 days, usual gap 61: now at risk`. `ordered_before` =
+/// there was an order before the latest, whatever became of it.
 #[must_use]
-pub fn summary(change: &Change, rules: &Rules) -> String {
-    let speaker = Speaker { change, labels: &rules.labels, currency: rules.rates.base() };
+pub fn summary(change: &Change, ordered_before: bool, rules: &Rules) -> String {
+    let (labels, currency) = (&rules.labels, rules.rates.base());
+    let speaker = Speaker { change, ordered_before, labels, currency };
     let labels = speaker.labels;
     let what = match change.cause.kind {
         CauseKind::Timer | CauseKind::Dwell => speaker.silence(),
@@ -34,6 +36,7 @@ pub fn summary(change: &Change, rules: &Rules) -> String {
 
 struct Speaker<'a> {
     change: &'a Change,
+    ordered_before: bool,
     labels: &'a Labels,
     currency: Currency,
 }
@@ -125,14 +128,19 @@ impl Speaker<'_> {
                 self.say(Phrase::OrderedAgain, &[("days", &whole(&sign.before))])
             }
             "recency_days" if sign.after == Number::None => self.say(Phrase::NoCountingOrder, &[]),
-            "days_since_order" if sign.before == Number::None => self.say(Phrase::FirstOrder, &[]),
+            "days_since_order"
+                if sign.before == Number::None
+                    && (!self.ordered_before || self.change.facts.orders > 0) =>
+            {
+                self.first_order()
+            }
             "recency_days" | "days_since_order" => self.say(Phrase::LastOrder, &[("days", &after)]),
             "frequency" => about(Phrase::OrdersInWindow),
             "monetary_minor" => self.amounts(Phrase::WorthInWindow, &[("after", sign)]),
             "order_days" => self.say(Phrase::NoCountingOrder, &[]),
             "orders" => match (&sign.before, &sign.after) {
                 (_, Number::Integer(0)) => self.say(Phrase::NoCountingOrder, &[]),
-                (Number::Integer(0), Number::Integer(1)) => self.say(Phrase::FirstOrder, &[]),
+                (Number::Integer(0), Number::Integer(1)) => self.first_order(),
                 (_, Number::Integer(1)) => self.say(Phrase::OneOrder, &[]),
                 (before, after) => match named("window_net_minor") {
                     // No order came: what the window holds decided.
@@ -167,6 +175,13 @@ impl Speaker<'_> {
                 self.say(Phrase::Compared, &[("name", &name), ("after", after)])
             }
         }
+    }
+
+    /// The first order that counts: those before were cancelled or refunded.
+    fn first_order(&self) -> String {
+        let phrase =
+            if self.ordered_before { Phrase::FirstCountingOrder } else { Phrase::FirstOrder };
+        self.say(phrase, &[])
     }
 
     fn spent<'e>(
