@@ -198,7 +198,7 @@ impl Restore {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: its state is of version 1, written by rules with hash {}, \
                  which was {} for those of this instance: what currency its amounts are in cannot \
-                 be told; hint: begin with the base_currency, [rfm], [lifecycle] and \
+                 be told; hint: begin with the base_currency, [rfm], [gap], [lifecycle] and \
                  [subscriptions] that it was written with and a raised rules.revision, and change \
                  them with the next revision; else {}",
                 progress.rules_hash,

@@ -259,12 +259,9 @@ fn check_detected(
         });
         let began_at = match source {
             Some((_, record)) => record.at,
-            // The customer may have been seen at an event that is that far ahead, and the task's
-            // clock may be that of another host.
-            None if cause["kind"] == "rules" => {
-                time(&json["occurred_at"])?.plus_ms(-AHEAD_MS - skew_ms)
-            }
-            None => time(&json["occurred_at"])?,
+            // The customer may have been seen at an event that is that far ahead, before which
+            // deadlines fire, and the task's clock may be that of another host.
+            None => time(&json["occurred_at"])?.plus_ms(-AHEAD_MS - skew_ms),
         };
         let bounds = began_at.plus_ms(-skew_ms)..=EPOCH.plus_ms(appended_ms + skew_ms);
         if !bounds.contains(&detected_at) || detected_at < last {
