@@ -2,7 +2,7 @@
 //! never rdkafka.
 //!
 //! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `prepare`,
-//! `restore`, `commit`, `pump`, `slot`; then `status`, `stores` and `remarks`, what others may
+//! `restore`, `commit`, `pump`, `slot`, `share`; then `status`, `stores` and `remarks`, what others may
 //! read.
 
 pub mod broker;
@@ -15,6 +15,7 @@ mod remarks;
 mod report;
 mod restore;
 pub mod settings;
+mod share;
 mod slot;
 pub mod status;
 pub mod stores;

@@ -154,7 +154,7 @@ pub fn pump<R: Record>(
             }
         }
     }
-    pumped.limited |= pumped.timers >= limits.timers;
+    pumped.limited |= pumped.timers >= limits.timers && task.is_due();
     Ok(pumped)
 }
 

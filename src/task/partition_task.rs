@@ -19,6 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
 use crate::task::erasures::Erasures;
+use crate::task::reevaluation::Walk;
 use crate::task::store::Store;
 use std::sync::Arc;
 
@@ -83,8 +84,10 @@ pub struct PartitionTask {
     pub(super) changes: Vec<Change>,
     pub(super) tally: Tally,
     pub(super) erasures: Erasures,
-    /// Customers that a baseline or a re-evaluation has still to look at.
-    pub(super) keys_left: Option<std::vec::IntoIter<u64>>,
+    /// The customers that a baseline or a re-evaluation goes through.
+    pub(super) walk: Option<Walk>,
+    /// A re-evaluation has come to the last customer once.
+    pub(super) walked: bool,
 }
 
 impl PartitionTask {
@@ -104,7 +107,8 @@ impl PartitionTask {
             changes: Vec::new(),
             tally: Tally::default(),
             erasures: Erasures::default(),
-            keys_left: None,
+            walk: None,
+            walked: false,
         }
     }
 

@@ -121,6 +121,6 @@ impl PartitionTask {
         self.touched = false;
         self.changes.clear();
         self.tally = Tally::default();
-        self.keys_left = None;
+        (self.walk, self.walked) = (None, false);
     }
 }
