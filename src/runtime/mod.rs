@@ -2,8 +2,8 @@
 //! never rdkafka.
 //!
 //! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `prepare`,
-//! `restore`, `commit`, `pump`, `slot`, `share`; then `status`, `stores` and `remarks`, what others may
-//! read.
+//! `restore`, `commit`, `pump`, `slot`, `share`; then `status`, `stores` and `remarks`, what others
+//! may read.
 
 pub mod broker;
 pub mod clock;

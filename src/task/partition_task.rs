@@ -284,7 +284,8 @@ impl PartitionTask {
         }
     }
 
-    /// Fires deadlines that the clock has reached, at most `budget`; returns how many it fired.
+    /// Fires deadlines that the clock has reached, then removes marks of erased customers whose
+    /// time is over: at most `budget` together. Returns how many there were.
     ///
     /// # Errors
     /// When a state cannot be read.
@@ -294,7 +295,6 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<usize, UnpackError> {
         let mut fired = 0;
-        self.touched |= self.erasures.expire(self.clock());
         while fired < budget {
             let clock = self.clock();
             let Some(key) = self.store.next_due(clock)? else { break };
@@ -315,7 +315,9 @@ impl PartitionTask {
             self.store.fired(place, before);
             self.touched = true;
         }
-        Ok(fired)
+        let expired = self.erasures.expire(self.clock(), budget - fired);
+        self.touched |= expired > 0;
+        Ok(fired + expired)
     }
 
     /// Applies an event.
