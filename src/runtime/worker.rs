@@ -23,6 +23,7 @@ use crate::runtime::report::Restoring;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::share::{Share, Shares};
 use crate::runtime::slot::Slot;
+use crate::runtime::start::Start;
 use crate::runtime::status::{HeldBy, Status, Trouble, WorkerReporter};
 use crate::runtime::stores::Stores;
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where committed states can be read.
     pub stores: Arc<Stores>,
+    /// What is known of the other workers while the process starts.
+    pub start: Arc<Start>,
 }
 
 /// One thread's work: a broker connection and its tasks.
@@ -66,6 +69,8 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
+    /// Its place among the workers of the process.
+    pub(super) index: usize,
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
     pub(super) remarks: Remarks,
@@ -83,8 +88,6 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) ends: BTreeMap<u32, [i64; 3]>,
     /// The group's latest word was an assignment.
     pub(super) assigned: bool,
-    /// A task has run here: what comes later does not forbid the start any more.
-    pub(super) ran: bool,
     pub(super) assigned_before: bool,
     /// Steady wall time of this round.
     pub(super) now: Timestamp,
@@ -123,6 +126,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             next_question_ms: 0,
             schema_wanted: None,
             shared,
+            index,
             remarks: Remarks::default(),
             restoring: None,
             lineage: None,
@@ -131,7 +135,6 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             next_ask_ms: now_ms,
             ends: BTreeMap::new(),
             assigned: false,
-            ran: false,
             assigned_before: false,
             now: Timestamp::MIN,
             now_ms,
@@ -183,6 +186,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // 3. Restoring, a slice at a time.
         let preparing = self.prepare_tasks()?;
+        self.check_start()?;
         // 4. Records and timers, task by task.
         let mut busy = false;
         let running = self.slots.iter().filter(|(_, slot)| slot.is_running());

@@ -17,6 +17,7 @@ use ebbflow::metrics::Metrics;
 use ebbflow::runtime::clock::Clock;
 use ebbflow::runtime::pump::TopicDecoders;
 use ebbflow::runtime::settings::{Round, Settings, WorkerError};
+use ebbflow::runtime::start::Start;
 use ebbflow::runtime::status::Status;
 use ebbflow::runtime::stores::Stores;
 use ebbflow::runtime::worker::{Shared, Worker};
@@ -484,6 +485,7 @@ impl Stage {
             status: Status::new(1),
             metrics: self.metrics.clone(),
             stores: Arc::new(Stores::default()),
+            start: Start::new(1),
         };
         self.stores.borrow_mut().insert(instance, shared.stores.clone());
         if self.strikes(Fault::ClockSkew) {
