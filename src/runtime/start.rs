@@ -48,22 +48,22 @@ impl Start {
 mod tests {
     use super::*;
 
-    fn blocked(reason: &str) -> Option<Vec<String>> {
-        Some(vec![reason.to_owned()])
+    fn blocked(reason: &str) -> Vec<String> {
+        vec![reason.to_owned()]
     }
 
     #[test]
     fn a_process_is_refused_when_all_workers_know_that_none_of_their_tasks_can_run() {
         let start = Start::new(3);
-        assert_eq!(start.refusal(0, blocked("older rules")), None, "others may run theirs");
+        assert_eq!(start.refusal(0, Some(blocked("older rules"))), None, "others may run theirs");
         assert_eq!(start.refusal(1, Some(Vec::new())), None, "one does not know yet");
         assert_eq!(start.refusal(2, None), None);
         // A rebalance takes away what a worker knew.
         assert_eq!(start.refusal(0, None), None);
-        assert_eq!(start.refusal(2, blocked("newer state")), None);
+        assert_eq!(start.refusal(2, Some(blocked("newer state"))), None);
         assert_eq!(start.refusal(0, Some(Vec::new())), Some("newer state".to_owned()));
         start.run();
-        assert_eq!(start.refusal(0, blocked("older rules")), None, "it is no start any more");
+        assert_eq!(start.refusal(0, Some(blocked("older rules"))), None, "it is no start any more");
     }
 
     #[test]
