@@ -385,8 +385,8 @@ impl PartitionTask {
         Ok(())
     }
 
-    /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it may
-    /// be kept, in dead letters neither. Counts it like other events of them.
+    /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
+    /// may be kept, in dead letters neither. Counts it like other events of them.
     pub fn is_of_erased(&mut self, ids: &[&str]) -> bool {
         let clock = self.clock();
         let of_erased = ids.iter().any(|id| {
