@@ -172,7 +172,7 @@ pub(crate) fn check_invariants(
             check_chain(&changes, erases.contains(id.as_str()), &mut change_ids)
                 .map_err(|text| context(format!("{id}: {text}")))?;
         }
-        check_dead_letters(&config, records, marks).map_err(context)?;
+        check_dead_letters(&config, records, (marks, &erases)).map_err(context)?;
         let progress = check_progress(records, *commits).map_err(context)?;
         check_states(&config, records, marks, progress.as_ref()).map_err(context)?;
     }
@@ -181,17 +181,16 @@ pub(crate) fn check_invariants(
 
 /// One dead letter for every record that is refused, with its bytes, and none else; it may be
 /// missing where the record's key is the id of somebody who was erased at any time.
-fn check_dead_letters(config: &TaskConfig, records: &Partition, marks: &Marks) -> Check {
+fn check_dead_letters(
+    config: &TaskConfig,
+    records: &Partition,
+    (marks, erases): (&Marks, &BTreeSet<&str>),
+) -> Check {
     let (_, refused) = read(config.partition, config.partitions, records);
     let is_of_erased = |input: usize, offset: i64| {
         let source = records.inputs[input].iter().find(|(place, _)| *place == offset);
         let id = source.and_then(|(_, source)| std::str::from_utf8(source.key.as_deref()?).ok());
-        id.is_some_and(|id| {
-            let (id, mut key) = (marked(config, id), Vec::new());
-            erased_key(&id, &mut key);
-            let written = |it: &Payload| it.key.as_deref() == Some(key.as_slice());
-            marks.contains_key(&id) || records.states.iter().any(written)
-        })
+        id.is_some_and(|id| erases.contains(id) || marks.contains_key(&marked(config, id)))
     };
     let mut told = BTreeSet::new();
     for letter in &records.dead_letters {
