@@ -16,6 +16,7 @@ use crate::kafka::Owners;
 use crate::metrics::Metrics;
 use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::{monotonic_ms, wall_now};
+use crate::runtime::start::Start;
 use crate::runtime::status::{Status, Trouble};
 use crate::runtime::stores::{Stores, TaskStates};
 use crate::runtime::worker::Shared;
@@ -185,6 +186,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     /// Committed states.
     pub(crate) stores: Arc<Stores>,
+    pub(crate) start: Arc<Start>,
     /// Set when the workers are to end.
     pub(crate) stop: Arc<AtomicBool>,
     /// Who has which partition, as last told by the group.
@@ -206,6 +208,7 @@ impl Parts {
             status: Status::new(workers),
             metrics: Arc::new(metrics),
             stores: Arc::default(),
+            start: Start::new(workers),
             stop: Arc::default(),
             owners: Arc::default(),
         })
@@ -217,6 +220,7 @@ impl Parts {
             status: Arc::clone(&self.status),
             metrics: Arc::clone(&self.metrics),
             stores: Arc::clone(&self.stores),
+            start: Arc::clone(&self.start),
         }
     }
 

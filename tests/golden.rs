@@ -164,7 +164,7 @@ fn run(name: &str, scenario: &str, restart: bool) -> String {
         if let Some(other) = other_rules(line) {
             config = self::config(Some(&other));
             task = restored(&config, &task.progress(), &kept);
-            while task.work_on_all(1, None).expect("readable states") {
+            while task.work_on_all(1, None).expect("readable states").is_some() {
                 write_changes(&mut task, &mut written, told_more);
                 commit(&mut task, &mut kept, &mut written, told_more);
             }

@@ -10,14 +10,16 @@
 mod fixture;
 
 use ebbflow::domain::customer::Customer;
+use ebbflow::domain::erasure::Erasure;
 use ebbflow::domain::event::{
     Body, CostKind, Interaction, Item, MeddicElement, MessageKind, Purchase, Qualification, Survey,
     VisitKind,
 };
-use ebbflow::domain::id::hash64;
+use ebbflow::domain::id::{erased_id, hash64};
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::EventRecord;
+use ebbflow::task::erasures::{Erasures, MARK_BYTES};
 use ebbflow::task::store::OVERHEAD_BYTES;
 use ebbflow::task::timers::Timers;
 use fixture::{T0, currency, eur, event, nps, ordered, refunded, rules, task, updated};
@@ -112,7 +114,7 @@ fn check_customers(count: u64, long: bool) {
         bytes.len()
     };
     let mut deadlines = Vec::new();
-    for key in store.keys() {
+    for key in store.keys_from(0) {
         let state = store.committed().get(&key).expect("a state");
         packed += state.len();
         chunks += taken(state.as_ptr());
@@ -254,7 +256,7 @@ fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
     let mut parts: Vec<(&str, usize)> = Vec::new();
     let mut packed = 0;
     let store = task.store();
-    for key in store.keys() {
+    for key in store.keys_from(0) {
         let state = store.committed().get(&key).expect("a state");
         packed += state.len();
         let whole = unpack(&state, &rules.rates).expect("a customer");
@@ -290,6 +292,27 @@ fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
         total - packed / customers,
     );
     assert!(total <= ALL_LIMIT_BYTES, "{total} bytes per customer: {parts:?}");
+}
+
+#[test]
+fn a_mark_of_somebody_erased_takes_what_is_stated() {
+    // The hash table is full, and half full.
+    for count in [57_000_u64, 58_000] {
+        let before = LIVE.get();
+        let mut marks = Erasures::default();
+        for n in 0..count {
+            let id = erased_id("salt", &customer_id(n, true));
+            let until = Timestamp(T0 + i64::try_from(n).expect("few"));
+            marks.set(id, Erasure { until });
+            if n % 50 == 49 {
+                marks.commit();
+            }
+        }
+        let bytes = LIVE.get().wrapping_sub(before) as u64 / count;
+        println!("{count} marks of erased customers: {bytes} bytes each");
+        assert_eq!(marks.estimated_bytes(), count * MARK_BYTES);
+        assert!(bytes.abs_diff(MARK_BYTES) <= 24, "{bytes} bytes, stated {MARK_BYTES}");
+    }
 }
 
 /// The largest state that the bounds allow, so that damage meets every part.

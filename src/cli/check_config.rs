@@ -4,7 +4,7 @@
 
 use crate::cli::args::CheckConfigArgs;
 use crate::cli::{Failure, print, warn};
-use crate::config::compare::{Difference, Takes, compare};
+use crate::config::compare::{Difference, Takes, compare, remark};
 use crate::config::{ConfigError, Loaded, Problem};
 use crate::kafka;
 
@@ -46,6 +46,9 @@ fn against(running: &Loaded, next: &Loaded) -> Result<(), Failure> {
     for Difference { key, running, next, takes } in &differences {
         let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
         print(&format!("{:11}  {key}: {} -> {}", takes.name(), show(running), show(next)))?;
+        if let Some(remark) = remark(key) {
+            warn(&format!("warning: {key}: {remark}"));
+        }
     }
     let most = differences.iter().map(|difference| difference.takes).max();
     let (old, new) = (&running.config.rules.identity, &next.config.rules.identity);

@@ -4,7 +4,7 @@
 //! itself is `domain/pack.rs`. Next: `runtime/restore.rs`, which reads these records back.
 
 use crate::domain::erasure::{ErasedId, Erasure};
-use crate::domain::progress::{Phase, Progress};
+use crate::domain::progress::{FIRST_LINEAGE, Phase, Progress};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -283,8 +283,12 @@ pub struct Lineage {
 
 impl Lineage {
     /// The lineage before any rebuild.
-    pub const FIRST: Self =
-        Self { number: 1, began_at: Timestamp::MIN, baseline: false, rules_revision: 0 };
+    pub const FIRST: Self = Self {
+        number: FIRST_LINEAGE,
+        began_at: Timestamp::MIN,
+        baseline: false,
+        rules_revision: 0,
+    };
 }
 
 /// The value of the lineage record of `control`: JSON in the shape of `schemas/control.avsc`.

@@ -81,6 +81,16 @@ pub fn takes(key: &str) -> Takes {
     }
 }
 
+/// What else is to be known of a changed key.
+#[must_use]
+pub fn remark(key: &str) -> Option<&'static str> {
+    (key == "erase.salt").then_some(
+        "the marks of erased customers are lost: they fit nobody under another salt, and a rebuild \
+         makes only those anew whose erase_requested the inputs still hold; send the others' \
+         again, or what still comes of them makes somebody new of them",
+    )
+}
+
 /// A key that differs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
@@ -129,6 +139,15 @@ mod tests {
         let setting = |text: &&str| Setting { flag: "--set", text: (*text).to_owned() };
         let settings: Vec<Setting> = settings.iter().map(setting).collect();
         from_sources(None, [], &settings).expect("sound settings")
+    }
+
+    #[test]
+    fn another_salt_is_said_to_lose_who_was_erased() {
+        let differences = compare(&loaded(&[]), &loaded(&["erase.salt=x", "rules.revision=2"]));
+        let remarks: Vec<_> = differences.iter().filter_map(|it| remark(&it.key)).collect();
+        assert_eq!(remarks.len(), 1, "{differences:?}");
+        assert!(remarks[0].contains("a rebuild makes only those anew"));
+        assert_eq!(remark("erase.keep"), None);
     }
 
     /// Another sound value of a key of the defaults.

@@ -4,6 +4,9 @@
 
 use crate::domain::time::Timestamp;
 
+/// The lineage before any rebuild.
+pub const FIRST_LINEAGE: u32 = 1;
+
 /// What a task must know to go on after a restart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Progress {

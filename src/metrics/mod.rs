@@ -290,7 +290,7 @@ impl Metrics {
             state_bytes: gauges(
                 &to,
                 "state_bytes",
-                "Estimated memory of the customers' states.",
+                "Estimated memory of the customers' states, and of the marks of erased ones.",
                 &["partition"],
             )?,
             timers_pending: gauges(

@@ -2,8 +2,8 @@
 //! never rdkafka.
 //!
 //! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `prepare`,
-//! `restore`, `commit`, `pump`, `slot`; then `status`, `stores` and `remarks`, what others may
-//! read.
+//! `restore`, `commit`, `pump`, `slot`, `share`, `start`; then `status`, `stores` and `remarks`,
+//! what others may read.
 
 pub mod broker;
 pub mod clock;
@@ -15,7 +15,9 @@ mod remarks;
 mod report;
 mod restore;
 pub mod settings;
+mod share;
 mod slot;
+pub mod start;
 pub mod status;
 pub mod stores;
 pub mod worker;

@@ -227,19 +227,31 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             }
             Restored::Blocked(reason) => {
                 tracing::error!(partition, reason, "this task is not run here");
-                slot.state = SlotState::Blocked(reason.clone());
-                let all =
-                    self.slots.values().all(|slot| matches!(slot.state, SlotState::Blocked(_)));
-                if all && !self.ran {
-                    return Err(Trip::End(WorkerError::Refused(format!(
-                        "partition {partition}: {reason}; none of the tasks can be run here; \
-                         hint: start with the newer rules"
-                    ))));
-                }
+                slot.state = SlotState::Blocked(reason);
             }
         }
         self.next_report_ms = 0;
         Ok(())
+    }
+
+    /// Ends a process that starts and may run none of the tasks of any of its workers.
+    pub(super) fn check_start(&self) -> Result<(), Trip> {
+        if self.shared.start.ran() {
+            return Ok(());
+        }
+        let reason = |(partition, slot): (&u32, &Slot<_>)| match &slot.state {
+            SlotState::Blocked(reason) => Some(format!("partition {partition}: {reason}")),
+            _ => None,
+        };
+        let known = self.assigned && self.unanswered.is_none();
+        let blocked = known.then(|| self.slots.iter().map(reason).collect()).flatten();
+        match self.shared.start.refusal(self.index, blocked) {
+            None => Ok(()),
+            Some(reason) => Err(Trip::End(WorkerError::Refused(format!(
+                "{reason}; none of the tasks can be run here; hint: start with the newer rules or \
+                 program"
+            )))),
+        }
     }
 
     fn seek(&mut self, partition: u32) -> Result<(), Trip> {
@@ -256,7 +268,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         slot.clear_queues();
         slot.until = until;
         slot.state = SlotState::Running;
-        self.ran = true;
+        self.shared.start.run();
         let states = Arc::clone(slot.task.store().committed());
         let rules = Arc::clone(slot.task.rules());
         self.shared.stores.insert(partition, TaskStates { states, rules });

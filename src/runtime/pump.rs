@@ -69,7 +69,7 @@ pub struct Limits<'a> {
 pub struct Pumped {
     /// Records consumed, by input; the caller removes them.
     pub consumed: [usize; 3],
-    /// Refused records: input, place in its slice, why.
+    /// Refused records: input, place in its slice, why. Those of erased customers are left out.
     pub refused: Vec<(usize, usize, Refusal)>,
     /// Events handled: input and kind, in order.
     pub handled: Vec<(usize, &'static str)>,
@@ -147,14 +147,17 @@ pub fn pump<R: Record>(
                 match task.handle_event(&record, limits.wall) {
                     Ok(()) => pumped.handled.push((input, decoded.event.kind())),
                     Err(EventError::Refused(refusal)) => {
-                        pumped.refused.push((input, place, refusal));
+                        let id = decoded.event.subject_id();
+                        if !is_of_erased(task, &records[input][place], Some(&id)) {
+                            pumped.refused.push((input, place, refusal));
+                        }
                     }
                     Err(EventError::State(error)) => return Err(error),
                 }
             }
         }
     }
-    pumped.limited |= pumped.timers >= limits.timers;
+    pumped.limited |= pumped.timers >= limits.timers && task.is_due();
     Ok(pumped)
 }
 
@@ -181,7 +184,7 @@ fn fill<'r, R: Record>(
             None => Err(Refusal::new(Reason::Tombstone, "an event has a value").into()),
             Some(value) => decode.decode(input, value),
         };
-        let refusal = match decoded {
+        let (refusal, id) = match decoded {
             Ok(event) => {
                 let reference = match (record.timestamp(), limits.limit.or(limits.wall)) {
                     (Some(recorded_at), _) => Reference::Record(recorded_at),
@@ -193,19 +196,28 @@ fn fill<'r, R: Record>(
                         *head = Some(Decoded { event, effective });
                         return;
                     }
-                    Err(refusal) => refusal,
+                    Err(refusal) => (refusal, Some(event.subject_id().into_owned())),
                 }
             }
             Err(DecodeError::SchemaNeeded(id)) => {
                 pumped.schema_needed = Some((input, id));
                 return;
             }
-            Err(DecodeError::Refused(refusal)) => refusal,
+            Err(DecodeError::Refused(refusal)) => (refusal, None),
         };
         task.skip(input, record.offset());
         pumped.consumed[input] += 1;
-        pumped.refused.push((input, place, refusal));
+        if !is_of_erased(task, record, id.as_deref()) {
+            pumped.refused.push((input, place, refusal));
+        }
     }
+}
+
+/// Whether a refused record is of somebody erased, by its key or by the id that was read from it.
+fn is_of_erased(task: &mut PartitionTask, record: &impl Record, id: Option<&str>) -> bool {
+    let key = record.key().and_then(|key| std::str::from_utf8(key).ok());
+    let ids: Vec<&str> = key.into_iter().chain(id).collect();
+    task.is_of_erased(&ids)
 }
 
 fn empty_head<R: Record>(
@@ -220,4 +232,106 @@ fn empty_head<R: Record>(
     let Some(end) = limits.ends[input] else { return Head::Awaited };
     let reached = left.unwrap_or(task.inputs()[input].next_offset) >= end;
     if reached && !waits { Head::AtEnd } else { Head::Awaited }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::decoder::decode_json_line;
+    use crate::config::from_sources;
+    use crate::domain::id::partition_of;
+    use crate::domain::progress::Phase;
+    use crate::domain::rules::Rules;
+    use crate::domain::time::DAY_MS;
+    use crate::task::TaskConfig;
+    use std::sync::Arc;
+
+    const PARTITIONS: u32 = 3;
+
+    struct Line {
+        offset: i64,
+        key: Option<String>,
+        value: String,
+    }
+
+    impl Record for Line {
+        fn key(&self) -> Option<&[u8]> {
+            self.key.as_deref().map(str::as_bytes)
+        }
+
+        fn value(&self) -> Option<&[u8]> {
+            Some(self.value.as_bytes())
+        }
+
+        fn offset(&self) -> i64 {
+            self.offset
+        }
+
+        fn timestamp(&self) -> Option<Timestamp> {
+            Some(Timestamp(self.offset))
+        }
+    }
+
+    struct Json(Arc<Rules>);
+
+    impl Decode for Json {
+        fn decode<'r>(&self, _: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError> {
+            Ok(decode_json_line(value, &self.0.rates)?)
+        }
+    }
+
+    fn event(kind: &str, id: &str, at: i64) -> String {
+        format!(
+            r#"{{"event_id":"e-{at}","kind":"{kind}","customer_id":"{id}","occurred_at":{at}}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_refused_of_somebody_erased_is_dropped_and_counted() {
+        let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+        let ids = (0..40).map(|n| format!("c-{n}"));
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            ids.partition(|id| partition_of(id, PARTITIONS) == 0);
+        let (gone, known, other) = (&here[0], &here[1], &elsewhere[0]);
+        let (broken, far) = (|| "{".to_owned(), 3 * DAY_MS);
+        let records = [
+            (Some(gone), broken()),
+            (Some(gone), event("erase_requested", gone, 1)),
+            (Some(gone), broken()),
+            (Some(known), broken()),
+            (None, broken()),
+            (None, event("page_viewed", gone, far)),
+            (Some(known), event("page_viewed", known, far)),
+            (Some(gone), event("page_viewed", other, 1)),
+            (None, event("page_viewed", other, 1)),
+        ];
+        let lines: Vec<Line> = (0..)
+            .zip(records)
+            .map(|(offset, (key, value))| Line { offset, key: key.cloned(), value })
+            .collect();
+        let config = TaskConfig {
+            application_id: "test".into(),
+            partition: 0,
+            partitions: PARTITIONS,
+            rules: Arc::clone(&rules),
+            profiles_on_touch: false,
+            run_id: "run".into(),
+            rebuilt_at: Timestamp::MIN,
+        };
+        let mut task = PartitionTask::new(config, 1, Phase::Live);
+        let limits = Limits {
+            topics: &["interactions".into(), "purchases".into(), "relay".into()],
+            ends: [Some(9), Some(0), Some(0)],
+            stop_at_ends: true,
+            wall: None,
+            limit: None,
+            records: 100,
+            timers: 100,
+        };
+        let pumped = pump(&mut task, [&lines, &[], &[]], &Json(rules), &limits).expect("states");
+        assert_eq!(pumped.consumed, [9, 0, 0]);
+        let refused: Vec<usize> = pumped.refused.iter().map(|(_, place, _)| *place).collect();
+        assert_eq!(refused, [0, 3, 4, 6, 8], "{:?}", pumped.refused);
+        assert_eq!(task.take_tally().after_erase, 3);
+    }
 }

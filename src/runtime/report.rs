@@ -91,7 +91,7 @@ fn status<R: Record>(slot: &mut Slot<R>, follows_wall: bool, now_ms: i64) -> Tas
         }),
         customers: task.store().len() as u64,
         reevaluation,
-        state_bytes: task.store().estimated_bytes(),
+        state_bytes: task.estimated_bytes(),
         timers_pending: timers.len() as u64,
         oldest_due_at: timers.first().filter(|first| *first <= task.clock()),
         commit_count: task.commit_counter(),

@@ -4,8 +4,8 @@
 //! Next: `prepare.rs`, which drives it.
 
 use crate::codec::state::{
-    Lineage, StateError, StateKey, VERSION_BEFORE, decode_erasure, decode_progress, parse_key,
-    unframe,
+    Lineage, StateError, StateKey, VERSION, VERSION_BEFORE, decode_erasure, decode_progress,
+    parse_key, unframe,
 };
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::mutation::Mutation;
@@ -26,6 +26,8 @@ pub(super) struct Restore {
     pub(super) records: u64,
     /// The changelog was read to its end.
     pub(super) complete: bool,
+    /// The version of a record that this program cannot read.
+    newer: Option<u8>,
     /// Ids with a state, when all of them are to be deleted.
     ids: Option<BTreeSet<String>>,
 }
@@ -49,13 +51,18 @@ const REBUILD: &str = "hint: stop all instances and run `ebbflow run --rebuild` 
 const MAKE_ANEW: &str = "hint: stop all instances, delete the state topic, make it anew with \
                          `ebbflow topics --create` and run `ebbflow run --rebuild` once";
 
+/// What a state topic that has lost records has lost with them.
+const MARKS: &str = "; who was erased stood there alone: only those are marked anew whose \
+                     erase_requested the inputs still hold, send the others' again before";
+
 impl Restore {
     pub(super) fn new(offsets: CommittedOffsets, began_ms: i64, collects_ids: bool) -> Self {
         let ids = collects_ids.then(BTreeSet::new);
-        Self { offsets, progress: None, began_ms, records: 0, complete: false, ids }
+        Self { offsets, progress: None, began_ms, records: 0, complete: false, newer: None, ids }
     }
 
-    /// Takes records of the changelog in, oldest first.
+    /// Takes records of the changelog in, oldest first; one of a newer version ends that, since
+    /// nothing is known of what follows.
     pub(super) fn apply(
         &mut self,
         task: &mut PartitionTask,
@@ -64,6 +71,9 @@ impl Restore {
         let partition = task.partition();
         for record in records {
             self.records += 1;
+            if self.newer.is_some() {
+                continue;
+            }
             let key = parse_key(&record.key);
             let result = match (key, &record.value) {
                 (Ok(StateKey::Progress), Some(value)) => {
@@ -96,8 +106,16 @@ impl Restore {
                     let erasure = value.as_deref().map(decode_erasure).transpose();
                     erasure.map(|erasure| task.restore_mark(id, erasure))
                 }
-                (Err(error), _) => Err(error),
+                // What newer programs have keys for.
+                (Err(error), value) => match value.as_deref().map(unframe) {
+                    Some(Err(newer @ StateError::Newer(_))) => Err(newer),
+                    _ => Err(error),
+                },
             };
+            if let Err(StateError::Newer(version)) = result {
+                self.newer = Some(version);
+                continue;
+            }
             result.map_err(|error| {
                 WorkerError::Failed(format!(
                     "restoring partition {partition} failed: a record of the state topic: {error}"
@@ -127,6 +145,12 @@ impl Restore {
                 config.partitions, progress.partitions
             )));
         }
+        if let Some(version) = self.newer {
+            return Ok(Restored::Blocked(format!(
+                "its state was written in version {version} by a newer program, this one reads \
+                 versions up to {VERSION}"
+            )));
+        }
         if begun.rules_revision > config.rules.identity.revision {
             return Ok(Restored::Blocked(format!(
                 "its lineage was begun with rules revision {}, this instance has {}",
@@ -142,7 +166,7 @@ impl Restore {
             if !task.store().is_empty() || (committed && !forgetful) {
                 return Err(WorkerError::Failed(format!(
                     "partition {partition}: {}, but the state topic has no progress record; \
-                     it was deleted or truncated; {}",
+                     it was deleted or truncated; {}{MARKS}",
                     if committed { "offsets are committed" } else { "there are customer states" },
                     if committed { REBUILD } else { MAKE_ANEW }
                 )));
@@ -164,7 +188,7 @@ impl Restore {
         if found != progress.customers {
             return Err(WorkerError::Failed(format!(
                 "partition {partition}: the state topic has {found} customers, its progress names \
-                 {}; it was truncated, by delete-records or by retention; {REBUILD}",
+                 {}; it was truncated, by delete-records or by retention; {REBUILD}{MARKS}",
                 progress.customers
             )));
         }
@@ -172,7 +196,8 @@ impl Restore {
         if marks != progress.erased {
             return Err(WorkerError::Failed(format!(
                 "partition {partition}: the state topic has {marks} marks of erased customers, its \
-                 progress names {}; it was truncated, by delete-records or by retention; {REBUILD}",
+                 progress names {}; it was truncated, by delete-records or by retention; \
+                 {REBUILD}{MARKS}",
                 progress.erased
             )));
         }
@@ -209,9 +234,9 @@ impl Restore {
         if !before && *progress.fold_hash != *ours.fold_hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: rules revision {} changes what events leave behind \
-                 (base_currency, engagement.weights, engagement.daily_cap, half-lives or costs), \
-                 which revision {} has used already; {REBUILD}; `ebbflow check-config --against` \
-                 the configuration that ran says which key it is",
+                 (base_currency, engagement.weights, engagement.daily_cap, half-lives, costs or \
+                 erase.salt), which revision {} has used already; {REBUILD}; `ebbflow \
+                 check-config --against` the configuration that ran says which key it is",
                 ours.revision, progress.rules_revision
             )));
         }
@@ -360,13 +385,23 @@ mod tests {
     }
 
     fn restored(metadata: Option<&str>, begun: Lineage) -> Result<Restored, WorkerError> {
+        restored_of(&[], metadata, begun)
+    }
+
+    fn restored_of(
+        records: &[ChangelogRecord],
+        metadata: Option<&str>,
+        begun: Lineage,
+    ) -> Result<Restored, WorkerError> {
         let config = TaskConfig { rebuilt_at: begun.began_at, ..config("") };
         let offsets = CommittedOffsets {
             next_offsets: [None, Some(7), None],
             metadata: metadata.map(ToOwned::to_owned),
         };
         let mut task = PartitionTask::new(config.clone(), begun.number, Phase::Live);
-        Restore::new(offsets, 0, true).finish(&mut task, &config, begun, false)
+        let mut restore = Restore::new(offsets, 0, true);
+        restore.apply(&mut task, records)?;
+        restore.finish(&mut task, &config, begun, false)
     }
 
     #[test]
@@ -377,6 +412,24 @@ mod tests {
             let rebuilt = restored(metadata, Lineage { number: 2, ..Lineage::FIRST });
             assert!(matches!(rebuilt, Ok(Restored::Rebuild(_))), "{rebuilt:?}");
         }
+    }
+
+    #[test]
+    fn the_state_of_a_newer_program_blocks_a_task_whatever_follows() {
+        let newer = |key: &[u8]| ChangelogRecord {
+            key: key.to_vec(),
+            value: Some(vec![VERSION + 1, 0xff]),
+        };
+        let follows = ChangelogRecord { key: b"?".to_vec(), value: None };
+        for key in [PROGRESS_KEY, b"new kind of key"] {
+            let records = [newer(key), follows.clone()];
+            let Ok(Restored::Blocked(reason)) = restored_of(&records, None, Lineage::FIRST) else {
+                panic!("it runs")
+            };
+            assert!(reason.contains("version 3 by a newer program"), "{reason}");
+        }
+        let damaged = restored_of(&[follows], None, Lineage::FIRST).expect_err("a failure");
+        assert!(damaged.to_string().contains("unknown key"), "{damaged}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Settings {
     pub commit: CommitConfig,
     /// Whether wall time moves the clocks.
     pub wall_clock: bool,
-    /// Timers fired for a task in one round.
+    /// Timers fired in one round of a worker, over all of its tasks; and as many customers judged.
     pub timers_per_round: usize,
     /// Largest dead letter in bytes.
     pub dead_letter_max_bytes: usize,

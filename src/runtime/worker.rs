@@ -21,7 +21,9 @@ use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
+use crate::runtime::share::{Share, Shares};
 use crate::runtime::slot::Slot;
+use crate::runtime::start::Start;
 use crate::runtime::status::{HeldBy, Status, Trouble, WorkerReporter};
 use crate::runtime::stores::Stores;
 use std::collections::BTreeMap;
@@ -47,6 +49,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where committed states can be read.
     pub stores: Arc<Stores>,
+    /// What is known of the other workers while the process starts.
+    pub start: Arc<Start>,
 }
 
 /// One thread's work: a broker connection and its tasks.
@@ -65,6 +69,8 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
+    /// Its place among the workers of the process.
+    pub(super) index: usize,
     pub(super) tally: TransactionTally,
     pub(super) reporter: WorkerReporter,
     pub(super) remarks: Remarks,
@@ -82,14 +88,14 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) ends: BTreeMap<u32, [i64; 3]>,
     /// The group's latest word was an assignment.
     pub(super) assigned: bool,
-    /// A task has run here: what comes later does not forbid the start any more.
-    pub(super) ran: bool,
     pub(super) assigned_before: bool,
     /// Steady wall time of this round.
     pub(super) now: Timestamp,
     /// Monotonic ms of this round.
     pub(super) now_ms: i64,
     pub(super) next_report_ms: i64,
+    /// Which of the running tasks comes first in this round.
+    turn: usize,
 }
 
 impl<B: Broker, C: Clock> Worker<B, C> {
@@ -120,6 +126,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             next_question_ms: 0,
             schema_wanted: None,
             shared,
+            index,
             remarks: Remarks::default(),
             restoring: None,
             lineage: None,
@@ -128,11 +135,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             next_ask_ms: now_ms,
             ends: BTreeMap::new(),
             assigned: false,
-            ran: false,
             assigned_before: false,
             now: Timestamp::MIN,
             now_ms,
             next_report_ms: 0,
+            turn: 0,
         }
     }
 
@@ -179,11 +186,20 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // 3. Restoring, a slice at a time.
         let preparing = self.prepare_tasks()?;
+        self.check_start()?;
         // 4. Records and timers, task by task.
         let mut busy = false;
-        let partitions: Vec<u32> = self.slots.keys().copied().collect();
+        let running = self.slots.iter().filter(|(_, slot)| slot.is_running());
+        let mut partitions: Vec<u32> = running.map(|(partition, _)| *partition).collect();
+        if !partitions.is_empty() {
+            self.turn = (self.turn + 1) % partitions.len();
+            partitions.rotate_left(self.turn);
+        }
+        let (budget, tasks) = (self.settings.timers_per_round, partitions.len());
+        let mut shares =
+            Shares { timers: Share::new(budget, tasks), judged: Share::new(budget, tasks) };
         for partition in partitions {
-            busy |= self.work_on(partition)?;
+            busy |= self.work_on(partition, &mut shares)?;
         }
         // 5. The end of a run that ends by itself.
         let done = self.settings.until_end.is_some() && self.finish_tasks();
@@ -208,7 +224,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     /// Steps of one task; true when there is more to do at once.
-    fn work_on(&mut self, partition: u32) -> Result<bool, Trip> {
+    fn work_on(&mut self, partition: u32, shares: &mut Shares) -> Result<bool, Trip> {
+        let (timers, judged) = (shares.timers.of_next(), shares.judged.of_next());
         let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.is_running()) else {
             return Ok(false);
         };
@@ -225,16 +242,18 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             wall,
             limit: None,
             records: PUMP_RECORDS,
-            timers: self.settings.timers_per_round,
+            timers,
         };
-        // Before any record: the silent phase ends between two transactions.
-        let baseline = slot
-            .task
-            .work_on_all(self.settings.timers_per_round, wall)
-            .map_err(|error| damaged(partition, &error))?;
+        // Before any record: the silent phase ends between two transactions, and customers are
+        // listed between two.
+        let waits = slot.task.begins_walk() && self.transaction.is_open();
+        let on_all = if waits { Ok(None) } else { slot.task.work_on_all(judged, wall) };
+        let on_all = on_all.map_err(|error| damaged(partition, &error))?;
+        shares.judged.spend(on_all.unwrap_or(0));
         let queues = slot.queues.each_mut().map(|queue| &*queue.make_contiguous());
         let pumped = pump(&mut slot.task, queues, &self.decoders, &limits)
             .map_err(|error| damaged(partition, &error))?;
+        shares.timers.spend(pumped.timers);
         self.account(partition, &pumped);
         self.send_effects(partition, &pumped.refused)?;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(false) };
@@ -243,7 +262,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         self.schema_wanted = pumped.schema_needed.or(self.schema_wanted);
         let worked = pumped.consumed.iter().any(|count| *count > 0) || pumped.timers > 0;
-        Ok(worked || fetched > 0 || pumped.limited || baseline)
+        Ok(worked || fetched > 0 || pumped.limited || on_all.is_some())
     }
 
     /// Counts what a pump did, and keeps what holds the clock.

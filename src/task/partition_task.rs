@@ -19,6 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
 use crate::task::erasures::Erasures;
+use crate::task::reevaluation::Walk;
 use crate::task::store::Store;
 use std::sync::Arc;
 
@@ -83,8 +84,10 @@ pub struct PartitionTask {
     pub(super) changes: Vec<Change>,
     pub(super) tally: Tally,
     pub(super) erasures: Erasures,
-    /// Customers that a baseline or a re-evaluation has still to look at.
-    pub(super) keys_left: Option<std::vec::IntoIter<u64>>,
+    /// The customers that a baseline or a re-evaluation goes through.
+    pub(super) walk: Option<Walk>,
+    /// A re-evaluation has come to the last customer once.
+    pub(super) walked: bool,
 }
 
 impl PartitionTask {
@@ -104,7 +107,8 @@ impl PartitionTask {
             changes: Vec::new(),
             tally: Tally::default(),
             erasures: Erasures::default(),
-            keys_left: None,
+            walk: None,
+            walked: false,
         }
     }
 
@@ -280,7 +284,8 @@ impl PartitionTask {
         }
     }
 
-    /// Fires deadlines that the clock has reached, at most `budget`; returns how many it fired.
+    /// Fires deadlines that the clock has reached, then removes marks of erased customers whose
+    /// time is over: at most `budget` together. Returns how many there were.
     ///
     /// # Errors
     /// When a state cannot be read.
@@ -290,7 +295,6 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<usize, UnpackError> {
         let mut fired = 0;
-        self.touched |= self.erasures.expire(self.clock());
         while fired < budget {
             let clock = self.clock();
             let Some(key) = self.store.next_due(clock)? else { break };
@@ -311,7 +315,9 @@ impl PartitionTask {
             self.store.fired(place, before);
             self.touched = true;
         }
-        Ok(fired)
+        let expired = self.erasures.expire(self.clock(), budget - fired);
+        self.touched |= expired > 0;
+        Ok(fired + expired)
     }
 
     /// Applies an event.
@@ -377,6 +383,18 @@ impl PartitionTask {
         }
         self.store.reschedule(place, before);
         Ok(())
+    }
+
+    /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
+    /// may be kept, in dead letters neither. Counts it like other events of them.
+    pub fn is_of_erased(&mut self, ids: &[&str]) -> bool {
+        let clock = self.clock();
+        let of_erased = ids.iter().any(|id| {
+            let mark = self.erasures.get(&self.erased_id(id));
+            mark.is_some_and(|mark| clock < mark.until)
+        });
+        self.tally.after_erase += u64::from(of_erased);
+        of_erased
     }
 
     fn erased_id(&self, subject_id: &str) -> ErasedId {

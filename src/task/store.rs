@@ -385,7 +385,7 @@ impl Store {
         &'a self,
         rules: &'a Rules,
     ) -> impl Iterator<Item = Result<Customer, UnpackError>> + 'a {
-        self.keys()
+        self.keys_from(0)
             .into_iter()
             .filter_map(|key| self.committed.get(&key).map(|packed| unpack(&packed, &rules.rates)))
     }
@@ -424,26 +424,20 @@ impl Store {
         present.map(|present| Ok((self.home)(peek(&present)?.1))).transpose()
     }
 
-    /// The keys from `first` on of the committed customers that were last judged by another
-    /// revision of the rules, ascending.
+    /// By which revision of the rules the committed customer with this key was last judged; `None`
+    /// when there is none.
     ///
     /// # Errors
-    /// When a state cannot be read.
-    pub fn judged_otherwise(&self, revision: u32, first: u64) -> Result<Vec<u64>, UnpackError> {
-        let mut keys = Vec::new();
-        for entry in self.committed.iter().filter(|entry| *entry.key() >= first) {
-            if peek_revision(entry.value())? != revision {
-                keys.push(*entry.key());
-            }
-        }
-        keys.sort_unstable();
-        Ok(keys)
+    /// When its state cannot be read.
+    pub fn judged_by(&self, key: u64) -> Result<Option<u32>, UnpackError> {
+        self.committed.get(&key).map(|packed| peek_revision(&packed)).transpose()
     }
 
-    /// The keys of all committed customers, ascending.
+    /// The keys from `first` on of the committed customers, ascending.
     #[must_use]
-    pub fn keys(&self) -> Vec<u64> {
-        let mut keys: Vec<u64> = self.committed.iter().map(|entry| *entry.key()).collect();
+    pub fn keys_from(&self, first: u64) -> Vec<u64> {
+        let keys = self.committed.iter().map(|entry| *entry.key());
+        let mut keys: Vec<u64> = keys.filter(|key| *key >= first).collect();
         keys.sort_unstable();
         keys
     }

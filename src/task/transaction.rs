@@ -36,6 +36,12 @@ impl PartitionTask {
         self.erasures.len_after_commit()
     }
 
+    /// Estimated heap bytes of customers and marks.
+    #[must_use]
+    pub fn estimated_bytes(&self) -> u64 {
+        self.store.estimated_bytes() + self.erasures.estimated_bytes()
+    }
+
     /// The marks of erased customers that the open transaction set or removed.
     pub fn marks(&self) -> impl Iterator<Item = (&ErasedId, Option<Erasure>)> {
         self.erasures.changes()
@@ -121,6 +127,6 @@ impl PartitionTask {
         self.touched = false;
         self.changes.clear();
         self.tally = Tally::default();
-        self.keys_left = None;
+        (self.walk, self.walked) = (None, false);
     }
 }

@@ -196,7 +196,6 @@ fn who_comes_back_is_somebody_else() {
 
 #[test]
 fn reading_all_inputs_again_does_not_bring_anybody_back() {
-    let rules = short_rules();
     let events = [
         order("o-1", "ann", 0),
         order("o-2", "bob", 0),
@@ -204,16 +203,7 @@ fn reading_all_inputs_again_does_not_bring_anybody_back() {
         order("o-3", "ann", 2),
     ];
     let ends = [0, 1].map(|lineage| {
-        let config = TaskConfig {
-            application_id: "test".into(),
-            partition: 0,
-            partitions: 1,
-            rules: Arc::clone(&rules),
-            profiles_on_touch: false,
-            run_id: "run".into(),
-            rebuilt_at: ebbflow::domain::time::Timestamp::MIN,
-        };
-        let mut task = PartitionTask::new(config, lineage, Phase::Live);
+        let mut task = fresh(lineage, Phase::Live);
         let mut topics = Topics::default();
         for (offset, event) in (0..).zip(&events) {
             feed(&mut task, event, offset);
@@ -226,8 +216,8 @@ fn reading_all_inputs_again_does_not_bring_anybody_back() {
     assert_eq!(ends[0].marks.len(), 1);
 }
 
-#[test]
-fn a_baseline_passes_over_who_is_erased_meanwhile() {
+/// A task that has not begun, of this lineage and in this phase.
+fn fresh(lineage: u32, phase: Phase) -> PartitionTask {
     let config = TaskConfig {
         application_id: "test".into(),
         partition: 0,
@@ -237,17 +227,67 @@ fn a_baseline_passes_over_who_is_erased_meanwhile() {
         run_id: "run".into(),
         rebuilt_at: ebbflow::domain::time::Timestamp::MIN,
     };
+    PartitionTask::new(config, lineage, phase)
+}
+
+#[test]
+fn what_an_earlier_lineage_told_is_closed_whether_this_one_has_told_anything_or_not() {
+    // In the silence before a baseline, and of somebody whose events the inputs hold no more.
+    for (known, phase) in
+        [(true, Phase::Silent([0, 9, 0])), (false, Phase::Silent([0, 9, 0])), (false, Phase::Live)]
+    {
+        let mut task = fresh(2, phase);
+        let mut topics = Topics::default();
+        if known {
+            feed(&mut task, &order("o-1", "ann", 0), 0);
+        }
+        assert_eq!(topics.commit(&mut task), []);
+        feed(&mut task, &erase("e-1", "ann", 5), 1);
+        let closing = topics.commit(&mut task);
+        // Nobody knows which dimensions it told of.
+        assert_eq!(closing.len(), ebbflow::domain::dimension::COUNT);
+        for (seq, change) in (1..).zip(&closing) {
+            assert_eq!((change.cause.kind, &change.current), (CauseKind::Erase, &None));
+            assert_eq!((change.seq, change.dwell_ms), (seq, 0));
+            assert_eq!(change.customer_id, "ann");
+        }
+        // This lineage has told nothing: `previous` is what a dimension begins with.
+        let previous: Vec<_> = closing.iter().map(|it| it.previous.as_deref().unwrap()).collect();
+        assert_eq!(previous[..3], ["none", "awareness", "none"]);
+        // Again while the mark lasts, and what comes later: dropped.
+        feed(&mut task, &erase("e-2", "ann", 6), 2);
+        feed(&mut task, &order("o-2", "ann", 7), 3);
+        assert_eq!(topics.commit(&mut task), []);
+        assert_eq!((topics.states.len(), topics.marks.len()), (0, 1));
+        assert_eq!(task.take_tally().after_erase, 2);
+    }
+    // Nothing was told before the first lineage.
+    for phase in [Phase::Silent([0, 9, 0]), Phase::Live] {
+        let mut task = fresh(1, phase);
+        feed(&mut task, &erase("e-1", "ann", 5), 1);
+        assert_eq!(taken(&mut task), []);
+    }
+    // What this lineage has told says which dimensions there are to close.
+    let mut task = fresh(2, Phase::Live);
+    feed(&mut task, &order("o-1", "ann", 0), 0);
+    let told = taken(&mut task);
+    feed(&mut task, &erase("e-1", "ann", 5), 1);
+    assert_eq!(taken(&mut task).len(), told.len());
+}
+
+#[test]
+fn a_baseline_passes_over_who_is_erased_meanwhile() {
     let customers = ["ann", "bob", "cid", "dan"];
-    let mut task = PartitionTask::new(config, 0, Phase::Silent([0, 4, 0]));
+    let mut task = fresh(0, Phase::Silent([0, 4, 0]));
     let mut topics = Topics::default();
     for (offset, customer) in (0..).zip(customers) {
         feed(&mut task, &order(&format!("o-{customer}"), customer, 0), offset);
     }
     assert_eq!(topics.commit(&mut task), []);
-    assert!(task.work_on_all(1, None).expect("readable states"));
+    assert!(task.work_on_all(1, None).expect("readable states").is_some());
     topics.commit(&mut task);
     assert_eq!(task.phase(), Phase::Baseline);
-    assert!(task.work_on_all(1, None).expect("readable states"));
+    assert!(task.work_on_all(1, None).expect("readable states").is_some());
     let mut told = topics.commit(&mut task);
     for (offset, customer) in (4..).zip(&customers[1..]) {
         feed(&mut task, &erase(&format!("e-{customer}"), customer, 1), offset);

@@ -33,7 +33,7 @@ fn commit(task: &mut PartitionTask, states: &mut States) -> (Vec<Change>, Progre
 fn committed(task: &PartitionTask) -> BTreeMap<u64, Vec<u8>> {
     let store = task.store();
     let state = |key: u64| store.committed().get(&key).expect("a state").to_vec();
-    store.keys().into_iter().map(|key| (key, state(key))).collect()
+    store.keys_from(0).into_iter().map(|key| (key, state(key))).collect()
 }
 
 fn next_deadline(task: &PartitionTask) -> Option<Timestamp> {

@@ -161,6 +161,31 @@ fn dormant_customers_are_judged_at_a_bounded_rate_and_a_crash_goes_on_at_the_cur
 }
 
 #[test]
+fn looking_for_who_is_still_to_be_judged_takes_its_part_of_the_budget() {
+    let mut alone = Alone::new();
+    for customer in 0..100 {
+        alone.event(&format!("c-{customer}"), day(0), order(900));
+    }
+    let progress = alone.commit();
+    alone.restart(2, &progress);
+    assert!(alone.task.begins_walk());
+    for left in (0..100).rev() {
+        assert_eq!(ids(&alone.works(1)).len(), 1);
+        assert_eq!(alone.task.reevaluation_left(), Some(left));
+        alone.commit();
+    }
+    // Whether anybody was left out: 32 looks for one who would be judged, and nothing to commit.
+    for _ in 0..3 {
+        assert!(alone.works(1).is_empty());
+        assert_eq!(alone.task.reevaluation_left(), Some(0));
+        assert!(!alone.task.is_touched());
+    }
+    alone.works(1);
+    assert!(alone.task.is_touched() && !alone.task.is_reevaluating());
+    assert_eq!(alone.commit().cursor, None);
+}
+
+#[test]
 fn customer_whom_something_happens_to_is_judged_first() {
     for touched in 0..6 {
         let mut alone = dormant();

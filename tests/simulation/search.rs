@@ -247,13 +247,14 @@ impl<'a> Search<'a> {
         self.written.profile == Some(Some(value.as_slice()))
     }
 
-    /// The mark is what was written: it goes when its time is over.
+    /// The mark is what was written: it goes when its time is over, or some rounds later.
     fn mark_is_there(&self, place: &Place) -> bool {
-        let mark = place.mark.filter(|until| *until > self.clocks.1);
-        match mark == self.before.mark {
+        let is_left = |mark: Option<Timestamp>| match mark == self.before.mark {
             true => self.written.mark.is_none(),
             false => self.written.mark == Some(mark),
-        }
+        };
+        let is_over = place.mark.is_some_and(|until| until <= self.clocks.1);
+        is_left(place.mark) || (is_over && is_left(None))
     }
 
     /// Where the clock may stand at a place.

@@ -1,8 +1,7 @@
 //! The stage: the cluster, the instances on it, and who acts next.
 //!
-//! An instance runs until its round ends, or stands still in the middle of a call while others
-//! run: then their rounds happen within its call. Nothing is borrowed across a round.
-//! Next: `broker.rs`.
+//! An instance runs until its round ends, or stands still in a call while others run: then their
+//! rounds happen within its call. Nothing is borrowed across a round. Next: `broker.rs`.
 
 use crate::simulation::broker::SimBroker;
 use crate::simulation::cluster::Cluster;
@@ -17,6 +16,7 @@ use ebbflow::metrics::Metrics;
 use ebbflow::runtime::clock::Clock;
 use ebbflow::runtime::pump::TopicDecoders;
 use ebbflow::runtime::settings::{Round, Settings, WorkerError};
+use ebbflow::runtime::start::Start;
 use ebbflow::runtime::status::Status;
 use ebbflow::runtime::stores::Stores;
 use ebbflow::runtime::worker::{Shared, Worker};
@@ -475,15 +475,15 @@ impl Stage {
     pub(crate) fn start_with(&self, instance: usize, settings: Settings) -> SimWorker {
         self.tell(|| format!("{instance} starts, rules {}", settings.task.rules.identity.revision));
         let stage = self.itself.upgrade().unwrap();
-        let format = registry::format(self.avro);
         let decoders = TopicDecoders {
-            decoders: registry::TYPES.map(|kind| Decoder::new(kind, format)),
+            decoders: registry::TYPES.map(|kind| Decoder::new(kind, registry::format(self.avro))),
             rules: settings.task.rules.clone(),
         };
         let shared = Shared {
             status: Status::new(1),
             metrics: self.metrics.clone(),
             stores: Arc::new(Stores::default()),
+            start: Start::new(1),
         };
         self.stores.borrow_mut().insert(instance, shared.stores.clone());
         if self.strikes(Fault::ClockSkew) {

@@ -6,6 +6,7 @@
 use crate::domain::change::{Cause, CauseKind, Change, Direction};
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, INITIAL};
+use crate::domain::progress::FIRST_LINEAGE;
 use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::compose::{change, close_group, origin};
 use crate::domain::publish::context::{CauseEvent, Context};
@@ -13,6 +14,10 @@ use crate::domain::raw::measure;
 use crate::domain::time::Timestamp;
 
 /// Tells that a customer is gone, and makes it one that was never heard of.
+///
+/// One change for each value that was told. When this lineage has told nothing of the customer, in
+/// the silence before a baseline or for want of its events, what an earlier one told is not known:
+/// then one for every dimension, from what it begins with.
 pub fn erase(
     customer: &mut Customer,
     at: Timestamp,
@@ -21,11 +26,17 @@ pub fn erase(
     changes: &mut Vec<Change>,
 ) {
     let rules = context.rules;
-    let audiences = customer.audiences.iter().map(|it| Dimension::Audience(it.number));
+    let by_earlier = context.lineage > FIRST_LINEAGE && customer.seq == 0;
+    let audiences: Vec<u8> = if by_earlier {
+        (0..).take(rules.names.audiences.len()).collect()
+    } else {
+        customer.audiences.iter().map(|it| it.number).collect()
+    };
+    let audiences = audiences.into_iter().map(Dimension::Audience);
     let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
     let told: Vec<_> = dimensions
         .map(|dimension| (dimension, customer.published(dimension)))
-        .filter(|(_, published)| published.told != INITIAL)
+        .filter(|(_, published)| by_earlier || published.told != INITIAL)
         .collect();
     let (incarnation, mut seq) = (customer.incarnation, customer.seq);
     let id = std::mem::take(&mut customer.id);
@@ -33,7 +44,7 @@ pub fn erase(
     customer.incarnation = incarnation;
     let nothing = measure(customer, rules, at);
     let first = changes.len();
-    for (dimension, published) in told.iter().filter(|_| !context.silent) {
+    for (dimension, published) in &told {
         seq += 1;
         customer.seq = seq;
         let kind = CauseKind::Erase;
@@ -41,7 +52,8 @@ pub fn erase(
         closing.previous = Some(dimension.value_name(published.told, rules));
         closing.current = None;
         closing.direction = Direction::Down;
-        closing.dwell_ms = at.since(published.since).max(0);
+        let since = if by_earlier { at } else { published.since };
+        closing.dwell_ms = at.since(since).max(0);
         closing.cause = Cause {
             kind,
             event_id: Some(event.event_id.to_owned()),

@@ -131,7 +131,7 @@ pub struct TaskStatus {
     pub inputs: [InputStatus; 3],
     /// Customers in memory.
     pub customers: u64,
-    /// Estimated memory of their states.
+    /// Estimated memory of their states, and of the marks of erased ones.
     pub state_bytes: u64,
     /// How far it is with judging its customers by new rules; `None` when all are judged.
     pub reevaluation: Option<Reevaluation>,
