@@ -16,7 +16,8 @@ use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::{Dimension, INITIAL};
 use ebbflow::domain::dimensions::view::View;
-use ebbflow::domain::event::{Body, Interaction};
+use ebbflow::domain::event::{Body, Interaction, Purchase};
+use ebbflow::domain::facts::order_book::PARKED_MS;
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::Progress;
@@ -48,6 +49,32 @@ impl Life<'_> {
             let before = self.events.iter().filter(|(other, _)| other <= place);
             let latest = before.map(|(_, other)| other.at.day().0).max();
             latest.is_none_or(|latest| latest - timed.at.day().0 < SCORED_DAYS)
+        })
+    }
+
+    /// Whether what concerns an order may have waited for it too long, if it came first: by time it
+    /// comes longer before the order than records are parked.
+    fn outlasts_parking(&self) -> bool {
+        let purchases = || {
+            self.events.iter().filter_map(|(_, timed)| match &timed.event.body {
+                Body::Purchase(purchase) => Some((purchase, timed.at)),
+                Body::Interaction(_) => None,
+            })
+        };
+        let placed_at = |id: &str| {
+            let orders = purchases().filter_map(|(purchase, at)| match purchase {
+                Purchase::OrderCompleted { order_id, .. } if order_id == id => Some(at),
+                _ => None,
+            });
+            orders.min()
+        };
+        purchases().any(|(purchase, at)| match purchase {
+            Purchase::OrderRefunded { order_id, .. }
+            | Purchase::OrderCancelled { order_id, .. }
+            | Purchase::OrderUpdated { order_id, .. } => {
+                placed_at(order_id).is_some_and(|placed_at| placed_at.since(at) > PARKED_MS)
+            }
+            _ => false,
         })
     }
 
@@ -113,7 +140,7 @@ pub(crate) fn check_states(
     for (id, customer) in &states {
         check_published(customer, &rules).map_err(|text| format!("{id}: {text}"))?;
         let life = lives.get(id.as_str()).ok_or_else(|| format!("nobody told of {id}"))?;
-        if life.unclear {
+        if life.unclear || life.outlasts_parking() {
             continue;
         }
         let at = latest.max(customer.evaluated_at);
