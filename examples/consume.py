@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Act on segment changes: `pip install confluent-kafka`, then `consume.py [host:port [topic]]`."""
 import json
+import os
 import signal
 import sys
 
@@ -9,6 +10,10 @@ from confluent_kafka import Consumer, KafkaException
 REMEMBERED = 100_000  # change ids; where acting twice does harm, keep them in your own store
 servers = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9092"
 topic = sys.argv[2] if len(sys.argv) > 2 else "segment-changes"
+properties = {}  # of the client, `security.protocol=SASL_SSL` and so on
+if os.environ.get("CLIENT_PROPERTIES"):
+    with open(os.environ["CLIENT_PROPERTIES"], encoding="utf-8") as lines:
+        properties = dict(line.strip().split("=", 1) for line in lines if "=" in line)
 stopped, told, seen = [], set(), {}
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to finish
 
@@ -22,6 +27,7 @@ consumer = Consumer({
     "isolation.level": "read_committed",  # nothing of transactions that were aborted
     "enable.auto.offset.store": False,  # an offset counts once its change was acted on
     "error_cb": tell, "log_level": 0,  # the client's own log repeats what it tells
+    **properties,
 })
 try:
     error = consumer.list_topics(topic, timeout=30).topics[topic].error

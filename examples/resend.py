@@ -2,6 +2,7 @@
 """Send dead letters again whose cause is repaired: `resend.py host:port dead-letters reason`."""
 import collections
 import json
+import os
 import sys
 
 from confluent_kafka import (OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer,
@@ -11,9 +12,14 @@ if len(sys.argv) != 4:
     print("usage: resend.py host:port dead-letters-topic reason", file=sys.stderr)
     sys.exit(2)
 servers, topic, reason = sys.argv[1:]
+properties = {}  # of the client, `security.protocol=SASL_SSL` and so on
+if os.environ.get("CLIENT_PROPERTIES"):
+    with open(os.environ["CLIENT_PROPERTIES"], encoding="utf-8") as lines:
+        properties = dict(line.strip().split("=", 1) for line in lines if "=" in line)
 consumer = Consumer({"bootstrap.servers": servers, "group.id": "resend", "enable.auto.commit": False,
                      "isolation.level": "read_committed", "enable.partition.eof": True,
-                     "log_level": 0})  # of the client's own log; what ends this is said below
+                     "log_level": 0,  # of the client's own log; what ends this is said below
+                     **properties})
 counts, reasons = collections.Counter(sent=0), collections.Counter()
 try:
     described = consumer.list_topics(topic, timeout=10).topics[topic]
@@ -23,7 +29,8 @@ if described.error:
     sys.exit(f"{topic}: {described.error.str()}")
 producer = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random",
                      "queue.buffering.max.messages": 0,  # no limit
-                     "on_delivery": lambda error, _: counts.update(["failed" if error else "sent"])})
+                     "on_delivery": lambda error, _: counts.update(["failed" if error else "sent"]),
+                     **properties})
 parts = [TopicPartition(topic, part) for part in described.partitions]
 # Noted before the first is sent: what is refused again lies behind, and is not read.
 ends = {part.partition: consumer.get_watermark_offsets(part)[1] for part in parts}

@@ -104,7 +104,9 @@ fn word<'a>(value: &'a Value, what: &str) -> &'a str {
 /// One line of the README's table.
 fn row(change: &Value) -> String {
     let at = word(&change["occurred_at"], "occurred_at");
-    let cause = change["cause"]["event_id"].as_str().map_or("**time alone**", |id| id);
+    let waited = change["cause"]["kind"] == "dwell";
+    let nobody = if waited { "**had to wait**" } else { "**time alone**" };
+    let cause = change["cause"]["event_id"].as_str().unwrap_or(nobody);
     format!(
         "| {} | {} {} | {cause} | {}: {} to **{}** | {} |",
         change["seq"],

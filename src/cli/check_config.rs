@@ -55,6 +55,14 @@ fn against(running: &Loaded, next: &Loaded) -> Result<(), Failure> {
     match most {
         None => print("nothing differs"),
         Some(Takes::Restart) => print("a restart is enough, one instance after the other"),
+        Some(Takes::Deployment) => {
+            warn(
+                "warning: it is another deployment, with a group and topics of its own, and begins \
+                 with what the inputs hold; hint: see \"Start with history\" in \
+                 docs/operations.md",
+            );
+            Ok(())
+        }
         Some(_) if new.revision <= old.revision => Err(Failure::Usage(anyhow::anyhow!(
             "rules.revision = {} has to be above {}: the rules differ",
             new.revision,

@@ -15,6 +15,8 @@ pub enum Takes {
     Reevaluation,
     /// `run --rebuild`: it is used when an event comes in.
     Rebuild,
+    /// A group and topics of its own: it begins with the inputs' history.
+    Deployment,
 }
 
 impl Takes {
@@ -25,12 +27,28 @@ impl Takes {
             Self::Restart => "restart",
             Self::Reevaluation => "re-evaluate",
             Self::Rebuild => "rebuild",
+            Self::Deployment => "another",
         }
     }
 }
 
 /// Names a map, or the file of one, which counts by what it says.
 const MAP: &str = "rfm.map";
+
+/// Keys that say whose state and offsets these are.
+const DEPLOYMENT: [&str; 11] = [
+    "application_id",
+    "topics.prefix",
+    "topics.purchases",
+    "topics.interactions",
+    "topics.segment_changes",
+    "topics.customers",
+    "topics.state",
+    "topics.relay",
+    "topics.control",
+    "topics.dead_letters",
+    "topics.partitions",
+];
 
 /// Keys that are used when an event comes in, or what they begin with.
 const REBUILD: [&str; 7] = [
@@ -72,7 +90,9 @@ const OWN: [&str; 2] = ["audience.", "season."];
 pub fn takes(key: &str) -> Takes {
     let is = |known: &&str| key == *known || (known.ends_with('.') && key.starts_with(*known));
     let of_output = key.ends_with(".holdout");
-    if REBUILD.iter().any(is) {
+    if DEPLOYMENT.contains(&key) {
+        Takes::Deployment
+    } else if REBUILD.iter().any(is) {
         Takes::Rebuild
     } else if REEVALUATION.iter().any(is) || (OWN.iter().any(is) && !of_output) {
         Takes::Reevaluation
@@ -208,6 +228,7 @@ mod tests {
         let expected = match (old.fold_hash == new.fold_hash, old.hash == new.hash) {
             (false, _) => Takes::Rebuild,
             (true, false) => Takes::Reevaluation,
+            (true, true) if DEPLOYMENT.contains(&&*differences[0].key) => Takes::Deployment,
             (true, true) => Takes::Restart,
         };
         assert_eq!(differences[0].takes, expected, "{change}");

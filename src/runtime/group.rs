@@ -109,6 +109,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         tracing::info!(lost, "revoked");
         self.shared.metrics.rebalanced(if lost { Rebalance::Lost } else { Rebalance::Revoked });
         self.assigned = false;
+        self.shared.start.forget(self.index);
         if Mutation::RevokedTaskWrites.is_on() {
             return Ok(());
         }

@@ -28,6 +28,8 @@ pub(super) struct Restore {
     pub(super) complete: bool,
     /// The version of a record that this program cannot read.
     newer: Option<u8>,
+    /// What was deleted under a key that this program does not know, which newer ones may.
+    unknown: Option<StateError>,
     /// Ids with a state, when all of them are to be deleted.
     ids: Option<BTreeSet<String>>,
 }
@@ -58,7 +60,16 @@ const MARKS: &str = "; who was erased stood there alone: only those are marked a
 impl Restore {
     pub(super) fn new(offsets: CommittedOffsets, began_ms: i64, collects_ids: bool) -> Self {
         let ids = collects_ids.then(BTreeSet::new);
-        Self { offsets, progress: None, began_ms, records: 0, complete: false, newer: None, ids }
+        Self {
+            offsets,
+            progress: None,
+            began_ms,
+            records: 0,
+            complete: false,
+            newer: None,
+            unknown: None,
+            ids,
+        }
     }
 
     /// Takes records of the changelog in, oldest first; one of a newer version ends that, since
@@ -107,20 +118,20 @@ impl Restore {
                     erasure.map(|erasure| task.restore_mark(id, erasure))
                 }
                 // What newer programs have keys for.
-                (Err(error), value) => match value.as_deref().map(unframe) {
-                    Some(Err(newer @ StateError::Newer(_))) => Err(newer),
+                (Err(error), Some(value)) => match unframe(value) {
+                    Err(newer @ StateError::Newer(_)) => Err(newer),
                     _ => Err(error),
                 },
+                (Err(error), None) => {
+                    self.unknown.get_or_insert(error);
+                    Ok(())
+                }
             };
             if let Err(StateError::Newer(version)) = result {
                 self.newer = Some(version);
                 continue;
             }
-            result.map_err(|error| {
-                WorkerError::Failed(format!(
-                    "restoring partition {partition} failed: a record of the state topic: {error}"
-                ))
-            })?;
+            result.map_err(|error| damaged(partition, &error))?;
         }
         Ok(())
     }
@@ -150,6 +161,9 @@ impl Restore {
                 "its state was written in version {version} by a newer program, this one reads \
                  versions up to {VERSION}"
             )));
+        }
+        if let Some(error) = self.unknown {
+            return Err(damaged(partition, &error));
         }
         if begun.rules_revision > config.rules.identity.revision {
             return Ok(Restored::Blocked(format!(
@@ -321,6 +335,12 @@ fn check_offsets(
     )))
 }
 
+fn damaged(partition: u32, error: &StateError) -> WorkerError {
+    WorkerError::Failed(format!(
+        "restoring partition {partition} failed: a record of the state topic: {error}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -421,8 +441,11 @@ mod tests {
             value: Some(vec![VERSION + 1, 0xff]),
         };
         let follows = ChangelogRecord { key: b"?".to_vec(), value: None };
-        for key in [PROGRESS_KEY, b"new kind of key"] {
-            let records = [newer(key), follows.clone()];
+        let orders = [PROGRESS_KEY, b"new kind of key"]
+            .map(newer)
+            .into_iter()
+            .flat_map(|newer| [[newer.clone(), follows.clone()], [follows.clone(), newer]]);
+        for records in orders {
             let Ok(Restored::Blocked(reason)) = restored_of(&records, None, Lineage::FIRST) else {
                 panic!("it runs")
             };

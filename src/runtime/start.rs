@@ -33,6 +33,11 @@ impl Start {
         self.ran.load(Ordering::Relaxed)
     }
 
+    /// What a worker knew holds no longer.
+    pub(super) fn forget(&self, worker: usize) {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)[worker] = None;
+    }
+
     /// Tells what a worker knows; why the process can run nothing, once all of them know.
     pub(super) fn refusal(&self, worker: usize, blocked: Option<Vec<String>>) -> Option<String> {
         let mut known = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -189,12 +189,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.check_start()?;
         // 4. Records and timers, task by task.
         let mut busy = false;
-        let running = self.slots.iter().filter(|(_, slot)| slot.is_running());
-        let mut partitions: Vec<u32> = running.map(|(partition, _)| *partition).collect();
-        if !partitions.is_empty() {
-            self.turn = (self.turn + 1) % partitions.len();
-            partitions.rotate_left(self.turn);
-        }
+        let partitions = self.in_turn();
         let (budget, tasks) = (self.settings.timers_per_round, partitions.len());
         let mut shares =
             Shares { timers: Share::new(budget, tasks), judged: Share::new(budget, tasks) };
@@ -221,6 +216,23 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             return Ok(Round::Busy);
         }
         Ok(Round::Idle(self.idle_time()))
+    }
+
+    /// The tasks that run, beginning with another one in every round.
+    fn in_turn(&mut self) -> Vec<u32> {
+        let running = self.slots.iter().filter(|(_, slot)| slot.is_running());
+        let mut partitions: Vec<u32> = running.map(|(partition, _)| *partition).collect();
+        if partitions.is_empty() {
+            return partitions;
+        }
+        self.turn = (self.turn + 1) % partitions.len();
+        // A walk over all customers begins while no transaction is open, and whoever comes first
+        // may open one.
+        let begins =
+            |partition: &u32| self.slots.get(partition).is_some_and(|slot| slot.task.begins_walk());
+        let walks = partitions.iter().position(begins).filter(|_| !self.transaction.is_open());
+        partitions.rotate_left(walks.unwrap_or(self.turn));
+        partitions
     }
 
     /// Steps of one task; true when there is more to do at once.

@@ -387,12 +387,9 @@ impl PartitionTask {
 
     /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
     /// may be kept, in dead letters neither. Counts it like other events of them.
-    pub fn is_of_erased(&mut self, ids: &[&str]) -> bool {
-        let clock = self.clock();
-        let of_erased = ids.iter().any(|id| {
-            let mark = self.erasures.get(&self.erased_id(id));
-            mark.is_some_and(|mark| clock < mark.until)
-        });
+    pub fn is_of_erased(&mut self, id: &str) -> bool {
+        let mark = self.erasures.get(&self.erased_id(id));
+        let of_erased = mark.is_some_and(|mark| self.clock() < mark.until);
         self.tally.after_erase += u64::from(of_erased);
         of_erased
     }

@@ -103,8 +103,6 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
         .collect();
     let stage_now = customer.published(Dimension::Lifecycle).value;
     let owner_role = role(stage(stage_now), rules);
-    let book = &customer.book;
-    let ordered_before = book.orders.len() > 1 || !book.evicted().is_empty();
     for (index, change) in (1..).zip(group) {
         change.owner_role.clone_from(&owner_role);
         if change.dimension == *Dimension::Lifecycle.built_in_name() {
@@ -114,7 +112,7 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
         }
         change.group = Group { id, index, size };
         change.dimensions = Arc::clone(&dimensions);
-        change.summary = summary(change, ordered_before, rules);
+        change.summary = summary(change, rules);
     }
 }
 

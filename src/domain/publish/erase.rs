@@ -28,7 +28,7 @@ pub fn erase(
     let rules = context.rules;
     let by_earlier = context.lineage > FIRST_LINEAGE && customer.seq == 0;
     let audiences: Vec<u8> = if by_earlier {
-        (0..).take(rules.names.audiences.len()).collect()
+        rules.audiences.iter().map(|audience| audience.number).collect()
     } else {
         customer.audiences.iter().map(|it| it.number).collect()
     };
@@ -63,8 +63,9 @@ pub fn erase(
         changes.push(closing);
     }
     close_group(customer, context, &mut changes[first..]);
-    // Nobody takes over who is gone.
+    // Nobody takes over who is gone, and nobody is contacted.
     for closing in &mut changes[first..] {
         closing.owner_role = None;
+        closing.actionable = false;
     }
 }

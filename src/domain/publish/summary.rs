@@ -8,11 +8,12 @@ use crate::domain::money::Currency;
 use crate::domain::publish::labels::{Labels, Phrase};
 use crate::domain::rules::Rules;
 
-/// The sentence, such as `no order for 180 days, usual gap 61: now at risk`. `ordered_before` =
-/// there was an order before the latest, whatever became of it.
+/// The sentence, such as `no order for 180 days, usual gap 61: now at risk`.
 #[must_use]
-pub fn summary(change: &Change, ordered_before: bool, rules: &Rules) -> String {
+pub fn summary(change: &Change, rules: &Rules) -> String {
     let (labels, currency) = (&rules.labels, rules.rates.base());
+    // Whoever was there before, or has gaps between orders, had an order before the latest.
+    let ordered_before = change.entry > 1 || change.facts.average_gap_days.is_some();
     let speaker = Speaker { change, ordered_before, labels, currency };
     let labels = speaker.labels;
     let what = match change.cause.kind {
