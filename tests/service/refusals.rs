@@ -8,7 +8,7 @@ use crate::admin::{
 use crate::crashes::SMALL_STEPS;
 use crate::instances::LONG;
 use crate::outputs::{assert_same_changes, by_customer, committed_changes, replay};
-use crate::program::Application;
+use crate::program::{Application, PARTITIONS};
 use crate::records::{ReadRecord, produce, read_committed};
 use crate::workload::{ADVANCE_TO, Formats, Workload};
 use rdkafka::producer::Producer;
@@ -162,14 +162,31 @@ fn lineage_that_was_deleted_is_noticed() {
 }
 
 #[test]
-fn state_of_a_newer_version_is_not_touched() {
+fn state_of_a_newer_version_is_left_alone_and_the_rest_goes_on() {
     let application = with_state("newer");
-    produce(application.bootstrap(), &application.topic("state"), 1, &[("p", "\u{7}{}")]);
-    assert_refuses(
-        &application,
-        1,
-        &["partition 1", "version 7 is newer", "run the newer program"],
-    );
+    let newer = |partition: u32| {
+        let partition = i32::try_from(partition).expect("few");
+        produce(
+            application.bootstrap(),
+            &application.topic("state"),
+            partition,
+            &[("p", "\u{7}{}")],
+        );
+    };
+    let reason = "its state was written in version 7 by a newer program";
+    newer(1);
+    let mut started = application.start(&[]);
+    started.wait_for("a task that it does not run", |process| {
+        let tasks = process.tasks();
+        let blocked = tasks.iter().filter(|task| task["state"] == "blocked");
+        let all_but_one = process.running().len() + 1 == PARTITIONS as usize;
+        (all_but_one && blocked.map(|task| &task["partition"]).eq([1])).then_some(())
+    });
+    let (status, text) = started.get("/readyz");
+    assert_eq!((status, text.matches(reason).count()), (503, 1), "{text}");
+    assert_eq!(started.terminate().code(), Some(0));
+    (0..PARTITIONS).filter(|partition| *partition != 1).for_each(newer);
+    assert_refuses(&application, 2, &[reason, "start with the newer rules or program"]);
 }
 
 #[test]
