@@ -10,6 +10,7 @@ use crate::domain::facts::preferences::Preferences;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
 use crate::domain::facts::surveys::Surveys;
+use crate::domain::facts::ties::Ties;
 use crate::domain::facts::traits::{Consent, Traits};
 use crate::domain::time::Timestamp;
 
@@ -29,6 +30,8 @@ pub struct Customer {
     pub rules_revision: u32,
     /// When the customer was first heard of.
     pub first_seen_at: Timestamp,
+    /// Of a visitor, when it was last heard of; of everybody else not kept.
+    pub heard_at: Timestamp,
     /// The instant that the raw values were last computed for.
     pub evaluated_at: Timestamp,
     /// The first instant at which time alone changes something; [`Timestamp::MAX`] = never.
@@ -60,6 +63,8 @@ pub struct Customer {
     pub traits: Option<Box<Traits>>,
     /// What the customer permits.
     pub consent: Option<Box<Consent>>,
+    /// Whom the subject is tied to.
+    pub ties: Option<Box<Ties>>,
 }
 
 /// What is told of a customer and an audience.
@@ -97,6 +102,8 @@ impl Customer {
         (self.book.rare, self.signals, self.interactions) = (None, None, None);
         (self.preferences, self.spending, self.surveys) = (None, None, None);
         (self.meddic, self.traits, self.consent) = (None, None, None);
+        self.ties = None;
+        self.heard_at = at;
     }
 
     /// Whether no event has left anything behind.

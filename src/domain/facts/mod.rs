@@ -20,4 +20,5 @@ pub mod signals;
 pub mod spending;
 pub mod subscription;
 pub mod surveys;
+pub mod ties;
 pub mod traits;
