@@ -10,7 +10,7 @@ use ebbflow::config::{FileText, from_sources};
 use ebbflow::domain::apply::Tally;
 use ebbflow::domain::change::Change;
 use ebbflow::domain::dimension::COUNT;
-use ebbflow::domain::erasure::{ErasedId, Erasure};
+use ebbflow::domain::mark::{SaltedId, Mark};
 use ebbflow::domain::event::Body;
 use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::{Phase, Progress};
@@ -149,7 +149,7 @@ fn check(name: &str) {
 #[derive(Default)]
 struct Kept {
     states: BTreeMap<String, Vec<u8>>,
-    marks: BTreeMap<ErasedId, Erasure>,
+    marks: BTreeMap<SaltedId, Mark>,
 }
 
 /// The changes that the lines make, one line each.

@@ -10,16 +10,16 @@
 mod fixture;
 
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::erasure::Erasure;
+use ebbflow::domain::mark::Mark;
 use ebbflow::domain::event::{
     Body, CostKind, Interaction, Item, MeddicElement, MessageKind, Purchase, Qualification, Survey,
     VisitKind,
 };
-use ebbflow::domain::id::{erased_id, hash64};
+use ebbflow::domain::id::{salted_id, hash64};
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::EventRecord;
-use ebbflow::task::erasures::{Erasures, MARK_BYTES};
+use ebbflow::task::marks::{Marks, MARK_BYTES};
 use ebbflow::task::store::OVERHEAD_BYTES;
 use ebbflow::task::timers::Timers;
 use fixture::{T0, currency, eur, event, nps, ordered, refunded, rules, task, updated};
@@ -317,11 +317,11 @@ fn a_mark_of_somebody_erased_takes_what_is_stated() {
     // The hash table is full, and half full.
     for count in [57_000_u64, 58_000] {
         let before = LIVE.get();
-        let mut marks = Erasures::default();
+        let mut marks = Marks::default();
         for n in 0..count {
-            let id = erased_id("salt", &customer_id(n, true));
+            let id = salted_id("salt", &customer_id(n, true));
             let until = Timestamp(T0 + i64::try_from(n).expect("few"));
-            marks.set(id, Erasure { until });
+            marks.set(id, Mark { until });
             if n % 50 == 49 {
                 marks.commit();
             }

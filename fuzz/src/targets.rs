@@ -11,7 +11,7 @@ use ebbflow::codec::state::{
     StateKey, VERSION, decode_lineage, decode_progress, encode_lineage, encode_progress, parse_key,
     unframe,
 };
-use ebbflow::codec::state::{VERSION_BEFORE, decode_erasure};
+use ebbflow::codec::state::{VERSION_BEFORE, decode_mark};
 use ebbflow::config::{FileText, from_sources};
 use ebbflow::domain::event::Event;
 use ebbflow::domain::pack::unpack_version_1;
@@ -107,7 +107,7 @@ pub fn state(data: &[u8]) {
         Err(error) => drop(error.to_string()),
     }
     let value = data.get(end + 1..).unwrap_or_default();
-    decode_erasure(value).ok();
+    decode_mark(value).ok();
     let Ok((version, packed)) = unframe(value) else { return };
     if version == VERSION_BEFORE {
         unpack_version_1(packed, &rules().rates).ok();

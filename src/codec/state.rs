@@ -3,7 +3,7 @@
 //! A binary reads its version and refuses newer ones; it never guesses. The packed customer
 //! itself is `domain/pack.rs`. Next: `runtime/restore.rs`, which reads these records back.
 
-use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::mark::{SaltedId, Mark};
 use crate::domain::progress::{FIRST_LINEAGE, Phase, Progress};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub enum StateKey<'a> {
     /// The task's progress.
     Progress,
     /// Somebody who was erased.
-    Erased(ErasedId),
+    Erased(SaltedId),
 }
 
 /// Why a record of an internal topic cannot be read.
@@ -71,7 +71,7 @@ pub fn parse_key(key: &[u8]) -> Result<StateKey<'_>, StateError> {
             .map(StateKey::Customer)
             .map_err(|_| StateError::damaged("the customer id is not UTF-8")),
         _ if key == PROGRESS_KEY => Ok(StateKey::Progress),
-        Some((&ERASED_KEY, id)) => ErasedId::try_from(id)
+        Some((&ERASED_KEY, id)) => SaltedId::try_from(id)
             .map(StateKey::Erased)
             .map_err(|_| StateError::damaged("the hash of an erased id has another length")),
         _ => Err(StateError::damaged("an unknown key")),
@@ -147,7 +147,7 @@ const fn is_none(number: &u32) -> bool {
 }
 
 /// Fills `key` with the key of an erased customer.
-pub fn erased_key(id: &ErasedId, key: &mut Vec<u8>) {
+pub fn erased_key(id: &SaltedId, key: &mut Vec<u8>) {
     key.clear();
     key.push(ERASED_KEY);
     key.extend_from_slice(id);
@@ -155,31 +155,33 @@ pub fn erased_key(id: &ErasedId, key: &mut Vec<u8>) {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenErasure {
+struct WrittenMark {
     until: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<Box<str>>,
 }
 
-/// The value of an erasure: the version, then JSON.
+/// The value of a mark: the version, then JSON.
 ///
 /// # Panics
-/// Never: numbers are always JSON.
+/// Never: numbers and texts are always JSON.
 #[must_use]
-#[expect(clippy::expect_used, reason = "numbers are always JSON")]
-pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
+#[expect(clippy::expect_used, reason = "numbers and texts are always JSON")]
+pub fn encode_mark(mark: &Mark) -> Vec<u8> {
     let mut value = vec![VERSION];
-    let written = WrittenErasure { until: erasure.until.0 };
+    let written = WrittenMark { until: mark.until.0, to: mark.to.clone() };
     serde_json::to_writer(&mut value, &written).expect("written to a vector");
     value
 }
 
-/// Reads [`encode_erasure`].
+/// Reads [`encode_mark`].
 ///
 /// # Errors
-/// When the bytes are no erasure, or of a newer version.
-pub fn decode_erasure(value: &[u8]) -> Result<Erasure, StateError> {
-    let written: WrittenErasure = serde_json::from_slice(unframe(value)?.1)
+/// When the bytes are no mark, or of a newer version.
+pub fn decode_mark(value: &[u8]) -> Result<Mark, StateError> {
+    let written: WrittenMark = serde_json::from_slice(unframe(value)?.1)
         .map_err(|error| StateError::damaged(error.to_string()))?;
-    Ok(Erasure { until: Timestamp(written.until) })
+    Ok(Mark { until: Timestamp(written.until), to: written.to })
 }
 
 /// The value of a progress record: the version, then JSON.

@@ -11,7 +11,7 @@ pub mod customer;
 pub mod decay;
 pub mod dimension;
 pub mod dimensions;
-pub mod erasure;
+pub mod mark;
 pub mod event;
 pub mod facts;
 pub mod id;

@@ -7,7 +7,7 @@
 use crate::codec::change::headers;
 use crate::codec::dead_letter::{Source, dead_letter};
 use crate::codec::state::{
-    PROGRESS_KEY, customer_key, encode_erasure, encode_progress, erased_key, frame,
+    PROGRESS_KEY, customer_key, encode_mark, encode_progress, erased_key, frame,
 };
 use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
@@ -262,9 +262,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             if let Some(error) = failed {
                 return Err(error.into());
             }
-            for (id, erasure) in slot.task.marks() {
+            for (id, mark) in slot.task.marks() {
                 erased_key(id, &mut key);
-                let value = erasure.map(encode_erasure);
+                let value = mark.map(encode_mark);
                 out.send_value(Output::State, partition, &key, value.as_deref())?;
                 states += 1;
             }

@@ -4,7 +4,7 @@
 //! Next: `prepare.rs`, which drives it.
 
 use crate::codec::state::{
-    Lineage, StateError, StateKey, VERSION, VERSION_BEFORE, decode_erasure, decode_progress,
+    Lineage, StateError, StateKey, VERSION, VERSION_BEFORE, decode_mark, decode_progress,
     parse_key, unframe,
 };
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
@@ -114,7 +114,7 @@ impl Restore {
                     })
                 }
                 (Ok(StateKey::Erased(id)), value) => {
-                    let erasure = value.as_deref().map(decode_erasure).transpose();
+                    let erasure = value.as_deref().map(decode_mark).transpose();
                     erasure.map(|erasure| task.restore_mark(id, erasure))
                 }
                 // What newer programs have keys for.

@@ -1,10 +1,10 @@
 //! One partition of all co-partitioned inputs: its customers, timers and clock.
 //!
 //! Pure: events and time in, changes and states out; no Kafka, no I/O, no clock, no randomness.
-//! Reading order: `partition_task`, `transaction`, `clock`, `merge`, `store`, `timers`, `erasures`.
+//! Reading order: `partition_task`, `transaction`, `clock`, `merge`, `store`, `timers`, `marks`, `events`, `relay`.
 
 pub mod clock;
-pub mod erasures;
+pub mod marks;
 pub mod merge;
 pub mod partition_task;
 mod reevaluation;

@@ -5,9 +5,9 @@
 
 use crate::domain::apply::{Tally, apply, expire};
 use crate::domain::change::Change;
-use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::mark::{SaltedId, Mark};
 use crate::domain::event::Event;
-use crate::domain::id::{erased_id, partition_of};
+use crate::domain::id::{salted_id, partition_of};
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
 use crate::domain::pack::{UnpackError, pack, unpack_version_1};
@@ -18,7 +18,7 @@ use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
-use crate::task::erasures::Erasures;
+use crate::task::marks::Marks;
 use crate::task::reevaluation::Walk;
 use crate::task::store::Store;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ pub struct PartitionTask {
     pub(super) touched: bool,
     pub(super) changes: Vec<Change>,
     pub(super) tally: Tally,
-    pub(super) erasures: Erasures,
+    pub(super) marks: Marks,
     /// The customers that a baseline or a re-evaluation goes through.
     pub(super) walk: Option<Walk>,
     /// A re-evaluation has come to the last customer once.
@@ -106,7 +106,7 @@ impl PartitionTask {
             touched: false,
             changes: Vec::new(),
             tally: Tally::default(),
-            erasures: Erasures::default(),
+            marks: Marks::default(),
             walk: None,
             walked: false,
         }
@@ -274,7 +274,7 @@ impl PartitionTask {
     #[must_use]
     pub fn is_due(&self) -> bool {
         let clock = self.clock();
-        self.store.timers().due(clock).is_some() || self.erasures.is_due(clock)
+        self.store.timers().due(clock).is_some() || self.marks.is_due(clock)
     }
 
     /// Moves the clock forward to `clock`.
@@ -315,7 +315,7 @@ impl PartitionTask {
             self.store.fired(place, before);
             self.touched = true;
         }
-        let expired = self.erasures.expire(self.clock(), budget - fired);
+        let expired = self.marks.expire(self.clock(), budget - fired);
         self.touched |= expired > 0;
         Ok(fired + expired)
     }
@@ -349,8 +349,8 @@ impl PartitionTask {
         if event.customer_id.is_none() {
             return Ok(());
         }
-        let erased_id = self.erased_id(&subject_id);
-        let mark = self.erasures.get(&erased_id);
+        let salted_id = self.salted_id(&subject_id);
+        let mark = self.marks.get(&salted_id);
         if mark.is_some_and(|mark| record.at.max(self.clock()) < mark.until) {
             self.tally.after_erase += 1;
             return Ok(());
@@ -377,7 +377,7 @@ impl PartitionTask {
         if applied.erased {
             touched.erased = true;
             let until = touched.customer.evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
-            self.erasures.set(erased_id, Erasure { until });
+            self.marks.set(salted_id, Mark::erased(until));
             self.position.erasures = self.position.erasures.saturating_add(1);
             self.tally.erased += 1;
         }
@@ -388,14 +388,14 @@ impl PartitionTask {
     /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
     /// may be kept, in dead letters neither. Counts it like other events of them.
     pub fn is_of_erased(&mut self, id: &str) -> bool {
-        let mark = self.erasures.get(&self.erased_id(id));
+        let mark = self.marks.get(&self.salted_id(id));
         let of_erased = mark.is_some_and(|mark| self.clock() < mark.until);
         self.tally.after_erase += u64::from(of_erased);
         of_erased
     }
 
-    fn erased_id(&self, subject_id: &str) -> ErasedId {
-        erased_id(&self.config.rules.fold.erase_salt, subject_id)
+    fn salted_id(&self, subject_id: &str) -> SaltedId {
+        salted_id(&self.config.rules.fold.erase_salt, subject_id)
     }
 
     /// Begins in a phase, before anything was processed.

@@ -3,7 +3,7 @@
 //! Until [`PartitionTask::commit`] everything can be forgotten. Next: `store.rs`, the customers.
 
 use crate::domain::apply::Tally;
-use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::mark::{SaltedId, Mark};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Progress};
 use crate::domain::publish::profile::{Profile, profile};
@@ -24,27 +24,27 @@ pub enum ProfileWrite {
 
 impl PartitionTask {
     /// Puts a mark of the changelog in place; `None` removes it.
-    pub fn restore_mark(&mut self, id: ErasedId, mark: Option<Erasure>) {
+    pub fn restore_mark(&mut self, id: SaltedId, mark: Option<Mark>) {
         if !Mutation::MarksNotRestored.is_on() {
-            self.erasures.restore(id, mark);
+            self.marks.restore(id, mark);
         }
     }
 
-    /// How many marks of erased customers there are when the open transaction is committed.
+    /// How many marks of subjects that are gone there are when the open transaction is committed.
     #[must_use]
     pub fn erasures(&self) -> u64 {
-        self.erasures.len_after_commit()
+        self.marks.len_after_commit()
     }
 
     /// Estimated heap bytes of customers and marks.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        self.store.estimated_bytes() + self.erasures.estimated_bytes()
+        self.store.estimated_bytes() + self.marks.estimated_bytes()
     }
 
-    /// The marks of erased customers that the open transaction set or removed.
-    pub fn marks(&self) -> impl Iterator<Item = (&ErasedId, Option<Erasure>)> {
-        self.erasures.changes()
+    /// The marks of subjects that are gone that the open transaction set or removed.
+    pub fn marks(&self) -> impl Iterator<Item = (&SaltedId, Option<&Mark>)> {
+        self.marks.changes()
     }
 
     /// Packs what the transaction changed: for each customer the id, the state (none when it is
@@ -79,7 +79,7 @@ impl PartitionTask {
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
             customers: self.store.len_after_commit(),
-            erased: self.erasures.len_after_commit(),
+            erased: self.marks.len_after_commit(),
             erasures: self.position.erasures,
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
@@ -112,7 +112,7 @@ impl PartitionTask {
     /// When a state cannot be read.
     pub fn commit(&mut self) -> Result<(), UnpackError> {
         self.store.commit()?;
-        self.erasures.commit();
+        self.marks.commit();
         self.committed = self.position;
         self.commit_counter += 1;
         self.touched = false;
@@ -122,7 +122,7 @@ impl PartitionTask {
     /// The open transaction is aborted: everything since the last commit is forgotten.
     pub fn rollback(&mut self) {
         self.store.rollback();
-        self.erasures.rollback();
+        self.marks.rollback();
         self.position = self.committed;
         self.touched = false;
         self.changes.clear();

@@ -4,7 +4,7 @@
 
 use crate::fixture::{advance, day, eur, event, feed, ordered, rules, taken, task};
 use ebbflow::domain::change::{CauseKind, Change};
-use ebbflow::domain::erasure::{ErasedId, Erasure};
+use ebbflow::domain::mark::{SaltedId, Mark};
 use ebbflow::domain::event::{Body, Event, Interaction};
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::Phase;
@@ -35,7 +35,7 @@ fn order(id: &str, customer: &str, days: i64) -> Event<'static> {
 struct Topics {
     states: BTreeMap<String, Vec<u8>>,
     profiles: BTreeMap<String, bool>,
-    marks: BTreeMap<ErasedId, Erasure>,
+    marks: BTreeMap<SaltedId, Mark>,
     tombstones: u32,
 }
 

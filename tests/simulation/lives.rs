@@ -10,7 +10,7 @@ use crate::simulation::reference::{Marks, Timed, marked, read};
 use crate::simulation::rules;
 use crate::simulation::schedule::{Transaction, transactions};
 use ebbflow::codec::state::{
-    StateKey, customer_key, decode_erasure, erased_key, parse_key, unframe,
+    StateKey, customer_key, decode_mark, erased_key, parse_key, unframe,
 };
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
@@ -224,7 +224,7 @@ fn lives<'a>(
             if let Ok(StateKey::Erased(id)) = parse_key(key) {
                 match &record.value {
                     Some(value) => {
-                        let mark = decode_erasure(value).map_err(|error| error.to_string())?;
+                        let mark = decode_mark(value).map_err(|error| error.to_string())?;
                         marks.insert(id, mark.until);
                     }
                     None => drop(marks.remove(&id)),

@@ -9,10 +9,10 @@ use crate::simulation::outcome::Partition;
 use crate::simulation::reference::{Expected, Marks, TOPICS, expected, marked, read};
 use crate::simulation::rules;
 use ebbflow::codec::state::{
-    PROGRESS_KEY, StateKey, decode_erasure, decode_progress, encode_erasure, erased_key, parse_key,
+    PROGRESS_KEY, StateKey, decode_mark, decode_progress, encode_mark, erased_key, parse_key,
     unframe,
 };
-use ebbflow::domain::erasure::Erasure;
+use ebbflow::domain::mark::Mark;
 use ebbflow::domain::event::{Body, Interaction};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::pack::unpack;
@@ -57,7 +57,7 @@ pub(crate) fn marks_of(records: &Partition) -> Result<Marks, String> {
     let mut marks = Marks::new();
     for (key, value) in last_by_key(&records.states) {
         if let Ok(StateKey::Erased(id)) = parse_key(&key) {
-            marks.insert(id, decode_erasure(&value).map_err(|error| error.to_string())?.until);
+            marks.insert(id, decode_mark(&value).map_err(|error| error.to_string())?.until);
         }
     }
     Ok(marks)
@@ -100,7 +100,7 @@ pub(crate) fn check_equal(
         for (id, until) in marks {
             let mut key = Vec::new();
             erased_key(id, &mut key);
-            left.insert(key, encode_erasure(Erasure { until: *until }));
+            left.insert(key, encode_mark(Mark { until: *until }));
         }
         for record in records.states.iter().filter(|it| it.key.as_deref() != Some(PROGRESS_KEY)) {
             let key = record.key.clone().unwrap_or_default();

@@ -11,10 +11,10 @@ use ebbflow::codec::change::{ChangeEncoder, headers};
 use ebbflow::codec::decoder::{DecodeError, Decoder};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::profile::ProfileEncoder;
-use ebbflow::codec::state::{customer_key, encode_erasure, erased_key, frame};
-use ebbflow::domain::erasure::{ErasedId, Erasure};
+use ebbflow::codec::state::{customer_key, encode_mark, erased_key, frame};
+use ebbflow::domain::mark::{SaltedId, Mark};
 use ebbflow::domain::event::{Body, Event, Interaction};
-use ebbflow::domain::id::{erased_id, partition_of};
+use ebbflow::domain::id::{salted_id, partition_of};
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::refusal::Reason;
 use ebbflow::domain::time::Timestamp;
@@ -37,7 +37,7 @@ thread_local! {
 }
 
 /// Until when events of erased ids are dropped.
-pub(crate) type Marks = BTreeMap<ErasedId, Timestamp>;
+pub(crate) type Marks = BTreeMap<SaltedId, Timestamp>;
 
 /// What a partition's output has to be.
 pub(crate) struct Expected {
@@ -104,8 +104,8 @@ pub(crate) fn read(
 }
 
 /// The mark that an id would have.
-pub(crate) fn marked(config: &TaskConfig, id: &str) -> ErasedId {
-    erased_id(&config.rules.fold.erase_salt, id)
+pub(crate) fn marked(config: &TaskConfig, id: &str) -> SaltedId {
+    salted_id(&config.rules.fold.erase_salt, id)
 }
 
 /// Runs the reference over a partition, in which these ids are marked already.
@@ -164,7 +164,7 @@ pub(crate) fn expected(
     for (id, until) in marks {
         let mut key = Vec::new();
         erased_key(&id, &mut key);
-        expected.states.insert(key, encode_erasure(Erasure { until }));
+        expected.states.insert(key, encode_mark(Mark { until }));
     }
     expected
 }
