@@ -24,6 +24,7 @@ pub mod predicate;
 pub mod progress;
 pub mod publish;
 mod rate_history;
+pub mod relay;
 pub mod raw;
 pub mod refusal;
 pub mod rules;

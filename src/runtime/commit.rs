@@ -6,6 +6,7 @@
 
 use crate::codec::change::headers;
 use crate::codec::dead_letter::{Source, dead_letter};
+use crate::codec::relay::encode_relayed;
 use crate::codec::state::{
     PROGRESS_KEY, customer_key, encode_mark, encode_progress, erased_key, frame,
 };
@@ -23,6 +24,7 @@ use crate::runtime::slot::SlotState;
 use crate::runtime::worker::damaged;
 use crate::runtime::worker::{Trip, Worker};
 use crate::task::ProfileWrite;
+use crate::task::relay::Outgoing;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -123,7 +125,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         Ok(())
     }
 
-    /// Sends what a task has to say so far: dead letters and changes.
+    /// Sends what a task has to say so far: dead letters, changes, and what it tells others.
     pub(super) fn send_effects(
         &mut self,
         partition: u32,
@@ -177,6 +179,14 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             let cause = change.cause.kind.name();
             self.tally.change(&change.dimension, change.current.as_deref(), cause);
             self.tally.sent("segment-changes", 1);
+        }
+        let lineage = slot.task.lineage();
+        for Outgoing { partition, relayed } in slot.task.take_outgoing() {
+            encode_relayed(lineage, &relayed, &mut value);
+            let key = Some(relayed.to.as_bytes());
+            let value = Some(value.as_slice());
+            out.send(&OutRecord { output: Output::Relay, partition, key, value, headers: &[] })?;
+            self.tally.sent("relay", 1);
         }
         Ok(())
     }

@@ -4,16 +4,24 @@
 //! for the service, for `replay` and under the simulator. Next: `worker.rs`, which calls it.
 
 use crate::codec::decoder::{DecodeError, Decoder};
+use crate::codec::relay::decode_relayed;
+use crate::codec::state::StateError;
 use crate::domain::event::Event;
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::relay::{REASONS, Relayed, Told};
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
-use crate::runtime::broker::Record;
-use crate::task::clock::{EffectiveTime, Head, Reference, effective_time};
+use crate::runtime::broker::{Input, Record};
+use crate::task::clock::{Head, Reference, effective_time};
 use crate::task::merge::{Next, next};
 use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// The relay's place among the inputs.
+const RELAY: usize = Input::Relay.index();
 
 /// Turns a record's value into an event.
 pub trait Decode {
@@ -39,7 +47,7 @@ impl Decode for TopicDecoders {
             Some(decoder) => decoder.decode(value, &self.rules.rates),
             None => Err(DecodeError::Refused(Refusal::new(
                 Reason::Undecodable,
-                "this version reads no relay records",
+                "what is relayed is an interaction or a purchase",
             ))),
         }
     }
@@ -78,16 +86,56 @@ pub struct Pumped {
     /// Timers fired.
     pub timers: usize,
     /// The schema that an input waits for.
-    pub schema_needed: Option<(usize, u32)>,
+    pub schema_needed: Option<SchemaNeeded>,
+    /// Why the relay's next record is left for another program or lineage.
+    pub left_alone: Option<String>,
     /// The input that nothing was at hand of, though its log has more.
     pub awaited: Option<usize>,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
 }
 
+impl Pumped {
+    /// Whether an input waits for something that is not a record.
+    fn waits(&self, input: usize) -> bool {
+        self.schema_needed.is_some_and(|needed| needed.waiting == input)
+            || (input == RELAY && self.left_alone.is_some())
+    }
+}
+
+/// A schema that is to be fetched before an input can be read on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SchemaNeeded {
+    /// The input that waits.
+    pub waiting: usize,
+    /// The input whose decoder needs it.
+    pub decoder: usize,
+    /// Id in the registry.
+    pub id: u32,
+}
+
+/// The next record of an input, read.
 struct Decoded<'r> {
-    event: Event<'r>,
-    effective: EffectiveTime,
+    /// Its effective time.
+    at: Timestamp,
+    clamped: bool,
+    content: Content<'r>,
+}
+
+enum Content<'r> {
+    Event(Event<'r>),
+    /// A record of the relay, with the event that is in it.
+    Relayed(Relayed<'r>, Option<Event<'r>>),
+}
+
+impl Content<'_> {
+    /// What is counted.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(event) => event.kind(),
+            Self::Relayed(relayed, _) => REASONS[relayed.told.reason()],
+        }
+    }
 }
 
 /// Moves records into the task until an input runs dry, a schema is missing or a limit is met.
@@ -107,7 +155,7 @@ pub fn pump<R: Record>(
         for input in 0..3 {
             fill(task, &mut heads[input], input, records[input], decode, limits, &mut pumped);
             states[input] = match &heads[input] {
-                Some(decoded) => Head::Event(decoded.effective.at),
+                Some(decoded) => Head::Event(decoded.at),
                 None => empty_head(task, input, records[input], limits, &pumped),
             };
         }
@@ -135,24 +183,32 @@ pub fn pump<R: Record>(
             Next::Input(input) => {
                 let Some(decoded) = heads[input].take() else { break };
                 let place = pumped.consumed[input];
-                let record = EventRecord {
-                    input,
-                    topic: &limits.topics[input],
-                    offset: records[input][place].offset(),
-                    event: &decoded.event,
-                    at: decoded.effective.at,
-                };
-                pumped.clamped += u64::from(decoded.effective.clamped);
+                let record = &records[input][place];
+                pumped.clamped += u64::from(decoded.clamped);
                 pumped.consumed[input] += 1;
-                match task.handle_event(&record, limits.wall) {
-                    Ok(()) => pumped.handled.push((input, decoded.event.kind())),
-                    Err(EventError::Refused(refusal)) => {
-                        let id = decoded.event.subject_id();
-                        if !is_of_erased(task, &records[input][place], Some(&id)) {
+                let (at, kind, offset) = (decoded.at, decoded.content.kind(), record.offset());
+                let handled = match decoded.content {
+                    Content::Event(event) => {
+                        let topic = &limits.topics[input];
+                        let value = record.value().unwrap_or_default();
+                        let read = EventRecord { input, topic, offset, event: &event, at, value };
+                        task.handle_event(&read, limits.wall)
+                            .map_err(|error| (error, event.subject_id().into_owned()))
+                    }
+                    Content::Relayed(relayed, event) => {
+                        let place = (input, offset);
+                        task.handle_relayed(place, relayed, event.as_ref(), limits.wall)
+                            .map_err(|error| (error, String::new()))
+                    }
+                };
+                match handled {
+                    Ok(()) => pumped.handled.push((input, kind)),
+                    Err((EventError::Refused(refusal), id)) => {
+                        if !is_of_erased(task, record, Some(&id)) {
                             pumped.refused.push((input, place, refusal));
                         }
                     }
-                    Err(EventError::State(error)) => return Err(error),
+                    Err((EventError::State(error), _)) => return Err(error),
                 }
             }
         }
@@ -175,35 +231,40 @@ fn fill<'r, R: Record>(
         let place = pumped.consumed[input];
         let Some(record) = records.get(place) else { return };
         let beyond = limits.ends[input].is_some_and(|end| record.offset() >= end);
-        if (limits.stop_at_ends && beyond)
-            || pumped.schema_needed.is_some_and(|(waiting, _)| waiting == input)
-        {
+        if (limits.stop_at_ends && beyond) || pumped.waits(input) {
             return;
         }
-        let decoded = match record.value() {
-            None => Err(Refusal::new(Reason::Tombstone, "an event has a value").into()),
-            Some(value) => decode.decode(input, value),
-        };
-        let (refusal, id) = match decoded {
-            Ok(event) => {
+        let read = match record.value() {
+            None => Err(refused(Refusal::new(Reason::Tombstone, "an event has a value"))),
+            Some(value) if input == RELAY => relayed(task, value, decode),
+            Some(value) => {
                 let reference = match (record.timestamp(), limits.limit.or(limits.wall)) {
                     (Some(recorded_at), _) => Reference::Record(recorded_at),
                     (None, Some(limit)) => Reference::Limit(limit),
                     (None, None) => Reference::Limit(Timestamp::MAX),
                 };
-                match effective_time(event.occurred_at, reference) {
-                    Ok(effective) => {
-                        *head = Some(Decoded { event, effective });
-                        return;
-                    }
-                    Err(refusal) => (refusal, Some(event.subject_id().into_owned())),
-                }
+                event(input, value, reference, decode)
             }
-            Err(DecodeError::SchemaNeeded(id)) => {
-                pumped.schema_needed = Some((input, id));
+        };
+        let (refusal, id) = match read {
+            Ok(decoded) => {
+                *head = Some(decoded);
                 return;
             }
-            Err(DecodeError::Refused(refusal)) => (refusal, None),
+            Err(Unread::Schema { decoder, id }) => {
+                pumped.schema_needed = Some(SchemaNeeded { waiting: input, decoder, id });
+                return;
+            }
+            Err(Unread::LeftAlone(why)) => {
+                pumped.left_alone = Some(why);
+                return;
+            }
+            Err(Unread::PassedOver) => {
+                task.skip(input, record.offset());
+                pumped.consumed[input] += 1;
+                continue;
+            }
+            Err(Unread::Refused(refusal, id)) => (refusal, id),
         };
         task.skip(input, record.offset());
         pumped.consumed[input] += 1;
@@ -211,6 +272,84 @@ fn fill<'r, R: Record>(
             pumped.refused.push((input, place, refusal));
         }
     }
+}
+
+/// Why a record is no head.
+enum Unread {
+    /// It is a dead letter: why, and whose it is, where that could be read.
+    Refused(Refusal, Option<String>),
+    /// The decoder of an input needs the schema of this id first.
+    Schema { decoder: usize, id: u32 },
+    /// Another program or lineage has to read it.
+    LeftAlone(String),
+    /// It is of an earlier lineage.
+    PassedOver,
+}
+
+const fn refused(refusal: Refusal) -> Unread {
+    Unread::Refused(refusal, None)
+}
+
+/// Decodes an event.
+fn decoded<'r>(
+    input: usize,
+    value: &'r [u8],
+    decode: &impl Decode,
+) -> Result<Event<'r>, Unread> {
+    decode.decode(input, value).map_err(|error| match error {
+        DecodeError::SchemaNeeded(id) => Unread::Schema { decoder: input, id },
+        DecodeError::Refused(refusal) => refused(refusal),
+    })
+}
+
+/// Reads a record of an input topic.
+fn event<'r>(
+    input: usize,
+    value: &'r [u8],
+    reference: Reference,
+    decode: &impl Decode,
+) -> Result<Decoded<'r>, Unread> {
+    let event = decoded(input, value, decode)?;
+    match effective_time(event.occurred_at, reference) {
+        Ok(effective) => Ok(Decoded {
+            at: effective.at,
+            clamped: effective.clamped,
+            content: Content::Event(event),
+        }),
+        Err(refusal) => Err(Unread::Refused(refusal, Some(event.subject_id().into_owned()))),
+    }
+}
+
+/// Reads a record of the relay.
+fn relayed<'r>(
+    task: &PartitionTask,
+    value: &'r [u8],
+    decode: &impl Decode,
+) -> Result<Decoded<'r>, Unread> {
+    let (lineage, relayed) = decode_relayed(value).map_err(|error| match error {
+        StateError::Newer(_) => Unread::LeftAlone(format!("a record of the relay: {error}")),
+        StateError::Damaged(detail) => {
+            refused(Refusal::new(Reason::Undecodable, format!("a record of the relay: {detail}")))
+        }
+    })?;
+    match lineage.cmp(&task.lineage()) {
+        Ordering::Less => return Err(Unread::PassedOver),
+        Ordering::Equal => {}
+        Ordering::Greater => {
+            return Err(Unread::LeftAlone(format!(
+                "a record of the relay is of lineage {lineage}, the task of {}; hint: restart \
+                 this instance",
+                task.lineage()
+            )));
+        }
+    }
+    let event = match &relayed.told {
+        Told::Event { input, value: Cow::Borrowed(value) } => {
+            Some(decoded(*input, value, decode)?)
+        }
+        _ => None,
+    };
+    Ok(Decoded { at: relayed.at, clamped: false, content: Content::Relayed(relayed, event) })
 }
 
 /// Whether a refused record is of somebody erased: by the id that was read from it, and by its key
@@ -227,7 +366,7 @@ fn empty_head<R: Record>(
     limits: &Limits<'_>,
     pumped: &Pumped,
 ) -> Head {
-    let waits = pumped.schema_needed.is_some_and(|(waiting, _)| waiting == input);
+    let waits = pumped.waits(input);
     let left = records.get(pumped.consumed[input]).map(Record::offset);
     let Some(end) = limits.ends[input] else { return Head::Awaited };
     let reached = left.unwrap_or(task.inputs()[input].next_offset) >= end;
@@ -315,6 +454,7 @@ mod tests {
             partitions: PARTITIONS,
             rules: Arc::clone(&rules),
             profiles_on_touch: false,
+            keys_are_trusted: true,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
         };

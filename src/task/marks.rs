@@ -42,12 +42,17 @@ impl Marks {
         &self.committed
     }
 
+    /// Whether nobody is gone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_time.is_empty()
+    }
+
     /// The mark of an id.
     #[must_use]
     pub fn get(&self, id: &SaltedId) -> Option<Mark> {
         match self.open.get(id) {
             Some(mark) => mark.clone(),
-            None if self.committed.is_empty() => None,
             None => self.committed.get(id).map(|mark| mark.clone()),
         }
     }

@@ -4,10 +4,12 @@
 //! Reading order: `partition_task`, `transaction`, `clock`, `merge`, `store`, `timers`, `marks`, `events`, `relay`.
 
 pub mod clock;
+mod events;
 pub mod marks;
 pub mod merge;
 pub mod partition_task;
 mod reevaluation;
+pub mod relay;
 pub mod store;
 pub mod timers;
 pub mod transaction;

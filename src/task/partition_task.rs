@@ -3,24 +3,25 @@
 //! Between two commits everything it does can be forgotten by [`PartitionTask::rollback`].
 //! Next: `store.rs`, the customers; `clock.rs`, what moves time.
 
-use crate::domain::apply::{Tally, apply, expire};
+use crate::domain::apply::{Tally, expire};
 use crate::domain::change::Change;
-use crate::domain::mark::{SaltedId, Mark};
 use crate::domain::event::Event;
-use crate::domain::id::{salted_id, partition_of};
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
 use crate::domain::pack::{UnpackError, pack, unpack_version_1};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::publish::context::Context;
-use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::refusal::Refusal;
+use crate::domain::relay::Relayed;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
 use crate::task::marks::Marks;
 use crate::task::reevaluation::Walk;
+use crate::task::relay::Outgoing;
 use crate::task::store::Store;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a task is told when it is made.
@@ -34,6 +35,8 @@ pub struct TaskConfig {
     pub partitions: u32,
     /// The rules.
     pub rules: Arc<Rules>,
+    /// Whether every record lies in its subject's partition.
+    pub keys_are_trusted: bool,
     /// Write a profile at every change of facts.
     pub profiles_on_touch: bool,
     /// The run, for backfills.
@@ -55,6 +58,8 @@ pub struct EventRecord<'a> {
     pub event: &'a Event<'a>,
     /// Its effective time.
     pub at: Timestamp,
+    /// The record's value, for whoever else is to read it.
+    pub value: &'a [u8],
 }
 
 /// What a transaction can undo beside the customers.
@@ -82,6 +87,10 @@ pub struct PartitionTask {
     pub(super) control_offset: i64,
     pub(super) touched: bool,
     pub(super) changes: Vec<Change>,
+    /// What subjects of this partition have told one another.
+    pub(super) told_here: VecDeque<Relayed<'static>>,
+    /// What those of others are told.
+    pub(super) outgoing: Vec<Outgoing>,
     pub(super) tally: Tally,
     pub(super) marks: Marks,
     /// The customers that a baseline or a re-evaluation goes through.
@@ -105,6 +114,8 @@ impl PartitionTask {
             control_offset: 0,
             touched: false,
             changes: Vec::new(),
+            told_here: VecDeque::new(),
+            outgoing: Vec::new(),
             tally: Tally::default(),
             marks: Marks::default(),
             walk: None,
@@ -318,84 +329,6 @@ impl PartitionTask {
         let expired = self.marks.expire(self.clock(), budget - fired);
         self.touched |= expired > 0;
         Ok(fired + expired)
-    }
-
-    /// Applies an event.
-    ///
-    /// # Errors
-    /// A refusal when the event belongs elsewhere; its record is a dead letter, and the input has
-    /// moved on.
-    pub fn handle_event(
-        &mut self,
-        record: &EventRecord<'_>,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
-        let state = &mut self.position.inputs[record.input];
-        state.next_offset = record.offset + 1;
-        state.highest = state.highest.max(record.at);
-        self.touched = true;
-        let event = record.event;
-        let subject_id = event.subject_id();
-        let home = partition_of(&subject_id, self.config.partitions);
-        if home != self.config.partition {
-            let detail = format!(
-                "the subject belongs to partition {home}, the record is in partition {}; \
-                 hint: the record's key must be its customer id, placed by murmur2 \
-                 (partitioner=murmur2_random in producers on librdkafka)",
-                self.config.partition
-            );
-            return Err(EventError::Refused(Refusal::new(Reason::Misrouted, detail)));
-        }
-        if event.customer_id.is_none() {
-            return Ok(());
-        }
-        let salted_id = self.salted_id(&subject_id);
-        let mark = self.marks.get(&salted_id);
-        if mark.is_some_and(|mark| record.at.max(self.clock()) < mark.until) {
-            self.tally.after_erase += 1;
-            return Ok(());
-        }
-        // Whoever was erased and comes back is somebody else, when no mark tells any more too.
-        let incarnation = self.position.erasures;
-        let place = self.store.touch(&subject_id, record.at, incarnation, &self.config.rules)?;
-        if !Mutation::EventsBeforeNewRules.is_on() {
-            self.prepare(place, now);
-        }
-        let context = context(&self.config, self.lineage, &self.position, now);
-        let touched = self.store.at(place);
-        let before = touched.customer.deadline;
-        let origin = (record.topic, self.config.partition, record.offset);
-        let customer = &mut touched.customer;
-        let applied =
-            apply(customer, event, record.at, origin, &context, &mut self.tally, &mut self.changes);
-        if applied.changed && event.is_order() {
-            let latest = &mut self.position.latest_order_at;
-            *latest = (*latest).max(Some(record.at));
-        }
-        touched.changed |= applied.changed;
-        touched.published |= applied.published && !context.silent;
-        if applied.erased {
-            touched.erased = true;
-            let until = touched.customer.evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
-            self.marks.set(salted_id, Mark::erased(until));
-            self.position.erasures = self.position.erasures.saturating_add(1);
-            self.tally.erased += 1;
-        }
-        self.store.reschedule(place, before);
-        Ok(())
-    }
-
-    /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
-    /// may be kept, in dead letters neither. Counts it like other events of them.
-    pub fn is_of_erased(&mut self, id: &str) -> bool {
-        let mark = self.marks.get(&self.salted_id(id));
-        let of_erased = mark.is_some_and(|mark| self.clock() < mark.until);
-        self.tally.after_erase += u64::from(of_erased);
-        of_erased
-    }
-
-    fn salted_id(&self, subject_id: &str) -> SaltedId {
-        salted_id(&self.config.rules.fold.erase_salt, subject_id)
     }
 
     /// Begins in a phase, before anything was processed.

@@ -189,6 +189,30 @@ impl Store {
         }
     }
 
+    /// Whether something is known of a subject.
+    ///
+    /// # Errors
+    /// When a committed state cannot be read.
+    pub fn knows(&self, id: &str) -> Result<bool, UnpackError> {
+        let mut key = (self.home)(id);
+        loop {
+            if let Some(place) = self.places.get(&key) {
+                let touched = &self.touched[*place];
+                if touched.customer.id == id {
+                    let known = touched.changed || touched.committed_deadline.is_some();
+                    return Ok(known && !touched.erased);
+                }
+            } else {
+                match self.committed.get(&key) {
+                    None => return Ok(false),
+                    Some(packed) if peek(&packed)?.1 == id => return Ok(true),
+                    Some(_) => {}
+                }
+            }
+            key = key.wrapping_add(1);
+        }
+    }
+
     /// Whether there is a customer with this key.
     #[must_use]
     pub fn holds(&self, key: u64) -> bool {

@@ -126,6 +126,8 @@ impl PartitionTask {
         self.position = self.committed;
         self.touched = false;
         self.changes.clear();
+        self.told_here.clear();
+        self.outgoing.clear();
         self.tally = Tally::default();
         (self.walk, self.walked) = (None, false);
     }

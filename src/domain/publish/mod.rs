@@ -8,7 +8,7 @@ pub mod anti_flap;
 mod compose;
 pub mod consent;
 pub mod context;
-pub mod erase;
+pub mod close;
 pub mod evaluate;
 pub mod holdout;
 pub mod labels;

@@ -1,0 +1,320 @@
+//! Events to their subjects: to this partition's own at once, to others through the relay.
+//!
+//! Whoever is gone is followed, or nobody is told. Next: `relay.rs`, what else subjects tell one
+//! another; `domain/apply.rs`, what an event does.
+
+use crate::domain::apply::{Applied, apply};
+use crate::domain::event::{Body, Event, Interaction};
+use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, hash64, partition_of, salted_id};
+use crate::domain::mark::{Mark, SaltedId};
+use crate::domain::publish::context::CauseEvent;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::relay::{EventOrigin, MAX_PATH, Told};
+use crate::domain::time::{DAY_MS, Timestamp};
+use crate::mutation::Mutation;
+use crate::task::PartitionTask;
+use crate::task::partition_task::{EventError, EventRecord, context};
+use std::borrow::Cow;
+
+/// A redirect that is used lasts longer, but is written at most this often, in ms.
+const REDIRECT_STEP_MS: i64 = DAY_MS;
+
+/// An event on its way to its subject.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    pub(super) event: &'a Event<'a>,
+    pub(super) cause: CauseEvent<'a>,
+    /// The input that its record came in with, and the record's value.
+    pub(super) input: usize,
+    pub(super) value: &'a [u8],
+}
+
+/// What the marks say of a subject.
+pub(super) enum Standing {
+    /// It is here, or may be.
+    Here,
+    /// It became another one.
+    Moved(Box<str>),
+    /// It was erased.
+    Erased,
+}
+
+impl PartitionTask {
+    /// Applies an event, or relays it.
+    ///
+    /// # Errors
+    /// A refusal when the keys are trusted and the record is in another partition than its
+    /// subject's; its record is a dead letter, and the input has moved on.
+    pub fn handle_event(
+        &mut self,
+        record: &EventRecord<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let state = &mut self.position.inputs[record.input];
+        state.next_offset = record.offset + 1;
+        state.highest = state.highest.max(record.at);
+        self.touched = true;
+        let event = record.event;
+        let subject_id = event.subject_id();
+        if self.config.keys_are_trusted {
+            self.check_home(&subject_id)?;
+        }
+        let cause = CauseEvent {
+            event_id: &event.event_id,
+            occurred_at: event.occurred_at,
+            effective_at: record.at,
+            origin: (record.topic, self.config.partition, record.offset),
+        };
+        let arrival = Arrival { event, cause, input: record.input, value: record.value };
+        self.arrive(subject_id, Vec::new(), &arrival, now)?;
+        self.settle(now)
+    }
+
+    fn check_home(&self, subject_id: &str) -> Result<(), EventError> {
+        let home = partition_of(subject_id, self.config.partitions);
+        if home == self.config.partition {
+            return Ok(());
+        }
+        let detail = format!(
+            "the subject belongs to partition {home}, the record is in partition {}; hint: the \
+             record's key must be its customer id, placed by murmur2 \
+             (partitioner=murmur2_random in producers on librdkafka), or set input.key = \"any\"",
+            self.config.partition
+        );
+        Err(EventError::Refused(Refusal::new(Reason::Misrouted, detail)))
+    }
+
+    /// Brings an event to its subject, or on its way there.
+    pub(super) fn arrive(
+        &mut self,
+        subject_id: Cow<'_, str>,
+        mut path: Vec<String>,
+        arrival: &Arrival<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let mut to = subject_id;
+        while self.is_home_of(&to) {
+            match self.standing(&to, &path, arrival.cause.effective_at) {
+                Standing::Here => {
+                    self.arrived(path.len());
+                    return self.deliver(&to, &path, arrival, now);
+                }
+                Standing::Erased => {
+                    self.tally.after_erase += 1;
+                    self.tell_gone(&to, path.last(), &arrival.cause);
+                    return Ok(());
+                }
+                Standing::Moved(target) => {
+                    path.push(to.into_owned());
+                    to = Cow::Owned(target.into());
+                }
+            }
+        }
+        let value = Cow::Borrowed(arrival.value);
+        let told = Told::Event { input: arrival.input, value };
+        self.tell(&to, path, arrival.cause.effective_at, &arrival.cause, told);
+        Ok(())
+    }
+
+    pub(super) fn is_home_of(&self, subject_id: &str) -> bool {
+        partition_of(subject_id, self.config.partitions) == self.config.partition
+    }
+
+    pub(super) fn salted_id(&self, subject_id: &str) -> SaltedId {
+        salted_id(&self.config.rules.fold.erase_salt, subject_id)
+    }
+
+    /// The mark of a subject, as long as it holds.
+    pub(super) fn mark(&self, id: &SaltedId, at: Timestamp) -> Option<Mark> {
+        self.marks.get(id).filter(|mark| at.max(self.clock()) < mark.until)
+    }
+
+    /// What the marks say of a subject to whom something came along a path. Where a path has come
+    /// back to a subject, the least of those it goes round takes it: its redirect ends.
+    pub(super) fn standing(&mut self, to: &str, path: &[String], at: Timestamp) -> Standing {
+        if self.marks.is_empty() {
+            return Standing::Here;
+        }
+        let id = self.salted_id(to);
+        match self.mark(&id, at) {
+            None => Standing::Here,
+            Some(Mark { to: None, .. }) => Standing::Erased,
+            Some(_) if ends_at(to, path) => {
+                self.marks.remove(id);
+                Standing::Here
+            }
+            Some(Mark { to: Some(target), until }) => {
+                self.redirect(id, &target, Some(until));
+                Standing::Moved(target)
+            }
+        }
+    }
+
+    /// Lets a subject be followed, from now on as long as configured; one that is followed already,
+    /// until `present`, is written again only where that makes a difference.
+    pub(super) fn redirect(&mut self, id: SaltedId, target: &str, present: Option<Timestamp>) {
+        let until = self.clock().plus_ms(self.config.rules.keep_redirects_ms);
+        if present.is_none_or(|present| until.since(present) >= REDIRECT_STEP_MS) {
+            self.marks.set(id, Mark { until, to: Some(target.into()) });
+            self.touched = true;
+        }
+    }
+
+    /// Applies an event to a subject of this partition.
+    fn deliver(
+        &mut self,
+        to: &str,
+        path: &[String],
+        arrival: &Arrival<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let Arrival { event, cause, .. } = arrival;
+        let at = cause.effective_at;
+        if matches!(event.body, Body::Interaction(Interaction::EraseRequested)) {
+            let visitor = event.anonymous_id.as_deref().map(visitor_id);
+            let visitor = visitor.filter(|visitor| visitor != to);
+            return self.erase(to, visitor, at, cause, now);
+        }
+        if to.starts_with(ACCOUNT_PREFIX) {
+            let person = path.last().filter(|person| !person.starts_with(ANONYMOUS_PREFIX));
+            self.apply_to(to, arrival, person.map(|person| hash64(person)), now)?;
+            return Ok(());
+        }
+        let feeds = self.config.rules.feeds(event);
+        let place = if feeds.person {
+            let (place, applied) = self.apply_to(to, arrival, None, now)?;
+            if !applied.taken {
+                return Ok(());
+            }
+            place
+        } else {
+            self.touch_subject(to, at, now)?
+        };
+        self.tie(place, event, cause)?;
+        let account = event.account_id.as_deref().filter(|_| feeds.account);
+        if let Some(account) = account {
+            let account = Cow::Owned(format!("{ACCOUNT_PREFIX}{account}"));
+            self.arrive(account, vec![to.to_owned()], arrival, now)?;
+        }
+        Ok(())
+    }
+
+    /// The place of a subject, known or new, before anything else is done to it.
+    pub(super) fn touch_subject(
+        &mut self,
+        to: &str,
+        at: Timestamp,
+        now: Option<Timestamp>,
+    ) -> Result<usize, EventError> {
+        // Whoever was gone and comes back is somebody else, when no mark tells any more too.
+        let incarnation = self.position.erasures;
+        let place = self.store.touch(to, at, incarnation, &self.config.rules)?;
+        if !Mutation::EventsBeforeNewRules.is_on() {
+            self.prepare(place, now);
+        }
+        let heard_at = &mut self.store.at(place).customer.heard_at;
+        *heard_at = (*heard_at).max(at);
+        Ok(place)
+    }
+
+    fn apply_to(
+        &mut self,
+        to: &str,
+        arrival: &Arrival<'_>,
+        contact: Option<u64>,
+        now: Option<Timestamp>,
+    ) -> Result<(usize, Applied), EventError> {
+        let Arrival { event, cause, .. } = arrival;
+        let place = self.touch_subject(to, cause.effective_at, now)?;
+        let context = context(&self.config, self.lineage, &self.position, now);
+        let touched = self.store.at(place);
+        let before = touched.customer.deadline;
+        let out = (&mut self.tally, &mut self.changes);
+        let applied = apply(&mut touched.customer, event, cause, contact, &context, out);
+        if applied.taken && event.is_order() {
+            let latest = &mut self.position.latest_order_at;
+            *latest = (*latest).max(Some(cause.effective_at));
+        }
+        touched.changed |= applied.changed;
+        touched.published |= applied.published && !context.silent;
+        self.store.reschedule(place, before);
+        Ok((place, applied))
+    }
+
+    /// Tells the others what an event says of whom the subject is tied to.
+    fn tie(
+        &mut self,
+        place: usize,
+        event: &Event<'_>,
+        cause: &CauseEvent<'_>,
+    ) -> Result<(), EventError> {
+        let at = cause.effective_at;
+        let id = self.store.at(place).customer.id.clone();
+        let is_visitor = id.starts_with(ANONYMOUS_PREFIX);
+        if let Some(anonymous_id) = event.anonymous_id.as_deref().filter(|_| !is_visitor) {
+            let visitor = visitor_id(anonymous_id);
+            if self.ties(place).know(&visitor, at) {
+                self.tell_move(&visitor, &id, crate::domain::relay::Why::Known, cause);
+            }
+        }
+        if let Some(account) = event.account_id.as_deref() {
+            self.ties(place).join(&format!("{ACCOUNT_PREFIX}{account}"), at, at);
+            if !is_visitor {
+                self.tell_left(place, cause);
+            }
+        }
+        match &event.body {
+            Body::Interaction(Interaction::CustomersMerged { from_customer_id: from })
+                if **from != *id =>
+            {
+                self.ties(place).know(from, at);
+                self.tell_move(from, &id, crate::domain::relay::Why::Merged, cause);
+            }
+            Body::Interaction(Interaction::ReferralAccepted {
+                referred_customer_id: Some(referred),
+            }) if **referred != *id => {
+                let told = Told::Referred { by: id };
+                self.tell(referred, Vec::new(), at, cause, told);
+            }
+            Body::Purchase(_) => self.tell_credit(place, cause),
+            Body::Interaction(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
+    /// may be kept, in dead letters neither. Counts it like other events of them.
+    pub fn is_of_erased(&mut self, id: &str) -> bool {
+        let mark = self.mark(&self.salted_id(id), Timestamp::MIN);
+        let of_erased = mark.is_some_and(|mark| mark.to.is_none());
+        self.tally.after_erase += u64::from(of_erased);
+        of_erased
+    }
+}
+
+/// Whether a path ends at a subject that it would be forwarded from: it has come back there, and
+/// nobody it goes round has a lesser id; or it is as long as paths may be.
+fn ends_at(to: &str, path: &[String]) -> bool {
+    let came_back = path.iter().position(|id| id == to);
+    let is_least = |first: usize| path[first..].iter().all(|id| id.as_str() >= to);
+    (came_back.is_some_and(is_least) && !Mutation::PathNotChecked.is_on())
+        || path.len() >= MAX_PATH
+}
+
+/// The subject id of a visitor.
+fn visitor_id(anonymous_id: &str) -> String {
+    format!("{ANONYMOUS_PREFIX}{anonymous_id}")
+}
+
+/// An event's origin, for what it brings about elsewhere.
+pub(super) fn origin_of(cause: &CauseEvent<'_>) -> EventOrigin {
+    let (topic, partition, offset) = cause.origin;
+    EventOrigin {
+        event_id: cause.event_id.to_owned(),
+        occurred_at: cause.occurred_at,
+        at: cause.effective_at,
+        topic: topic.clone(),
+        partition,
+        offset,
+    }
+}

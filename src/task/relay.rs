@@ -1,0 +1,509 @@
+//! What one subject tells another, and what becomes of it there.
+//!
+//! To a subject of this partition it is told at once, to others through the relay. Only a
+//! subject's own task sets its redirect and sends its state. Next: `events.rs`, the events;
+//! `domain/relay.rs`, what can be told.
+
+use crate::domain::absorb::absorb;
+use crate::domain::apply::{Applied, amend, catch_up};
+use crate::domain::change::{CauseKind, Change};
+use crate::domain::customer::Customer;
+use crate::domain::event::Event;
+use crate::domain::facts::ties::Ties;
+use crate::domain::id::{ANONYMOUS_PREFIX, hash64, partition_of};
+use crate::domain::mark::Mark;
+use crate::domain::pack::{pack, unpack};
+use crate::domain::publish::close::close;
+use crate::domain::publish::context::{CauseEvent, Context};
+use crate::domain::relay::{Relayed, Told, Why};
+use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
+use crate::task::PartitionTask;
+use crate::task::events::{Arrival, Standing, origin_of};
+use crate::task::partition_task::{EventError, context};
+use std::borrow::Cow;
+
+/// A record of the relay on its way out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    /// The partition of the subject that it is for.
+    pub partition: u32,
+    /// What is told.
+    pub relayed: Relayed<'static>,
+}
+
+impl PartitionTask {
+    /// Takes in a record of the relay; `event` is the one in it, read.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn handle_relayed(
+        &mut self,
+        (input, offset): (usize, i64),
+        relayed: Relayed<'_>,
+        event: Option<&Event<'_>>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let state = &mut self.position.inputs[input];
+        state.next_offset = offset + 1;
+        state.highest = state.highest.max(relayed.at);
+        self.hand_over(relayed, event, now)
+    }
+
+    /// The same without a record: from a task that goes in step with this one.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn hand_over(
+        &mut self,
+        relayed: Relayed<'_>,
+        event: Option<&Event<'_>>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        self.touched = true;
+        match (&relayed.told, event) {
+            (Told::Event { input, value }, Some(event)) => {
+                let cause = relayed.cause.as_cause();
+                let arrival = Arrival { event, cause, input: *input, value };
+                self.arrive(Cow::Borrowed(&relayed.to), relayed.path.clone(), &arrival, now)?;
+            }
+            _ => self.take(relayed, now)?,
+        }
+        self.settle(now)
+    }
+
+    /// Takes what the subjects of this partition have told one another.
+    pub(super) fn settle(&mut self, now: Option<Timestamp>) -> Result<(), EventError> {
+        while let Some(relayed) = self.told_here.pop_front() {
+            self.take(relayed, now)?;
+        }
+        Ok(())
+    }
+
+    /// What the subjects of other partitions are told since the last call, in order.
+    pub fn take_outgoing(&mut self) -> std::vec::Drain<'_, Outgoing> {
+        self.outgoing.drain(..)
+    }
+
+    /// Tells a subject something.
+    pub(super) fn tell(
+        &mut self,
+        to: &str,
+        path: Vec<String>,
+        at: Timestamp,
+        cause: &CauseEvent<'_>,
+        told: Told<'_>,
+    ) {
+        let to = to.to_owned();
+        let relayed = Relayed { to, path, at, cause: origin_of(cause), told }.into_owned();
+        self.send(relayed);
+    }
+
+    fn send(&mut self, relayed: Relayed<'static>) {
+        let partition = partition_of(&relayed.to, self.config.partitions);
+        if partition == self.config.partition {
+            self.told_here.push_back(relayed);
+        } else {
+            self.tally.relayed.sent[relayed.told.reason()] += 1;
+            self.outgoing.push(Outgoing { partition, relayed });
+        }
+    }
+
+    /// Tells by the event behind a cause, as of its time.
+    fn tell_by(&mut self, to: &str, cause: &CauseEvent<'_>, told: Told<'_>) {
+        self.tell(to, Vec::new(), cause.effective_at, cause, told);
+    }
+
+    pub(super) fn tell_move(&mut self, who: &str, into: &str, why: Why, cause: &CauseEvent<'_>) {
+        self.tell_by(who, cause, Told::Move { into: into.to_owned(), why });
+    }
+
+    /// Whoever sent something to a subject that was erased is to forget its id too.
+    pub(super) fn tell_gone(
+        &mut self,
+        erased: &str,
+        teller: Option<&String>,
+        cause: &CauseEvent<'_>,
+    ) {
+        if let Some(teller) = teller {
+            self.tell_by(teller, cause, Told::Erase { of: erased.to_owned() });
+        }
+    }
+
+    /// Counts what has come to its subject.
+    pub(super) fn arrived(&mut self, hops: usize) {
+        self.tally.relayed.arrived += 1;
+        self.tally.relayed.hops += hops as u64;
+    }
+
+    /// Brings what was told to its subject, which may have become another one.
+    fn take(
+        &mut self,
+        mut relayed: Relayed<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        match &relayed.told {
+            Told::Follow { from, to } => {
+                self.follow_another(&relayed.to, from, to);
+                return Ok(());
+            }
+            Told::Erase { of } => return self.erase_alias(&relayed, of, now),
+            _ => {}
+        }
+        let (at, cause) = (relayed.at, relayed.cause.clone());
+        let cause = cause.as_cause();
+        if let Told::Move { into, why: Why::Known } = &relayed.told
+            && let Some(Mark { to: Some(present), until }) =
+                self.mark(&self.salted_id(&relayed.to), at)
+        {
+            if *present == **into {
+                self.redirect(self.salted_id(&relayed.to), into, Some(until));
+            } else {
+                self.tally.relayed.shared_visitors += 1;
+            }
+            return Ok(());
+        }
+        match self.standing(&relayed.to, &relayed.path, at) {
+            Standing::Here => {}
+            Standing::Moved(target) => {
+                let gone = std::mem::replace(&mut relayed.to, target.into());
+                relayed.path.push(gone);
+                self.send(relayed.into_owned());
+                return Ok(());
+            }
+            Standing::Erased => {
+                self.tally.after_erase += 1;
+                let teller = match &relayed.told {
+                    Told::Credit { from, .. } => {
+                        let told = Told::Forget { id: relayed.to.clone() };
+                        self.tell_by(from, &cause, told);
+                        None
+                    }
+                    _ => relayed.path.last(),
+                };
+                self.tell_gone(&relayed.to, teller, &cause);
+                return Ok(());
+            }
+        }
+        self.arrived(relayed.path.len());
+        let to = &relayed.to;
+        match &relayed.told {
+            Told::Move { into, .. } => {
+                let is_one = into == to || relayed.path.contains(into);
+                if !is_one {
+                    self.depart(to, into, (at, &cause), now)?;
+                }
+                Ok(())
+            }
+            Told::State(packed) => self.take_over(&relayed, packed, &cause, now),
+            Told::Referred { by } => self.be_referred(to, by, &cause, now),
+            Told::Credit { from, minor } => {
+                let what = |customer: &mut Customer| {
+                    customer.ties.get_or_insert_default().brought(from, at, *minor);
+                };
+                self.amend_known(to, at, &cause, now, what)
+            }
+            Told::Forget { id } => {
+                let what = |customer: &mut Customer| {
+                    if let Some(ties) = &mut customer.ties {
+                        ties.forget(id);
+                    }
+                    if let Some(contacts) = &mut customer.contacts {
+                        contacts.forget(hash64(id));
+                    }
+                };
+                self.amend_known(to, at, &cause, now, what)
+            }
+            Told::Contact { was, now: hash, first_at, last_at } => {
+                let what = |customer: &mut Customer| {
+                    let contacts = customer.contacts.get_or_insert_default();
+                    contacts.renamed(*was, *hash, *first_at, *last_at);
+                };
+                self.amend_subject(to, at, (CauseKind::Event, &cause), now, what)
+            }
+            Told::Left { contact, at: elsewhere_at } => {
+                let what = |customer: &mut Customer| {
+                    let contacts = customer.contacts.get_or_insert_default();
+                    contacts.left(*contact, *elsewhere_at);
+                };
+                self.amend_subject(to, at, (CauseKind::Event, &cause), now, what)
+            }
+            Told::Event { .. } | Told::Follow { .. } | Told::Erase { .. } => Ok(()),
+        }
+    }
+
+    /// Changes a subject otherwise than by an event of its own.
+    fn amend_subject(
+        &mut self,
+        to: &str,
+        at: Timestamp,
+        (kind, cause): (CauseKind, &CauseEvent<'_>),
+        now: Option<Timestamp>,
+        what: impl FnOnce(&mut Customer),
+    ) -> Result<(), EventError> {
+        let place = self.touch_subject(to, at, now)?;
+        let context = context(&self.config, self.lineage, &self.position, now);
+        let touched = self.store.at(place);
+        let before = touched.customer.deadline;
+        let out = (&mut self.tally, &mut self.changes);
+        let amendment = |customer: &mut Customer, _: &mut _| what(customer);
+        let applied =
+            amend(&mut touched.customer, at, (kind, cause), &context, out, amendment);
+        touched.changed = true;
+        touched.published |= applied.published && !context.silent;
+        self.store.reschedule(place, before);
+        Ok(())
+    }
+
+    /// The same of one that is known; nobody comes about by it.
+    fn amend_known(
+        &mut self,
+        to: &str,
+        at: Timestamp,
+        cause: &CauseEvent<'_>,
+        now: Option<Timestamp>,
+        what: impl FnOnce(&mut Customer),
+    ) -> Result<(), EventError> {
+        if !self.store.knows(to)? {
+            return Ok(());
+        }
+        self.amend_subject(to, at, (CauseKind::Event, cause), now, what)
+    }
+
+    /// A subject becomes another one: its state goes there, what arrives follows it.
+    fn depart(
+        &mut self,
+        id: &str,
+        into: &str,
+        (at, cause): (Timestamp, &CauseEvent<'_>),
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        if self.store.knows(id)? {
+            let place = self.store.touch(id, at, 0, &self.config.rules)?;
+            self.prepare(place, now);
+            let context = context(&self.config, self.lineage, &self.position, now);
+            let customer = &mut self.store.at(place).customer;
+            let before = customer.deadline;
+            catch_up(customer, at, &context, (&mut self.tally, &mut self.changes));
+            let mut packed = Vec::with_capacity(512);
+            pack(customer, self.config.rules.rates.base(), &mut packed);
+            let at = at.max(customer.evaluated_at);
+            self.remove(place, before, at, (CauseKind::Merge, Some(cause)), now);
+            let state = || Told::State(Cow::Borrowed(&packed));
+            if !Mutation::StateNotSent.is_on() {
+                self.tell(into, vec![id.to_owned()], at, cause, state());
+            }
+            if Mutation::StateSentTwice.is_on() {
+                self.tell(into, vec![id.to_owned()], at, cause, state());
+            }
+        }
+        self.redirect(self.salted_id(id), into, None);
+        Ok(())
+    }
+
+    /// Removes a subject: what was told of it is closed.
+    pub(super) fn remove(
+        &mut self,
+        place: usize,
+        before: Timestamp,
+        at: Timestamp,
+        (kind, cause): (CauseKind, Option<&CauseEvent<'_>>),
+        now: Option<Timestamp>,
+    ) {
+        let context = context(&self.config, self.lineage, &self.position, now);
+        let touched = self.store.at(place);
+        close(&mut touched.customer, at, kind, cause, &context, &mut self.changes);
+        (touched.changed, touched.published, touched.erased) = (true, true, true);
+        self.position.erasures = self.position.erasures.saturating_add(1);
+        self.store.reschedule(place, before);
+        self.touched = true;
+    }
+
+    /// A subject takes over all that was known of the one that became it.
+    fn take_over(
+        &mut self,
+        relayed: &Relayed<'_>,
+        packed: &[u8],
+        cause: &CauseEvent<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let mut source = unpack(packed, &self.config.rules.rates)?;
+        let (to, at) = (&relayed.to, relayed.at);
+        let theirs = source.ties.take().map_or_else(Ties::default, |ties| *ties);
+        let place = self.touch_subject(to, at, now)?;
+        let source_id = std::mem::take(&mut source.id);
+        let context = context(&self.config, self.lineage, &self.position, now);
+        let touched = self.store.at(place);
+        let before = touched.customer.deadline;
+        let mut lost = None;
+        let (aliases, memberships) = (theirs.aliases.clone(), theirs.memberships.clone());
+        let amendment = |customer: &mut Customer, tally: &mut _| {
+            absorb(customer, source, context.rules, tally);
+            let ties = customer.ties.get_or_insert_default();
+            lost = ties.absorb(theirs);
+            if source_id != *customer.id {
+                ties.know(&source_id, at);
+            }
+        };
+        let out = (&mut self.tally, &mut self.changes);
+        let kind = (CauseKind::Merge, cause);
+        let applied = amend(&mut touched.customer, at, kind, &context, out, amendment);
+        touched.changed = true;
+        touched.published |= applied.published && !context.silent;
+        self.store.reschedule(place, before);
+        if source_id == *to {
+            return Ok(());
+        }
+        for alias in aliases.iter().filter(|alias| alias.id != *to) {
+            let told = Told::Follow { from: source_id.clone(), to: to.clone() };
+            self.tell_by(&alias.id, cause, told);
+        }
+        if !to.starts_with(ANONYMOUS_PREFIX) {
+            let was = (!source_id.starts_with(ANONYMOUS_PREFIX)).then(|| hash64(&source_id));
+            for membership in memberships {
+                let (first_at, last_at) = (membership.first_at, membership.last_at);
+                let told = Told::Contact { was, now: hash64(to), first_at, last_at };
+                self.tell_by(&membership.account, cause, told);
+            }
+            self.tell_left(place, cause);
+        }
+        self.take_back(lost, cause, to);
+        self.tell_credit(place, cause);
+        Ok(())
+    }
+
+    /// A referral is heard of at the one who was referred.
+    fn be_referred(
+        &mut self,
+        to: &str,
+        by: &str,
+        cause: &CauseEvent<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        if to == by {
+            return Ok(());
+        }
+        let at = cause.effective_at;
+        let place = self.touch_subject(to, at, now)?;
+        self.store.at(place).changed = true;
+        let key = crate::domain::id::EventKey::of(hash64(cause.event_id));
+        let lost = self.ties(place).refer(by, at, key);
+        self.take_back(lost, cause, to);
+        self.tell_credit(place, cause);
+        Ok(())
+    }
+
+    pub(super) fn ties(&mut self, place: usize) -> &mut Ties {
+        let touched = self.store.at(place);
+        touched.changed = true;
+        touched.customer.ties.get_or_insert_default()
+    }
+
+    /// Tells accounts that a contact of theirs is with another one now.
+    pub(super) fn tell_left(&mut self, place: usize, cause: &CauseEvent<'_>) {
+        let contact = hash64(&self.store.at(place).customer.id);
+        for (account, at) in self.ties(place).take_left() {
+            self.tell_by(&account, cause, Told::Left { contact, at });
+        }
+    }
+
+    /// Tells the referrer of a subject what it has spent that the referrer does not know of.
+    pub(super) fn tell_credit(&mut self, place: usize, cause: &CauseEvent<'_>) {
+        let customer = &mut self.store.at(place).customer;
+        let net_minor = customer.book.net_minor();
+        let (id, ties) = (customer.id.clone(), customer.ties.as_deref_mut());
+        let Some(ties) = ties else { return };
+        let is_own = |referrer: &str| {
+            referrer == id || ties.aliases.iter().any(|alias| alias.id == referrer)
+        };
+        let Some(mut referrer) = ties.referrer.clone() else { return };
+        if is_own(&referrer.id) {
+            ties.referrer = None;
+            self.take_back(Some(referrer), cause, &id);
+            return;
+        }
+        let minor = net_minor.saturating_sub(referrer.credited_minor);
+        if minor != 0 {
+            referrer.credited_minor = net_minor;
+            let by = referrer.id.clone();
+            ties.referrer = Some(referrer);
+            self.tell_by(&by, cause, Told::Credit { from: id, minor });
+        }
+    }
+
+    /// Takes back from a referrer what it was told of somebody it did not bring.
+    fn take_back(
+        &mut self,
+        lost: Option<crate::domain::facts::ties::Referrer>,
+        cause: &CauseEvent<'_>,
+        from: &str,
+    ) {
+        if let Some(lost) = lost.filter(|lost| lost.credited_minor != 0) {
+            let minor = lost.credited_minor.saturating_neg();
+            self.tell_by(&lost.id, cause, Told::Credit { from: from.to_owned(), minor });
+        }
+    }
+
+    /// Whoever followed one subject follows another one.
+    fn follow_another(&mut self, alias: &str, from: &str, to: &str) {
+        let id = self.salted_id(alias);
+        if let Some(mark) = self.marks.get(&id)
+            && mark.to.as_deref() == Some(from)
+            && alias != to
+        {
+            self.marks.set(id, Mark { to: Some(to.into()), ..mark });
+        }
+    }
+
+    /// An id of somebody who was erased is erased, unless it is somebody else's by now.
+    fn erase_alias(
+        &mut self,
+        relayed: &Relayed<'_>,
+        of: &str,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let (to, at) = (&relayed.to, relayed.at);
+        let mark = self.mark(&self.salted_id(to), at);
+        if mark.is_some_and(|mark| mark.to.as_deref() != Some(of)) {
+            return Ok(());
+        }
+        let cause = relayed.cause.clone();
+        self.erase(to, None, at, &cause.as_cause(), now)
+    }
+
+    /// Erases a subject, its other ids, and its traces with others; `visitor` is an id of it that
+    /// the request names.
+    pub(super) fn erase(
+        &mut self,
+        id: &str,
+        visitor: Option<String>,
+        at: Timestamp,
+        cause: &CauseEvent<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let place = self.touch_subject(id, at, now)?;
+        let context: Context<'_> = context(&self.config, self.lineage, &self.position, now);
+        let touched = self.store.at(place);
+        let customer = &mut touched.customer;
+        let before = customer.deadline;
+        let evaluated_at = at.max(context.clock).max(customer.evaluated_at);
+        let changes: &mut Vec<Change> = &mut self.changes;
+        let _: Applied = catch_up(customer, evaluated_at, &context, (&mut self.tally, changes));
+        let ties = customer.ties.take().map_or_else(Ties::default, |ties| *ties);
+        self.remove(place, before, evaluated_at, (CauseKind::Erase, Some(cause)), now);
+        let until = evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
+        self.marks.set(self.salted_id(id), Mark::erased(until));
+        self.tally.erased += 1;
+        let aliases = ties.aliases.into_iter().map(|alias| alias.id).chain(visitor);
+        for alias in aliases.filter(|alias| alias != id) {
+            self.tell_by(&alias, cause, Told::Erase { of: id.to_owned() });
+        }
+        let accounts = ties.memberships.into_iter().map(|membership| membership.account);
+        let referred = ties.referred.into_iter().map(|referred| referred.id);
+        let referrer = ties.referrer.map(|referrer| referrer.id);
+        for other in accounts.chain(referred).chain(referrer) {
+            self.tell_by(&other, cause, Told::Forget { id: id.to_owned() });
+        }
+        Ok(())
+    }
+}
