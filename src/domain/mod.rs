@@ -27,4 +27,5 @@ mod rate_history;
 pub mod raw;
 pub mod refusal;
 pub mod rules;
+pub mod subject;
 pub mod time;
