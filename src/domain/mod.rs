@@ -28,4 +28,5 @@ pub mod relay;
 pub mod raw;
 pub mod refusal;
 pub mod rules;
+pub mod subject;
 pub mod time;
