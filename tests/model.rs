@@ -2,6 +2,10 @@
 //!
 //! `PROPTEST_CASES` raises the number of cases. Next: `model/reference.rs`.
 
+#[path = "model/absorb.rs"]
+mod absorb;
+#[path = "model/absorb_bounds.rs"]
+mod absorb_bounds;
 #[path = "model/activity.rs"]
 mod activity;
 #[path = "model/bad_input.rs"]

@@ -2,8 +2,9 @@
 //!
 //! Pure: no Kafka, no I/O, no clock, no randomness, no iteration over hash maps.
 //! Reading order: `event`, `facts` (what is remembered), `customer`, `dimensions` (what it
-//! means), `raw`, `publish` (what is told), `apply`, `change`.
+//! means), `raw`, `publish` (what is told), `apply`, `absorb`, `change`.
 
+pub mod absorb;
 pub mod apply;
 pub mod binary;
 pub mod change;

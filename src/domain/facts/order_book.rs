@@ -4,6 +4,8 @@
 //! Within those bounds the book is a function of the set of records. It never knows what an
 //! order means for a dimension. Next: `order_facts.rs`, what is counted from it.
 
+mod absorb;
+
 use crate::domain::event::{Purchase, Term};
 use crate::domain::facts::bounded_text::cut;
 use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders, forget_terms};
@@ -49,6 +51,17 @@ pub struct RareParts {
     pub parked: Vec<Parked>,
     /// Subscriptions, ordered by id.
     pub subscriptions: Vec<Subscription>,
+}
+
+impl RareParts {
+    /// What is left of an order that is no longer kept exactly; its categories are.
+    fn evicted_of(&mut self, order: &Order, rates: &ExchangeRates) -> EvictedOrder {
+        // Of a cancelled one nothing was bought.
+        if !order.cancelled {
+            self.categories |= order.marks.categories;
+        }
+        EvictedOrder::of(order, rates)
+    }
 }
 
 /// A record that waits for its order.
@@ -317,18 +330,8 @@ impl OrderBook {
     fn evict(&mut self, rates: &ExchangeRates, tally: &mut BookTally) {
         tally.evicted += 1;
         let order = self.orders.remove(0);
-        let evicted = EvictedOrder {
-            id: order.id,
-            day: order.base.at.day(),
-            net_minor: order.net_minor(rates),
-            cancelled: order.cancelled,
-            term: order.term.map(|term| (term.subscription, term.days)),
-        };
         let rare = self.rare.get_or_insert_default();
-        // Of a cancelled one nothing was bought.
-        if !order.cancelled {
-            rare.categories |= order.marks.categories;
-        }
+        let evicted = rare.evicted_of(&order, rates);
         let place = rare
             .evicted
             .partition_point(|present| (present.day, present.id) < (evicted.day, evicted.id));
@@ -369,22 +372,7 @@ impl OrderBook {
         }
         let rare = self.rare.get_or_insert_default();
         if let Some(evicted) = rare.evicted.iter_mut().find(|evicted| evicted.id == order) {
-            match what {
-                ParkedRecord::Cancel => {
-                    (evicted.net_minor, evicted.cancelled) = (0, true);
-                }
-                ParkedRecord::Update(amount) if !evicted.cancelled => {
-                    evicted.net_minor = rates.to_base_minor(amount, evicted.day.start());
-                }
-                ParkedRecord::Update(_) => {}
-                ParkedRecord::Refund(_, amount) => {
-                    let minor = amount.map_or(evicted.net_minor, |amount| {
-                        rates.to_base_minor(amount, evicted.day.start())
-                    });
-                    tally.clipped += u64::from(minor > evicted.net_minor);
-                    evicted.net_minor = (evicted.net_minor - minor).max(0);
-                }
-            }
+            evicted.amend(what, rates, tally);
             return Booked::ChangedUnknown;
         }
         rare.parked.push(Parked { order, stamp, parked_at: clock, what });

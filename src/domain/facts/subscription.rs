@@ -75,6 +75,16 @@ impl Subscription {
         }
     }
 
+    /// Takes over what another customer's book has of the same subscription.
+    pub fn absorb(&mut self, source: Self) {
+        self.latest_term = self.latest_term.max(source.latest_term);
+        self.cancelled_at = self.cancelled_at.max(source.cancelled_at);
+        self.ended_at = self.ended_at.max(source.ended_at);
+        for price in source.prices {
+            self.set_price(price);
+        }
+    }
+
     /// The prices before the latest, of which some may have fallen out.
     fn older(&self) -> &[Price] {
         &self.prices[..self.prices.len().saturating_sub(MAX_PRICES)]
