@@ -9,6 +9,7 @@ pub mod broker;
 pub mod clock;
 mod commit;
 mod group;
+pub mod in_step;
 mod prepare;
 pub mod pump;
 mod remarks;

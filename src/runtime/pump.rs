@@ -64,6 +64,9 @@ pub struct Limits<'a> {
     pub stop_at_ends: bool,
     /// Wall time; `None` when only events move the clock.
     pub wall: Option<Timestamp>,
+    /// Of a task that goes in step with others, the time of their next record: no further, and no
+    /// further than until something is told them.
+    pub in_step: Option<Timestamp>,
     /// Stands in for the record timestamp of inputs that have none.
     pub limit: Option<Timestamp>,
     /// Records consumed at most.
@@ -73,7 +76,7 @@ pub struct Limits<'a> {
 }
 
 /// What one call did.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pumped {
     /// Records consumed, by input; the caller removes them.
     pub consumed: [usize; 3],
@@ -93,6 +96,25 @@ pub struct Pumped {
     pub awaited: Option<usize>,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
+    /// What the inputs had at hand last.
+    pub heads: [Head; 3],
+}
+
+impl Default for Pumped {
+    fn default() -> Self {
+        Self {
+            consumed: [0; 3],
+            refused: Vec::new(),
+            handled: Vec::new(),
+            clamped: 0,
+            timers: 0,
+            schema_needed: None,
+            left_alone: None,
+            awaited: None,
+            limited: false,
+            heads: [Head::Awaited; 3],
+        }
+    }
 }
 
 impl Pumped {
@@ -149,17 +171,26 @@ pub fn pump<R: Record>(
     limits: &Limits<'_>,
 ) -> Result<Pumped, UnpackError> {
     let mut pumped = Pumped::default();
+    pump_on(task, records, decode, limits, &mut pumped)?;
+    Ok(pumped)
+}
+
+/// The same, going on where another call ended.
+///
+/// # Errors
+/// When a customer's state cannot be read.
+pub fn pump_on<R: Record>(
+    task: &mut PartitionTask,
+    records: [&[R]; 3],
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+    pumped: &mut Pumped,
+) -> Result<(), UnpackError> {
+    (pumped.awaited, pumped.limited) = (None, false);
     let mut heads: [Option<Decoded<'_>>; 3] = [None, None, None];
     loop {
-        let mut states = [Head::Awaited; 3];
-        for input in 0..3 {
-            fill(task, &mut heads[input], input, records[input], decode, limits, &mut pumped);
-            states[input] = match &heads[input] {
-                Some(decoded) => Head::Event(decoded.at),
-                None => empty_head(task, input, records[input], limits, &pumped),
-            };
-        }
-        task.advance(&states, limits.wall);
+        look(task, &mut heads, records, decode, limits, pumped);
+        task.advance(&pumped.heads, limits.wall, limits.in_step);
         pumped.timers += task.fire_timers(limits.timers - pumped.timers, limits.wall)?;
         // Only wall time lets events pass timers that are due: else what is written would depend
         // on where a round ends.
@@ -170,7 +201,7 @@ pub fn pump<R: Record>(
             break;
         }
         let handled = pumped.handled.len() + pumped.refused.len();
-        match next(&states) {
+        match next(&pumped.heads) {
             Next::AtEnd => break,
             Next::AwaitInput(input) => {
                 pumped.awaited = Some(input);
@@ -181,7 +212,11 @@ pub fn pump<R: Record>(
                 break;
             }
             Next::Input(input) => {
-                let Some(decoded) = heads[input].take() else { break };
+                let Some(decoded) = heads[input].take_if(|head| {
+                    limits.in_step.is_none_or(|others| head.at <= others)
+                }) else {
+                    break;
+                };
                 let place = pumped.consumed[input];
                 let record = &records[input][place];
                 pumped.clamped += u64::from(decoded.clamped);
@@ -210,11 +245,43 @@ pub fn pump<R: Record>(
                     }
                     Err((EventError::State(error), _)) => return Err(error),
                 }
+                if limits.in_step.is_some() && task.has_outgoing() {
+                    look(task, &mut heads, records, decode, limits, pumped);
+                    break;
+                }
             }
         }
     }
     pumped.limited |= pumped.timers >= limits.timers && task.is_due();
-    Ok(pumped)
+    Ok(())
+}
+
+/// Reads the next record of each input.
+pub(super) fn peek<R: Record>(
+    task: &mut PartitionTask,
+    records: [&[R]; 3],
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+    pumped: &mut Pumped,
+) {
+    look(task, &mut [None, None, None], records, decode, limits, pumped);
+}
+
+fn look<'r, R: Record>(
+    task: &mut PartitionTask,
+    heads: &mut [Option<Decoded<'r>>; 3],
+    records: [&'r [R]; 3],
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+    pumped: &mut Pumped,
+) {
+    for input in 0..3 {
+        fill(task, &mut heads[input], input, records[input], decode, limits, pumped);
+        pumped.heads[input] = match &heads[input] {
+            Some(decoded) => Head::Event(decoded.at),
+            None => empty_head(task, input, records[input], limits, pumped),
+        };
+    }
 }
 
 /// Decodes records of an input until one is an event; the refused ones are passed over.
@@ -333,6 +400,7 @@ fn relayed<'r>(
         }
     })?;
     match lineage.cmp(&task.lineage()) {
+        Ordering::Less if Mutation::RelayLineageNotCompared.is_on() => {}
         Ordering::Less => return Err(Unread::PassedOver),
         Ordering::Equal => {}
         Ordering::Greater => {
@@ -464,6 +532,7 @@ mod tests {
             ends: [Some(9), Some(0), Some(0)],
             stop_at_ends: true,
             wall: None,
+            in_step: None,
             limit: None,
             records: 100,
             timers: 100,

@@ -17,7 +17,7 @@ use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
 use crate::runtime::group::Answer;
-use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
+use crate::runtime::pump::{Limits, Pumped, SchemaNeeded, TopicDecoders, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
@@ -65,7 +65,7 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) decoders: TopicDecoders,
     ask_for_schema: AskForSchema,
     next_question_ms: i64,
-    schema_wanted: Option<(usize, u32)>,
+    schema_wanted: Option<SchemaNeeded>,
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
@@ -180,9 +180,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // The registry's answer may take long: never while a transaction is open.
         if !self.transaction.is_open()
-            && let Some((input, id)) = self.schema_wanted.take()
+            && let Some(SchemaNeeded { decoder, id, .. }) = self.schema_wanted.take()
         {
-            self.fetch_schema(input, id);
+            self.fetch_schema(decoder, id);
         }
         // 3. Restoring, a slice at a time.
         let preparing = self.prepare_tasks()?;
@@ -252,6 +252,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             ends: slot.known_ends(self.now_ms),
             stop_at_ends: slot.until.is_some(),
             wall,
+            in_step: None,
             limit: None,
             records: PUMP_RECORDS,
             timers,
@@ -311,6 +312,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.after_erase += domain.after_erase;
         self.tally.reevaluated += domain.reevaluated;
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
+            _ if pumped.left_alone.is_some() => HeldBy::NewerProgram,
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),
             (None, None) if pumped.limited => HeldBy::Replaying,

@@ -9,7 +9,8 @@ use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, hash64, partition_of, 
 use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::publish::context::CauseEvent;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::relay::{EventOrigin, MAX_PATH, Told};
+use crate::domain::relay::{EventOrigin, MAX_PATH, Told, Why};
+use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
@@ -175,8 +176,8 @@ impl PartitionTask {
             let visitor = visitor.filter(|visitor| visitor != to);
             return self.erase(to, visitor, at, cause, now);
         }
-        if to.starts_with(ACCOUNT_PREFIX) {
-            let person = path.last().filter(|person| !person.starts_with(ANONYMOUS_PREFIX));
+        if Subject::of(to) == Subject::Account {
+            let person = path.last().filter(|person| Subject::of(person) == Subject::Customer);
             self.apply_to(to, arrival, person.map(|person| hash64(person)), now)?;
             return Ok(());
         }
@@ -190,7 +191,7 @@ impl PartitionTask {
         } else {
             self.touch_subject(to, at, now)?
         };
-        self.tie(place, event, cause)?;
+        self.tie(place, event, cause);
         let account = event.account_id.as_deref().filter(|_| feeds.account);
         if let Some(account) = account {
             let account = Cow::Owned(format!("{ACCOUNT_PREFIX}{account}"));
@@ -212,8 +213,7 @@ impl PartitionTask {
         if !Mutation::EventsBeforeNewRules.is_on() {
             self.prepare(place, now);
         }
-        let heard_at = &mut self.store.at(place).customer.heard_at;
-        *heard_at = (*heard_at).max(at);
+        self.store.at(place).customer.hear(at);
         Ok(place)
     }
 
@@ -241,25 +241,33 @@ impl PartitionTask {
         Ok((place, applied))
     }
 
-    /// Tells the others what an event says of whom the subject is tied to.
-    fn tie(
-        &mut self,
-        place: usize,
-        event: &Event<'_>,
-        cause: &CauseEvent<'_>,
-    ) -> Result<(), EventError> {
+    /// Tells the others what an event says of whom its subject is tied to.
+    fn tie(&mut self, place: usize, event: &Event<'_>, cause: &CauseEvent<'_>) {
+        let names_others = match &event.body {
+            Body::Purchase(_) => {
+                self.tell_credit(place, cause);
+                false
+            }
+            Body::Interaction(interaction) => matches!(
+                interaction,
+                Interaction::CustomersMerged { .. } | Interaction::ReferralAccepted { .. }
+            ),
+        };
+        let names_visitor = event.customer_id.is_some() && event.anonymous_id.is_some();
+        if !names_others && !names_visitor && event.account_id.is_none() {
+            return;
+        }
         let at = cause.effective_at;
         let id = self.store.at(place).customer.id.clone();
-        let is_visitor = id.starts_with(ANONYMOUS_PREFIX);
-        if let Some(anonymous_id) = event.anonymous_id.as_deref().filter(|_| !is_visitor) {
+        if let Some(anonymous_id) = event.anonymous_id.as_deref().filter(|_| names_visitor) {
             let visitor = visitor_id(anonymous_id);
             if self.ties(place).know(&visitor, at) {
-                self.tell_move(&visitor, &id, crate::domain::relay::Why::Known, cause);
+                self.tell_move(&visitor, &id, Why::Known, cause);
             }
         }
         if let Some(account) = event.account_id.as_deref() {
             self.ties(place).join(&format!("{ACCOUNT_PREFIX}{account}"), at, at);
-            if !is_visitor {
+            if Subject::of(&id) == Subject::Customer {
                 self.tell_left(place, cause);
             }
         }
@@ -268,18 +276,16 @@ impl PartitionTask {
                 if **from != *id =>
             {
                 self.ties(place).know(from, at);
-                self.tell_move(from, &id, crate::domain::relay::Why::Merged, cause);
+                self.tell_move(from, &id, Why::Merged, cause);
             }
-            Body::Interaction(Interaction::ReferralAccepted {
-                referred_customer_id: Some(referred),
-            }) if **referred != *id => {
-                let told = Told::Referred { by: id };
-                self.tell(referred, Vec::new(), at, cause, told);
+            Body::Interaction(Interaction::ReferralAccepted { referred_customer_id }) => {
+                self.ties(place).accepted();
+                if let Some(referred) = referred_customer_id.as_deref().filter(|who| **who != *id) {
+                    self.tell(referred, Vec::new(), at, cause, Told::Referred { by: id });
+                }
             }
-            Body::Purchase(_) => self.tell_credit(place, cause),
-            Body::Interaction(_) => {}
+            _ => {}
         }
-        Ok(())
     }
 
     /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it

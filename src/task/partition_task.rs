@@ -275,10 +275,16 @@ impl PartitionTask {
         self.touched = true;
     }
 
-    /// Moves the clock as far as the inputs allow; `wall` is absent when only events move it.
-    pub fn advance(&mut self, heads: &[Head; 3], wall: Option<Timestamp>) {
+    /// Moves the clock as far as the inputs allow; `wall` is absent when only events move it. In
+    /// step with other tasks, no further than the time of their next record.
+    pub fn advance(
+        &mut self,
+        heads: &[Head; 3],
+        wall: Option<Timestamp>,
+        in_step: Option<Timestamp>,
+    ) {
         let allowed = allowed_clock(&self.position.inputs, heads, wall);
-        self.advance_to(allowed);
+        self.advance_to(in_step.map_or(allowed, |others| allowed.min(others)));
     }
 
     /// Whether the clock has reached a deadline, or the end of a mark.

@@ -9,8 +9,9 @@ use crate::domain::apply::{Applied, amend, catch_up};
 use crate::domain::change::{CauseKind, Change};
 use crate::domain::customer::Customer;
 use crate::domain::event::Event;
-use crate::domain::facts::ties::Ties;
-use crate::domain::id::{ANONYMOUS_PREFIX, hash64, partition_of};
+use crate::domain::facts::ties::{Referrer, Ties};
+use crate::domain::id::{EventKey, hash64, partition_of};
+use crate::domain::subject::Subject;
 use crate::domain::mark::Mark;
 use crate::domain::pack::{pack, unpack};
 use crate::domain::publish::close::close;
@@ -83,6 +84,12 @@ impl PartitionTask {
     /// What the subjects of other partitions are told since the last call, in order.
     pub fn take_outgoing(&mut self) -> std::vec::Drain<'_, Outgoing> {
         self.outgoing.drain(..)
+    }
+
+    /// Whether subjects of other partitions are told something.
+    #[must_use]
+    pub const fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// Tells a subject something.
@@ -278,6 +285,11 @@ impl PartitionTask {
         (at, cause): (Timestamp, &CauseEvent<'_>),
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
+        if Mutation::RedirectBeforeState.is_on() {
+            // Whatever comes next finds the redirect, and the state is never sent.
+            self.redirect(self.salted_id(id), into, None);
+            return Ok(());
+        }
         if self.store.knows(id)? {
             let place = self.store.touch(id, at, 0, &self.config.rules)?;
             self.prepare(place, now);
@@ -358,8 +370,9 @@ impl PartitionTask {
             let told = Told::Follow { from: source_id.clone(), to: to.clone() };
             self.tell_by(&alias.id, cause, told);
         }
-        if !to.starts_with(ANONYMOUS_PREFIX) {
-            let was = (!source_id.starts_with(ANONYMOUS_PREFIX)).then(|| hash64(&source_id));
+        if Subject::of(to) == Subject::Customer {
+            let is_customer = Subject::of(&source_id) == Subject::Customer;
+            let was = is_customer.then(|| hash64(&source_id));
             for membership in memberships {
                 let (first_at, last_at) = (membership.first_at, membership.last_at);
                 let told = Told::Contact { was, now: hash64(to), first_at, last_at };
@@ -386,7 +399,7 @@ impl PartitionTask {
         let at = cause.effective_at;
         let place = self.touch_subject(to, at, now)?;
         self.store.at(place).changed = true;
-        let key = crate::domain::id::EventKey::of(hash64(cause.event_id));
+        let key = EventKey::of(hash64(cause.event_id));
         let lost = self.ties(place).refer(by, at, key);
         self.take_back(lost, cause, to);
         self.tell_credit(place, cause);
@@ -434,7 +447,7 @@ impl PartitionTask {
     /// Takes back from a referrer what it was told of somebody it did not bring.
     fn take_back(
         &mut self,
-        lost: Option<crate::domain::facts::ties::Referrer>,
+        lost: Option<Referrer>,
         cause: &CauseEvent<'_>,
         from: &str,
     ) {

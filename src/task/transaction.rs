@@ -127,7 +127,9 @@ impl PartitionTask {
         self.touched = false;
         self.changes.clear();
         self.told_here.clear();
-        self.outgoing.clear();
+        if !Mutation::RelayKeptAfterAbort.is_on() {
+            self.outgoing.clear();
+        }
         self.tally = Tally::default();
         (self.walk, self.walked) = (None, false);
     }

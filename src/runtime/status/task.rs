@@ -85,6 +85,8 @@ pub enum HeldBy {
     Input(Input),
     /// The schema registry: a record's schema cannot be fetched.
     Registry,
+    /// A record of the relay is for a newer program, or a newer lineage.
+    NewerProgram,
     /// The task is not restored.
     Restore,
     /// Records and timers of the past are being worked through.
@@ -99,6 +101,7 @@ impl HeldBy {
             Self::None => "none",
             Self::Input(input) => input.name(),
             Self::Registry => "registry",
+            Self::NewerProgram => "newer program",
             Self::Restore => "restore",
             Self::Replaying => "replaying",
         }
