@@ -22,8 +22,12 @@ mod expressions;
 mod facts;
 #[path = "model/fixture.rs"]
 mod fixture;
+#[path = "model/identity.rs"]
+mod identity;
 #[path = "model/known.rs"]
 mod known;
+#[path = "model/network.rs"]
+mod network;
 #[path = "model/predict.rs"]
 mod predict;
 #[path = "model/qualification.rs"]

@@ -10,6 +10,8 @@ use crate::domain::publish::profile::{Profile, profile};
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
+use crate::task::marks::CommittedMarks;
+use std::sync::Arc;
 
 /// What becomes of the profile of a customer that a transaction changed.
 #[derive(Debug)]
@@ -28,6 +30,12 @@ impl PartitionTask {
         if !Mutation::MarksNotRestored.is_on() {
             self.marks.restore(id, mark);
         }
+    }
+
+    /// The committed marks, for readers.
+    #[must_use]
+    pub fn committed_marks(&self) -> &Arc<CommittedMarks> {
+        self.marks.committed()
     }
 
     /// How many marks of subjects that are gone there are when the open transaction is committed.
