@@ -9,6 +9,7 @@ use crate::domain::apply::{Applied, amend, catch_up};
 use crate::domain::change::{CauseKind, Change};
 use crate::domain::customer::Customer;
 use crate::domain::event::Event;
+use crate::domain::facts::order_facts::OrderFacts;
 use crate::domain::facts::ties::{Referrer, Ties};
 use crate::domain::id::{EventKey, hash64, partition_of};
 use crate::domain::subject::Subject;
@@ -422,10 +423,10 @@ impl PartitionTask {
 
     /// Tells the referrer of a subject what it has spent that the referrer does not know of.
     pub(super) fn tell_credit(&mut self, place: usize, cause: &CauseEvent<'_>) {
-        let customer = &mut self.store.at(place).customer;
-        let net_minor = customer.book.net_minor();
-        let (id, ties) = (customer.id.clone(), customer.ties.as_deref_mut());
-        let Some(ties) = ties else { return };
+        let Customer { id, ties, book, .. } = &mut self.store.at(place).customer;
+        let Some(ties) = ties.as_deref_mut().filter(|ties| ties.referrer.is_some()) else { return };
+        let id = id.clone();
+        let net_minor = OrderFacts::of(book, &self.config.rules.rates).net_minor;
         let is_own = |referrer: &str| {
             referrer == id || ties.aliases.iter().any(|alias| alias.id == referrer)
         };

@@ -9,6 +9,7 @@ use crate::fixture::{T0, config, event, rules, visited};
 use crate::network::Network;
 use crate::workload;
 use ebbflow::domain::customer::Customer;
+use ebbflow::domain::facts::order_facts::OrderFacts;
 use ebbflow::domain::event::{Body, Event, Interaction, VisitKind};
 use ebbflow::domain::id::{EventKey, hash64};
 use ebbflow::domain::rules::Rules;
@@ -328,7 +329,7 @@ fn referrers_are_credited(
     let mut revenue: BTreeMap<String, i64> = BTreeMap::new();
     for (class, (_, _, by)) in &first {
         let events = expected.get(class).map_or(&[][..], Vec::as_slice);
-        let bought = of(events, rules, clock).book.net_minor(&rules.rates);
+        let bought = OrderFacts::of(&of(events, rules, clock).book, &rules.rates).net_minor;
         *revenue.entry(classes.of(by)).or_default() += bought;
     }
     for referrer in [referrer(0), referrer(1)] {
