@@ -54,7 +54,7 @@ pub(crate) fn both(mut target: Customer, source: Customer, rules: &Rules) -> (Cu
 }
 
 /// Names of categories and channel in the place of their numbers, which hang on arrival.
-type NamedOrder = (Order, BTreeSet<String>, Option<String>);
+pub(crate) type NamedOrder = (Order, BTreeSet<String>, Option<String>);
 
 /// All facts, with nothing of how and when they came: the rest of the customer is blank.
 #[derive(Clone, PartialEq, Debug)]
@@ -65,6 +65,13 @@ pub(crate) struct Facts {
     /// Categories of orders that are no longer kept exactly.
     older: BTreeSet<String>,
     preferences: [BTreeMap<String, Decayed>; 2],
+}
+
+impl Facts {
+    /// The orders with the names of their categories and channels.
+    pub(crate) fn orders(&self) -> &[NamedOrder] {
+        &self.orders
+    }
 }
 
 /// The facts of a customer. Scores are left out where the order of arrival decides what is too
@@ -206,7 +213,8 @@ proptest! {
         for at in [clock, clock + later, clock + later + 700 * DAY_MS] {
             let (values, told) = computed(&united, &rules, at);
             if by_time {
-                prop_assert_eq!((&values, &told), (&computed(&whole, &rules, at).0, &computed(&whole, &rules, at).1));
+                let (whole, whole_told) = computed(&whole, &rules, at);
+                prop_assert_eq!((&values, &told), (&whole, &whole_told));
             }
             let (mut expected, mut naive) = reference.raw(&rules, at);
             let engagement = place(Dimension::Engagement);
@@ -242,7 +250,9 @@ proptest! {
             let own = arrivals.iter().zip(&owners).filter(|(_, owner)| **owner == of_owner);
             of(&own.map(|(event, _)| event.clone()).collect::<Vec<_>>(), &rules, clock)
         });
-        let both = |target: &Customer, source: &Customer| both(target.clone(), source.clone(), &rules).0;
+        let both = |target: &Customer, source: &Customer| {
+            both(target.clone(), source.clone(), &rules).0
+        };
         let expected = facts(&both(&both(&one, &other), &third), true);
         for united in [
             both(&one, &both(&other, &third)),

@@ -121,13 +121,13 @@ impl OlderOrders {
         }
     }
 
-    /// Adds other sums. Which days both have is not known: where they overlap all are taken to be
-    /// distinct, as far as there are days.
+    /// Adds other sums. Which days both have is known of the first and last ones only: all others
+    /// are taken to be distinct, as far as there are days.
     pub fn absorb(&mut self, source: Self) {
+        let known = |it: &Self| [it.first_day, it.last_day.filter(|_| it.first_day != it.last_day)];
+        let others = known(&source);
+        let shared = known(self).iter().filter(|day| day.is_some() && others.contains(day)).count();
         let earliest = |one: Option<Day>, other: Option<Day>| one.into_iter().chain(other).min();
-        let meet = |last: Option<Day>, first: Option<Day>| last.is_some() && last == first;
-        let is_shared =
-            meet(self.last_day, source.first_day) || meet(source.last_day, self.first_day);
         self.orders = self.orders.saturating_add(source.orders);
         self.net_minor = self.net_minor.saturating_add(source.net_minor);
         self.first_counting_day = earliest(self.first_counting_day, source.first_counting_day);
@@ -137,6 +137,7 @@ impl OlderOrders {
         let days = self.order_days.saturating_add(source.order_days);
         let span =
             self.first_day.zip(self.last_day).map_or(0, |(first, last)| last.0 - first.0 + 1);
-        self.order_days = (days - u64::from(is_shared)).min(u64::try_from(span).unwrap_or(0));
+        let most = u64::try_from(span).unwrap_or(0);
+        self.order_days = days.saturating_sub(shared as u64).min(most);
     }
 }

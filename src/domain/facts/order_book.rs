@@ -62,6 +62,15 @@ impl RareParts {
         }
         EvictedOrder::of(order, rates)
     }
+
+    /// Forgets the subscription that is longest without news.
+    fn forget_quietest(&mut self, tally: &mut BookTally) {
+        let quietest = (0..self.subscriptions.len())
+            .min_by_key(|place| self.subscriptions[*place].latest_stamp())
+            .unwrap_or(0);
+        self.subscriptions.remove(quietest);
+        tally.evicted += 1;
+    }
 }
 
 /// A record that waits for its order.
@@ -397,20 +406,16 @@ impl OrderBook {
     }
 
     fn subscription(&mut self, id: u64, tally: &mut BookTally) -> &mut Subscription {
-        let subscriptions = &mut self.rare.get_or_insert_default().subscriptions;
-        if !subscriptions.iter().any(|present| present.id == id) {
-            if subscriptions.len() == MAX_SUBSCRIPTIONS {
-                let quietest = (0..subscriptions.len())
-                    .min_by_key(|place| subscriptions[*place].latest_stamp())
-                    .unwrap_or(0);
-                subscriptions.remove(quietest);
-                tally.evicted += 1;
+        let rare = self.rare.get_or_insert_default();
+        if !rare.subscriptions.iter().any(|present| present.id == id) {
+            if rare.subscriptions.len() == MAX_SUBSCRIPTIONS {
+                rare.forget_quietest(tally);
             }
-            let place = subscriptions.partition_point(|present| present.id < id);
-            subscriptions.insert(place, Subscription::new(id));
+            let place = rare.subscriptions.partition_point(|present| present.id < id);
+            rare.subscriptions.insert(place, Subscription::new(id));
         }
-        let place = subscriptions.partition_point(|present| present.id < id);
-        &mut subscriptions[place]
+        let place = rare.subscriptions.partition_point(|present| present.id < id);
+        &mut rare.subscriptions[place]
     }
 
     /// Sets the amounts and lengths of the terms that do not name their own. A term whose price has

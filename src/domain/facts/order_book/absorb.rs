@@ -39,12 +39,13 @@ impl OrderBook {
         let subscriptions: Vec<u64> = self.subscriptions().iter().map(|it| it.id).collect();
         subscriptions.into_iter().for_each(|id| self.reprice(id));
         let rare = self.rare.get_or_insert_default();
-        rare.hold_subscriptions(tally);
+        while rare.subscriptions.len() > MAX_SUBSCRIPTIONS {
+            rare.forget_quietest(tally);
+        }
         rare.absorb_evicted(other.evicted, &mut self.orders, rates);
         rare.absorb_parked(other.parked, &mut self.orders, rates, tally);
         rare.hold_orders(&mut self.orders, rates, tally);
-        rare.before.absorb(other.before);
-        rare.hold_evicted();
+        rare.hold_evicted(other.before);
         if !had_rare && **rare == RareParts::default() {
             self.rare = None;
         }
@@ -66,17 +67,6 @@ impl RareParts {
         match self.subscriptions.binary_search_by_key(&source.id, |own| own.id) {
             Ok(place) => self.subscriptions[place].absorb(source),
             Err(place) => self.subscriptions.insert(place, source),
-        }
-    }
-
-    /// Forgets the subscriptions that are longest without news, where there are too many.
-    fn hold_subscriptions(&mut self, tally: &mut BookTally) {
-        while self.subscriptions.len() > MAX_SUBSCRIPTIONS {
-            let quietest = (0..self.subscriptions.len())
-                .min_by_key(|place| self.subscriptions[*place].latest_stamp())
-                .unwrap_or(0);
-            self.subscriptions.remove(quietest);
-            tally.evicted += 1;
         }
     }
 
@@ -139,8 +129,8 @@ impl RareParts {
         tally.unmatched += too_many as u64;
     }
 
-    /// Evicts the oldest orders while there are too many, too many refunds, or evicted ones behind
-    /// them.
+    /// Evicts the oldest orders while there are too many of them or of their refunds, or an evicted
+    /// one is later.
     fn hold_orders(
         &mut self,
         orders: &mut Vec<Order>,
@@ -168,12 +158,18 @@ impl RareParts {
         self.evicted.sort_by_key(|it| (it.day, it.id));
     }
 
-    /// Adds up the evicted orders that are too many, and forgets the terms of the older ones.
-    fn hold_evicted(&mut self) {
-        let mut older = OlderOrders::default();
+    /// Takes over the sums of orders that fell out altogether, adds the evicted ones that are too
+    /// many, and forgets the terms of the older ones that are not.
+    fn hold_evicted(&mut self, mut source: OlderOrders) {
         let beyond = self.evicted.len().saturating_sub(MAX_EVICTED);
-        self.evicted.drain(..beyond).for_each(|order| older.add(order));
-        self.before.absorb(older);
+        for order in self.evicted.drain(..beyond) {
+            // Each day counts once: where it is the last one, else where all are before it.
+            let last = [self.before.last_day, source.last_day];
+            let is_own =
+                last[0] == Some(order.day) || last[1] != Some(order.day) && last[0] <= last[1];
+            if is_own { self.before.add(order) } else { source.add(order) }
+        }
+        self.before.absorb(source);
         let without = self.evicted.len().saturating_sub(MAX_EVICTED_TERMS);
         self.evicted[..without].iter_mut().for_each(|order| order.term = None);
     }
