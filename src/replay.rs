@@ -320,6 +320,7 @@ impl Run<'_, '_> {
             stop_at_ends: false,
             wall: None,
             limit: Some(now),
+            waits: false,
             records: LINES_AT_ONCE,
             timers: usize::MAX,
         };

@@ -10,10 +10,13 @@ use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
-use crate::runtime::broker::Record;
+use crate::runtime::broker::{Input, Record};
 use crate::task::clock::{EffectiveTime, Head, Reference, effective_time};
 use crate::task::merge::{Next, next};
 use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
+
+/// The input that never waits: what is in it may be what others wait for.
+const RELAY: usize = Input::Relay.index();
 
 /// Turns a record's value into an event.
 pub trait Decode {
@@ -58,6 +61,8 @@ pub struct Limits<'a> {
     pub wall: Option<Timestamp>,
     /// Stands in for the record timestamp of inputs that have none.
     pub limit: Option<Timestamp>,
+    /// Events of customers who have a timer due that waits for other tasks wait, too.
+    pub waits: bool,
     /// Records consumed at most.
     pub records: usize,
     /// Timers fired at most.
@@ -81,6 +86,10 @@ pub struct Pumped {
     pub schema_needed: Option<(usize, u32)>,
     /// The input that nothing was at hand of, though its log has more.
     pub awaited: Option<usize>,
+    /// An event waits for other tasks.
+    pub waits: bool,
+    /// Relayed events before which a timer fired that should have waited for other tasks.
+    pub unproven: u64,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
 }
@@ -117,7 +126,7 @@ pub fn pump<R: Record>(
         // on where a round ends.
         if limits.wall.is_none()
             && !Mutation::EventsBeforeTimers.is_on()
-            && task.store().timers().due(task.clock()).is_some()
+            && task.store().timers().due(task.timer_clock()).is_some()
         {
             break;
         }
@@ -132,7 +141,17 @@ pub fn pump<R: Record>(
                 pumped.limited = true;
                 break;
             }
-            Next::Input(input) => {
+            Next::Input(first) => {
+                let mut input = first;
+                if limits.waits && must_wait(task, heads[first].as_ref())? {
+                    if first == RELAY {
+                        pumped.unproven += 1;
+                    } else {
+                        // Others may wait for what the relay brings.
+                        pumped.waits = true;
+                        input = RELAY;
+                    }
+                }
                 let Some(decoded) = heads[input].take() else { break };
                 let place = pumped.consumed[input];
                 let record = EventRecord {
@@ -159,6 +178,13 @@ pub fn pump<R: Record>(
     }
     pumped.limited |= pumped.timers >= limits.timers && task.is_due();
     Ok(pumped)
+}
+
+/// Whether an event's customer has a timer due that waits for other tasks: it would fire before
+/// the event.
+fn must_wait(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
+    let Some(head) = head else { return Ok(false) };
+    task.would_fire_before(&head.event.subject_id(), head.effective.at)
 }
 
 /// Decodes records of an input until one is an event; the refused ones are passed over.
@@ -325,6 +351,7 @@ mod tests {
             stop_at_ends: true,
             wall: None,
             limit: None,
+            waits: false,
             records: 100,
             timers: 100,
         };

@@ -206,6 +206,7 @@ pub(crate) fn worker_settings(
             .map(|topic| Name::from(topic.clone())),
         commit: config.commit,
         wall_clock: config.clock == ClockMode::Wall,
+        max_hold: (!config.trusted_keys).then_some(config.max_hold),
         timers_per_round: config.timers_per_round,
         dead_letter_max_bytes: config.dead_letter_max_bytes,
         changes,

@@ -10,6 +10,7 @@ use crate::domain::publish::profile::{Profile, profile};
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
+use crate::task::partition_task::Position;
 
 /// What becomes of the profile of a customer that a transaction changed.
 #[derive(Debug)]
@@ -123,7 +124,7 @@ impl PartitionTask {
     pub fn rollback(&mut self) {
         self.store.rollback();
         self.erasures.rollback();
-        self.position = self.committed;
+        self.position = Position { held_at: self.position.held_at, ..self.committed };
         self.touched = false;
         self.changes.clear();
         self.tally = Tally::default();
