@@ -330,6 +330,7 @@ impl Run<'_, '_> {
                     wall: None,
                     in_step: None,
                     limit: Some(now),
+                    waits: false,
                     records: LINES_AT_ONCE,
                     timers: usize::MAX,
                 };

@@ -55,6 +55,10 @@ pub struct Config {
     pub registry: Option<RegistryConfig>,
     /// When transactions end.
     pub commit: CommitConfig,
+    /// The producers' keys are right: no event is looked for in another partition.
+    pub trusted_keys: bool,
+    /// How long timers wait for a task that does not get on.
+    pub max_hold: Duration,
     /// Timers fired for a task in one round of its worker, so that live work goes on.
     pub timers_per_round: usize,
     /// The rules.

@@ -57,6 +57,7 @@ pub struct Metrics {
     erased_customers: IntCounter,
     events_after_erase: IntCounter,
     reevaluated_customers: IntCounter,
+    unproven_timers: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -65,6 +66,7 @@ pub struct Metrics {
     transaction_aborts: IntCounterVec,
     producer_reinits: IntCounter,
     rebalances: IntCounterVec,
+    holds_given_up: IntCounter,
     restore_records: IntCounter,
     restore_seconds: Counter,
 
@@ -81,6 +83,7 @@ pub struct Metrics {
     timers_pending: IntGaugeVec,
     reevaluation_left: IntGaugeVec,
     timer_overdue: GaugeVec,
+    timer_hold: GaugeVec,
     task_clock_lag: GaugeVec,
     input_lag_records: IntGaugeVec,
     input_lag_seconds: GaugeVec,
@@ -214,6 +217,12 @@ impl Metrics {
                 "reevaluated_customers_total",
                 "Customers judged anew by a higher revision of the rules.",
             )?,
+            unproven_timers: counter(
+                &to,
+                "unproven_timers_total",
+                "Timers that fired before all partitions had come as far, as a relayed event of \
+                 their customer came.",
+            )?,
             output_records: counters(
                 &to,
                 "output_records_total",
@@ -248,6 +257,12 @@ impl Metrics {
                 "rebalances_total",
                 "Answers to the consumer group, by kind.",
                 &["kind"],
+            )?,
+            holds_given_up: counter(
+                &to,
+                "holds_given_up_total",
+                "Tasks that timers no longer wait for, since they did not get on for \
+                 relay.max_hold.",
             )?,
             restore_records: counter(
                 &to,
@@ -311,6 +326,12 @@ impl Metrics {
                 "How far the task's clock is past its oldest timer that has not fired.",
                 &["partition"],
             )?,
+            timer_hold: gauges_f64(
+                &to,
+                "timer_hold_seconds",
+                "How far the task's clock is past its oldest timer that waits for other tasks.",
+                &["partition"],
+            )?,
             task_clock_lag: gauges_f64(
                 &to,
                 "task_clock_lag_seconds",
@@ -367,6 +388,11 @@ impl Metrics {
     /// A producer took the place of an earlier one of this process.
     pub fn producer_reinitialised(&self) {
         self.producer_reinits.inc();
+    }
+
+    /// Timers do not wait for so many tasks any more.
+    pub fn holds_given_up(&self, tasks: u64) {
+        self.holds_given_up.inc_by(tasks);
     }
 
     /// The consumer group spoke.

@@ -40,6 +40,8 @@ pub struct TaskGauges {
     pub reevaluation_left: u64,
     /// How far the clock is past the oldest timer, in seconds.
     pub timer_overdue_seconds: f64,
+    /// How far the clock is past the oldest timer that waits for other tasks, in seconds.
+    pub timer_hold_seconds: f64,
     /// How far the clock is behind the wall clock, in seconds; `None` while it has no time or
     /// follows the events alone.
     pub clock_lag_seconds: Option<f64>,
@@ -110,6 +112,7 @@ impl Metrics {
         set(&self.timers_pending, task.timers_pending);
         set(&self.reevaluation_left, task.reevaluation_left);
         self.timer_overdue.with_label_values(&[&partition]).set(task.timer_overdue_seconds);
+        self.timer_hold.with_label_values(&[&partition]).set(task.timer_hold_seconds);
         if let Some(seconds) = task.clock_lag_seconds {
             self.task_clock_lag.with_label_values(&[partition.as_str(), task.held_by]).set(seconds);
         }
@@ -135,6 +138,7 @@ impl Metrics {
             &self.last_commit,
             &self.segment_volatility,
             &self.timer_overdue,
+            &self.timer_hold,
             &self.task_clock_lag,
             &self.input_lag_seconds,
         ] {

@@ -41,6 +41,8 @@ pub struct TransactionTally {
     pub after_erase: u64,
     /// Customers judged by new rules.
     pub reevaluated: u64,
+    /// Timers that fired though they should have waited for other tasks.
+    pub unproven: u64,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
     events: Series<[&'static str; 2]>,
@@ -71,6 +73,7 @@ impl Metrics {
             erased: 0,
             after_erase: 0,
             reevaluated: 0,
+            unproven: 0,
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
@@ -145,6 +148,7 @@ impl TransactionTally {
             (&metrics.erased_customers, self.erased),
             (&metrics.events_after_erase, self.after_erase),
             (&metrics.reevaluated_customers, self.reevaluated),
+            (&metrics.unproven_timers, self.unproven),
         ] {
             counter.inc_by(count);
         }
@@ -178,6 +182,7 @@ impl TransactionTally {
         self.suppressed = 0;
         (self.withheld, self.unscored) = (0, 0);
         (self.erased, self.after_erase, self.reevaluated) = (0, 0, 0);
+        self.unproven = 0;
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();

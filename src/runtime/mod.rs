@@ -2,14 +2,17 @@
 //! never rdkafka.
 //!
 //! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `prepare`,
-//! `restore`, `commit`, `pump`, `slot`, `share`, `start`; then `status`, `stores` and `remarks`,
+//! `restore`, `commit`, `pump`, `slot`, `share`, `others`, `hold`,
+//! `start`; then `status`, `stores` and `remarks`,
 //! what others may read.
 
 pub mod broker;
 pub mod clock;
 mod commit;
 mod group;
+mod hold;
 pub mod in_step;
+mod others;
 mod prepare;
 pub mod pump;
 mod remarks;

@@ -20,7 +20,7 @@ use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// The relay's place among the inputs.
+/// The input that never waits: what is in it may be what others wait for.
 const RELAY: usize = Input::Relay.index();
 
 /// Turns a record's value into an event.
@@ -69,6 +69,8 @@ pub struct Limits<'a> {
     pub in_step: Option<Timestamp>,
     /// Stands in for the record timestamp of inputs that have none.
     pub limit: Option<Timestamp>,
+    /// Events of customers who have a timer due that waits for other tasks wait, too.
+    pub waits: bool,
     /// Records consumed at most.
     pub records: usize,
     /// Timers fired at most.
@@ -94,6 +96,10 @@ pub struct Pumped {
     pub left_alone: Option<String>,
     /// The input that nothing was at hand of, though its log has more.
     pub awaited: Option<usize>,
+    /// An event waits for other tasks.
+    pub waits: bool,
+    /// Relayed events before which a timer fired that should have waited for other tasks.
+    pub unproven: u64,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
     /// What the inputs had at hand last.
@@ -111,6 +117,8 @@ impl Default for Pumped {
             schema_needed: None,
             left_alone: None,
             awaited: None,
+            waits: false,
+            unproven: 0,
             limited: false,
             heads: [Head::Awaited; 3],
         }
@@ -119,7 +127,7 @@ impl Default for Pumped {
 
 impl Pumped {
     /// Whether an input waits for something that is not a record.
-    fn waits(&self, input: usize) -> bool {
+    fn waits_with(&self, input: usize) -> bool {
         self.schema_needed.is_some_and(|needed| needed.waiting == input)
             || (input == RELAY && self.left_alone.is_some())
     }
@@ -186,7 +194,7 @@ pub fn pump_on<R: Record>(
     limits: &Limits<'_>,
     pumped: &mut Pumped,
 ) -> Result<(), UnpackError> {
-    (pumped.awaited, pumped.limited) = (None, false);
+    (pumped.awaited, pumped.waits, pumped.limited) = (None, false, false);
     let mut heads: [Option<Decoded<'_>>; 3] = [None, None, None];
     loop {
         look(task, &mut heads, records, decode, limits, pumped);
@@ -196,7 +204,7 @@ pub fn pump_on<R: Record>(
         // on where a round ends.
         if limits.wall.is_none()
             && !Mutation::EventsBeforeTimers.is_on()
-            && task.store().timers().due(task.clock()).is_some()
+            && task.store().timers().due(task.timer_clock()).is_some()
         {
             break;
         }
@@ -211,7 +219,17 @@ pub fn pump_on<R: Record>(
                 pumped.limited = true;
                 break;
             }
-            Next::Input(input) => {
+            Next::Input(first) => {
+                let mut input = first;
+                if limits.waits && must_wait(task, heads[first].as_ref())? {
+                    if first == RELAY {
+                        pumped.unproven += 1;
+                    } else {
+                        // Others may wait for what the relay brings.
+                        pumped.waits = true;
+                        input = RELAY;
+                    }
+                }
                 let Some(decoded) = heads[input].take_if(|head| {
                     limits.in_step.is_none_or(|others| head.at <= others)
                 }) else {
@@ -284,6 +302,16 @@ fn look<'r, R: Record>(
     }
 }
 
+/// Whether an event's customer has a timer due that waits for other tasks: it would fire before
+/// the event.
+fn must_wait(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
+    let Some(head) = head else { return Ok(false) };
+    match &head.content {
+        Content::Event(event) => task.would_fire_before(&event.subject_id(), head.at),
+        Content::Relayed(relayed, _) => task.would_fire_before(&relayed.to, head.at),
+    }
+}
+
 /// Decodes records of an input until one is an event; the refused ones are passed over.
 fn fill<'r, R: Record>(
     task: &mut PartitionTask,
@@ -298,7 +326,7 @@ fn fill<'r, R: Record>(
         let place = pumped.consumed[input];
         let Some(record) = records.get(place) else { return };
         let beyond = limits.ends[input].is_some_and(|end| record.offset() >= end);
-        if (limits.stop_at_ends && beyond) || pumped.waits(input) {
+        if (limits.stop_at_ends && beyond) || pumped.waits_with(input) {
             return;
         }
         let read = match record.value() {
@@ -434,7 +462,7 @@ fn empty_head<R: Record>(
     limits: &Limits<'_>,
     pumped: &Pumped,
 ) -> Head {
-    let waits = pumped.waits(input);
+    let waits = pumped.waits_with(input);
     let left = records.get(pumped.consumed[input]).map(Record::offset);
     let Some(end) = limits.ends[input] else { return Head::Awaited };
     let reached = left.unwrap_or(task.inputs()[input].next_offset) >= end;
@@ -534,6 +562,7 @@ mod tests {
             wall: None,
             in_step: None,
             limit: None,
+            waits: false,
             records: 100,
             timers: 100,
         };

@@ -54,6 +54,8 @@ pub(super) struct Slot<R> {
     pub(super) from_start: bool,
     /// The phase after a purge.
     pub(super) first_phase: Phase,
+    /// Monotonic ms at which it was last committed for nothing but to show its clock.
+    pub(super) shown_ms: i64,
     pub(super) last_commit_at: Option<Timestamp>,
     /// Since when, in monotonic ms, and from how many customers left, a re-evaluation goes on.
     reevaluated_from: Option<(i64, u64)>,
@@ -75,6 +77,7 @@ impl<R: Record> Slot<R> {
             finished: false,
             from_start: false,
             first_phase: Phase::Live,
+            shown_ms: 0,
             last_commit_at: None,
             reevaluated_from: None,
         }

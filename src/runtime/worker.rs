@@ -17,6 +17,7 @@ use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
 use crate::runtime::group::Answer;
+use crate::runtime::hold::Hold;
 use crate::runtime::pump::{Limits, Pumped, SchemaNeeded, TopicDecoders, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
@@ -77,6 +78,8 @@ pub struct Worker<B: Broker, C: Clock> {
     /// From an assignment until all of its tasks run.
     pub(super) restoring: Option<Restoring>,
     pub(super) lineage: Option<Lineage>,
+    /// What is known of the tasks elsewhere; `None` = timers wait for nobody.
+    pub(super) hold: Option<Hold>,
     /// What the group was told last and has to be answered still.
     pub(super) unanswered: Option<Answer>,
     /// The task whose question got no answer last.
@@ -130,6 +133,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             remarks: Remarks::default(),
             restoring: None,
             lineage: None,
+            hold: None,
             unanswered: None,
             last_unanswered: None,
             next_ask_ms: now_ms,
@@ -188,6 +192,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let preparing = self.prepare_tasks()?;
         self.check_start()?;
         // 4. Records and timers, task by task.
+        self.look_at_others()?;
         let mut busy = false;
         let partitions = self.in_turn();
         let (budget, tasks) = (self.settings.timers_per_round, partitions.len());
@@ -245,6 +250,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.purge(partition)?;
             return Ok(true);
         }
+        slot.task.hold(self.hold.as_ref().map(Hold::released));
         let fetched = slot.top_up(&mut self.broker, self.now, LOW_WATER, FETCH_RECORDS)?;
         let wall = self.settings.wall_clock.then_some(self.now);
         let limits = Limits {
@@ -254,6 +260,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             wall,
             in_step: None,
             limit: None,
+            waits: self.hold.as_ref().is_some_and(|hold| !hold.is_caught_up(self.now)),
             records: PUMP_RECORDS,
             timers,
         };
@@ -274,6 +281,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             queue.drain(..consumed);
         }
         self.schema_wanted = pumped.schema_needed.or(self.schema_wanted);
+        self.show_clock(partition)?;
         let worked = pumped.consumed.iter().any(|count| *count > 0) || pumped.timers > 0;
         Ok(worked || fetched > 0 || pumped.limited || on_all.is_some())
     }
@@ -298,6 +306,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.tally.event(crate::runtime::broker::Input::ALL[*input].name(), kind);
         }
         self.tally.clamped += pumped.clamped;
+        self.tally.unproven += pumped.unproven;
         let domain = slot.task.take_tally();
         self.tally.duplicates += domain.duplicates + domain.book.duplicates;
         self.tally.late += domain.late;
@@ -315,6 +324,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             _ if pumped.left_alone.is_some() => HeldBy::NewerProgram,
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),
+            (None, None) if pumped.waits => HeldBy::Tasks,
             (None, None) if pumped.limited => HeldBy::Replaying,
             (None, None) => HeldBy::None,
         };

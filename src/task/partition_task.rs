@@ -67,12 +67,21 @@ pub struct EventRecord<'a> {
 pub(super) struct Position {
     pub(super) inputs: [InputState; 3],
     pub(super) clock: Option<Timestamp>,
+    /// Timers wait here for other tasks, whatever the clock; not undone.
+    pub(super) held_at: Option<Timestamp>,
     pub(super) latest_order_at: Option<Timestamp>,
     pub(super) phase: Phase,
     /// The next key of a re-evaluation of all customers.
     pub(super) cursor: Option<u64>,
     /// Customers erased since the lineage began.
     pub(super) erasures: u32,
+}
+
+impl Position {
+    pub(super) fn timer_clock(&self) -> Timestamp {
+        let clock = self.clock.unwrap_or(Timestamp::MIN);
+        self.held_at.map_or(clock, |held_at| held_at.min(clock))
+    }
 }
 
 /// One partition of all co-partitioned inputs.
@@ -217,6 +226,42 @@ impl PartitionTask {
         self.position.clock.unwrap_or(Timestamp::MIN)
     }
 
+    /// How far timers fire: the clock, or where they wait for other tasks.
+    #[must_use]
+    pub fn timer_clock(&self) -> Timestamp {
+        self.position.timer_clock()
+    }
+
+    /// From now on timers fire up to `held_at`, whatever the clock; `None` = up to the clock.
+    pub const fn hold(&mut self, held_at: Option<Timestamp>) {
+        self.position.held_at = held_at;
+    }
+
+    /// Whether an event of this customer at that time would fire a timer that waits for other
+    /// tasks.
+    ///
+    /// # Errors
+    /// When the customer's state cannot be read.
+    pub fn would_fire_before(&self, subject_id: &str, at: Timestamp) -> Result<bool, UnpackError> {
+        let waits = self.position.held_at.is_some_and(|held_at| held_at < at);
+        if !waits || self.store.timers().first().is_none_or(|first| first > at) {
+            return Ok(false);
+        }
+        Ok(self.store.deadline(subject_id)?.is_some_and(|deadline| deadline <= at))
+    }
+
+    /// Whether others would know something new of it after a commit. With the inputs at these ends
+    /// their offsets tell everything.
+    #[must_use]
+    pub fn has_news(&self, ends: [Option<i64>; 3]) -> bool {
+        let (present, committed) = (&self.position, &self.committed);
+        let next_offsets = present.inputs.map(|input| input.next_offset);
+        let at_end = |(next, end): (&i64, Option<i64>)| end.is_some_and(|end| *next >= end);
+        self.commit_counter == 0
+            || next_offsets != self.committed_offsets()
+            || (present.clock != committed.clock && !next_offsets.iter().zip(ends).all(at_end))
+    }
+
     /// What the task does with changes.
     #[must_use]
     pub const fn phase(&self) -> Phase {
@@ -290,7 +335,7 @@ impl PartitionTask {
     /// Whether the clock has reached a deadline, or the end of a mark.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        let clock = self.clock();
+        let clock = self.timer_clock();
         self.store.timers().due(clock).is_some() || self.marks.is_due(clock)
     }
 
@@ -313,7 +358,7 @@ impl PartitionTask {
     ) -> Result<usize, UnpackError> {
         let mut fired = 0;
         while fired < budget {
-            let clock = self.clock();
+            let clock = self.timer_clock();
             let Some(key) = self.store.next_due(clock)? else { break };
             fired += 1;
             let place = self.store.touch_key(key, &self.config.rules)?;
@@ -332,7 +377,7 @@ impl PartitionTask {
             self.store.fired(place, before);
             self.touched = true;
         }
-        let expired = self.marks.expire(self.clock(), budget - fired);
+        let expired = self.marks.expire(self.timer_clock(), budget - fired);
         self.touched |= expired > 0;
         Ok(fired + expired)
     }
@@ -376,7 +421,8 @@ pub(super) fn context<'a>(
         rules: &config.rules,
         application_id: &config.application_id,
         lineage,
-        clock: position.clock.unwrap_or(Timestamp::MIN),
+        // What is judged now is judged by what is known to have happened.
+        clock: position.timer_clock(),
         now,
         silent: matches!(position.phase, Phase::Silent(_)),
         run_id: Some(&config.run_id),

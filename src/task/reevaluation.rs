@@ -94,7 +94,7 @@ impl PartitionTask {
                     .iter()
                     .zip(ends)
                     .all(|(input, end)| input.next_offset >= end);
-                let due = self.store.timers().due(self.clock()).is_some();
+                let due = self.store.timers().due(self.timer_clock()).is_some();
                 if reached && !due && !self.touched {
                     self.position.phase = Phase::Baseline;
                     self.touched = true;

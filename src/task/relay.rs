@@ -272,7 +272,7 @@ impl PartitionTask {
         now: Option<Timestamp>,
         what: impl FnOnce(&mut Customer),
     ) -> Result<(), EventError> {
-        if !self.store.knows(to)? {
+        if !self.store.deadline(to)?.is_some() {
             return Ok(());
         }
         self.amend_subject(to, at, (CauseKind::Event, cause), now, what)
@@ -291,7 +291,7 @@ impl PartitionTask {
             self.redirect(self.salted_id(id), into, None);
             return Ok(());
         }
-        if self.store.knows(id)? {
+        if self.store.deadline(id)?.is_some() {
             let place = self.store.touch(id, at, 0, &self.config.rules)?;
             self.prepare(place, now);
             let context = context(&self.config, self.lineage, &self.position, now);

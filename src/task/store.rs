@@ -189,25 +189,25 @@ impl Store {
         }
     }
 
-    /// Whether something is known of a subject.
+    /// The deadline of a customer; `None` when there is none.
     ///
     /// # Errors
-    /// When a committed state cannot be read.
-    pub fn knows(&self, id: &str) -> Result<bool, UnpackError> {
+    /// When the committed state cannot be read.
+    pub fn deadline(&self, id: &str) -> Result<Option<Timestamp>, UnpackError> {
         let mut key = (self.home)(id);
         loop {
             if let Some(place) = self.places.get(&key) {
                 let touched = &self.touched[*place];
                 if touched.customer.id == id {
-                    let known = touched.changed || touched.committed_deadline.is_some();
-                    return Ok(known && !touched.erased);
+                    return Ok((!touched.erased).then_some(touched.customer.deadline));
+                }
+            } else if let Some(packed) = self.committed.get(&key) {
+                let (deadline, present) = peek(&packed)?;
+                if present == id {
+                    return Ok(Some(deadline));
                 }
             } else {
-                match self.committed.get(&key) {
-                    None => return Ok(false),
-                    Some(packed) if peek(&packed)?.1 == id => return Ok(true),
-                    Some(_) => {}
-                }
+                return Ok(None);
             }
             key = key.wrapping_add(1);
         }

@@ -11,6 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
 use crate::task::marks::CommittedMarks;
+use crate::task::partition_task::Position;
 use std::sync::Arc;
 
 /// What becomes of the profile of a customer that a transaction changed.
@@ -131,7 +132,7 @@ impl PartitionTask {
     pub fn rollback(&mut self) {
         self.store.rollback();
         self.marks.rollback();
-        self.position = self.committed;
+        self.position = Position { held_at: self.position.held_at, ..self.committed };
         self.touched = false;
         self.changes.clear();
         self.told_here.clear();

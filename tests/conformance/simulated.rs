@@ -57,6 +57,7 @@ fn settings() -> Settings {
             max_bytes: 1,
         },
         wall_clock: true,
+        max_hold: None,
         timers_per_round: 1,
         dead_letter_max_bytes: 1,
         changes: OutputFormat::Json,

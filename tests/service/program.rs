@@ -62,6 +62,7 @@ impl Application {
             format!("topics.prefix={name}."),
             format!("topics.partitions={PARTITIONS}"),
             "clock=event".to_owned(),
+            "input.key=trusted".to_owned(),
             "http.metrics_listen=127.0.0.1:0".to_owned(),
             "http.admin_listen=127.0.0.1:0".to_owned(),
         ];

@@ -30,6 +30,8 @@ use std::time::Duration;
 const PATIENCE_MS: i64 = 300_000;
 /// Virtual time after which preloaded runs are left in peace.
 const FAULTS_MS: i64 = 60_000;
+/// How long tasks wait for one that does not get on, in those runs in which they do.
+const MAX_HOLD: Duration = Duration::from_secs(3_600);
 /// Timers are detected at most so late in a drained cluster.
 const SLACK_MS: i64 = 10_000;
 
@@ -164,6 +166,7 @@ impl Run {
                 max_bytes: *random.pick(&[500, 5_000, 1_000_000]),
             },
             wall_clock: mode == Mode::Wall,
+            max_hold: (mode == Mode::Wall && seed % 3 == 1).then_some(MAX_HOLD),
             timers_per_round: *random.pick(&[1, 2, 5, 1_000]),
             dead_letter_max_bytes: 100_000,
             changes: OutputFormat::Json,

@@ -89,6 +89,8 @@ pub enum HeldBy {
     NewerProgram,
     /// The task is not restored.
     Restore,
+    /// The tasks of other partitions, which may still have events of the next record's customer.
+    Tasks,
     /// Records and timers of the past are being worked through.
     Replaying,
 }
@@ -103,6 +105,7 @@ impl HeldBy {
             Self::Registry => "registry",
             Self::NewerProgram => "newer program",
             Self::Restore => "restore",
+            Self::Tasks => "tasks",
             Self::Replaying => "replaying",
         }
     }
@@ -142,6 +145,8 @@ pub struct TaskStatus {
     pub timers_pending: u64,
     /// Deadline of the oldest timer that is due and has not fired.
     pub oldest_due_at: Option<Timestamp>,
+    /// Deadline of the oldest timer that the clock has reached and that waits for other tasks.
+    pub oldest_held_at: Option<Timestamp>,
     /// Transactions that this task took part in, over its whole life.
     pub commit_count: u64,
     /// Wall time of its last commit by this process.
