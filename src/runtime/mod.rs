@@ -6,10 +6,13 @@
 //! `start`; then `status`, `stores` and `remarks`,
 //! what others may read.
 
+mod all_in_step;
 pub mod broker;
 pub mod clock;
 mod commit;
+mod effects;
 mod group;
+pub mod heads;
 mod hold;
 pub mod in_step;
 mod others;

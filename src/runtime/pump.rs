@@ -1,57 +1,22 @@
 //! Records of a task's inputs into the task: decoded, in merge order, timers in between.
 //!
 //! Never sends, never waits: what is refused and what is missing is told to the caller. The same
-//! for the service, for `replay` and under the simulator. Next: `worker.rs`, which calls it.
+//! for the service, for `replay` and under the simulator. Next: `heads.rs`, how a record is read; `worker.rs`, which
+//! calls this.
 
-use crate::codec::decoder::{DecodeError, Decoder};
-use crate::codec::relay::decode_relayed;
-use crate::codec::state::StateError;
-use crate::domain::event::Event;
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::relay::{REASONS, Relayed, Told};
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::runtime::broker::{Input, Record};
-use crate::task::clock::{Head, Reference, effective_time};
+use crate::runtime::heads::{Content, Decode, Decoded, Unread, event, refused, relayed};
+use crate::task::clock::{Head, Reference};
 use crate::task::merge::{Next, next};
 use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
-use std::borrow::Cow;
-use std::cmp::Ordering;
 
 /// The input that never waits: what is in it may be what others wait for.
 const RELAY: usize = Input::Relay.index();
-
-/// Turns a record's value into an event.
-pub trait Decode {
-    /// The event of a record of this input.
-    ///
-    /// # Errors
-    /// A refusal, or the schema that is needed first.
-    fn decode<'r>(&self, input: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError>;
-}
-
-/// The decoders of the service: one per input topic.
-#[derive(Debug)]
-pub struct TopicDecoders {
-    /// By `Input::index`: interactions, purchases.
-    pub decoders: [Decoder; 2],
-    /// The rules, for the currencies that can be converted.
-    pub rules: std::sync::Arc<crate::domain::rules::Rules>,
-}
-
-impl Decode for TopicDecoders {
-    fn decode<'r>(&self, input: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError> {
-        match self.decoders.get(input) {
-            Some(decoder) => decoder.decode(value, &self.rules.rates),
-            None => Err(DecodeError::Refused(Refusal::new(
-                Reason::Undecodable,
-                "what is relayed is an interaction or a purchase",
-            ))),
-        }
-    }
-}
 
 /// Limits and surroundings of one call.
 #[derive(Clone, Copy, Debug)]
@@ -142,30 +107,6 @@ pub struct SchemaNeeded {
     pub decoder: usize,
     /// Id in the registry.
     pub id: u32,
-}
-
-/// The next record of an input, read.
-struct Decoded<'r> {
-    /// Its effective time.
-    at: Timestamp,
-    clamped: bool,
-    content: Content<'r>,
-}
-
-enum Content<'r> {
-    Event(Event<'r>),
-    /// A record of the relay, with the event that is in it.
-    Relayed(Relayed<'r>, Option<Event<'r>>),
-}
-
-impl Content<'_> {
-    /// What is counted.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Event(event) => event.kind(),
-            Self::Relayed(relayed, _) => REASONS[relayed.told.reason()],
-        }
-    }
 }
 
 /// Moves records into the task until an input runs dry, a schema is missing or a limit is met.
@@ -367,85 +308,6 @@ fn fill<'r, R: Record>(
             pumped.refused.push((input, place, refusal));
         }
     }
-}
-
-/// Why a record is no head.
-enum Unread {
-    /// It is a dead letter: why, and whose it is, where that could be read.
-    Refused(Refusal, Option<String>),
-    /// The decoder of an input needs the schema of this id first.
-    Schema { decoder: usize, id: u32 },
-    /// Another program or lineage has to read it.
-    LeftAlone(String),
-    /// It is of an earlier lineage.
-    PassedOver,
-}
-
-const fn refused(refusal: Refusal) -> Unread {
-    Unread::Refused(refusal, None)
-}
-
-/// Decodes an event.
-fn decoded<'r>(
-    input: usize,
-    value: &'r [u8],
-    decode: &impl Decode,
-) -> Result<Event<'r>, Unread> {
-    decode.decode(input, value).map_err(|error| match error {
-        DecodeError::SchemaNeeded(id) => Unread::Schema { decoder: input, id },
-        DecodeError::Refused(refusal) => refused(refusal),
-    })
-}
-
-/// Reads a record of an input topic.
-fn event<'r>(
-    input: usize,
-    value: &'r [u8],
-    reference: Reference,
-    decode: &impl Decode,
-) -> Result<Decoded<'r>, Unread> {
-    let event = decoded(input, value, decode)?;
-    match effective_time(event.occurred_at, reference) {
-        Ok(effective) => Ok(Decoded {
-            at: effective.at,
-            clamped: effective.clamped,
-            content: Content::Event(event),
-        }),
-        Err(refusal) => Err(Unread::Refused(refusal, Some(event.subject_id().into_owned()))),
-    }
-}
-
-/// Reads a record of the relay.
-fn relayed<'r>(
-    task: &PartitionTask,
-    value: &'r [u8],
-    decode: &impl Decode,
-) -> Result<Decoded<'r>, Unread> {
-    let (lineage, relayed) = decode_relayed(value).map_err(|error| match error {
-        StateError::Newer(_) => Unread::LeftAlone(format!("a record of the relay: {error}")),
-        StateError::Damaged(detail) => {
-            refused(Refusal::new(Reason::Undecodable, format!("a record of the relay: {detail}")))
-        }
-    })?;
-    match lineage.cmp(&task.lineage()) {
-        Ordering::Less if Mutation::RelayLineageNotCompared.is_on() => {}
-        Ordering::Less => return Err(Unread::PassedOver),
-        Ordering::Equal => {}
-        Ordering::Greater => {
-            return Err(Unread::LeftAlone(format!(
-                "a record of the relay is of lineage {lineage}, the task of {}; hint: restart \
-                 this instance",
-                task.lineage()
-            )));
-        }
-    }
-    let event = match &relayed.told {
-        Told::Event { input, value: Cow::Borrowed(value) } => {
-            Some(decoded(*input, value, decode)?)
-        }
-        _ => None,
-    };
-    Ok(Decoded { at: relayed.at, clamped: false, content: Content::Relayed(relayed, event) })
 }
 
 /// Whether a refused record is of somebody erased: by the id that was read from it, and by its key

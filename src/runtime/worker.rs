@@ -18,7 +18,8 @@ use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
 use crate::runtime::group::Answer;
 use crate::runtime::hold::Hold;
-use crate::runtime::pump::{Limits, Pumped, SchemaNeeded, TopicDecoders, pump};
+use crate::runtime::heads::TopicDecoders;
+use crate::runtime::pump::{Limits, Pumped, SchemaNeeded, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
@@ -32,11 +33,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A queue shorter than this is topped up.
-const LOW_WATER: usize = 500;
+pub(super) const LOW_WATER: usize = 500;
 /// Records fetched for an input at once.
-const FETCH_RECORDS: usize = 2000;
+pub(super) const FETCH_RECORDS: usize = 2000;
 /// Records processed for a task before the next one has its turn.
-const PUMP_RECORDS: usize = 1000;
+pub(super) const PUMP_RECORDS: usize = 1000;
 /// How long an idle worker may sleep.
 const IDLE: Duration = Duration::from_millis(20);
 /// How long to wait before the registry is asked again, in ms.
@@ -66,7 +67,7 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) decoders: TopicDecoders,
     ask_for_schema: AskForSchema,
     next_question_ms: i64,
-    schema_wanted: Option<SchemaNeeded>,
+    pub(super) schema_wanted: Option<SchemaNeeded>,
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
@@ -198,8 +199,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let (budget, tasks) = (self.settings.timers_per_round, partitions.len());
         let mut shares =
             Shares { timers: Share::new(budget, tasks), judged: Share::new(budget, tasks) };
-        for partition in partitions {
-            busy |= self.work_on(partition, &mut shares)?;
+        if self.goes_in_step() {
+            busy |= self.work_in_step(&mut shares)?;
+        } else {
+            for partition in partitions {
+                busy |= self.work_on(partition, &mut shares)?;
+            }
         }
         // 5. The end of a run that ends by itself.
         let done = self.settings.until_end.is_some() && self.finish_tasks();
@@ -287,7 +292,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     /// Counts what a pump did, and keeps what holds the clock.
-    fn account(&mut self, partition: u32, pumped: &Pumped) {
+    pub(super) fn account(&mut self, partition: u32, pumped: &Pumped) {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
         for (input, consumed) in pumped.consumed.iter().enumerate() {
             let topic = crate::runtime::broker::Input::ALL[input].name();

@@ -12,7 +12,7 @@ use crate::kafka::{ConnectMode, KafkaBroker};
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{SystemClock, wall_now};
-use crate::runtime::pump::TopicDecoders;
+use crate::runtime::heads::TopicDecoders;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::worker::{Shared, Worker};
 use crate::service::{Parts, RETRY, RunOptions, ServiceError, pause, stopped};

@@ -5,16 +5,17 @@
 
 use crate::domain::apply::{Applied, apply};
 use crate::domain::event::{Body, Event, Interaction};
-use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, hash64, partition_of, salted_id};
+use crate::domain::id::{ACCOUNT_PREFIX, hash64, partition_of, salted_id};
 use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::publish::context::CauseEvent;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::relay::{EventOrigin, MAX_PATH, Told, Why};
+use crate::domain::relay::{EventOrigin, MAX_PATH, Told};
 use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
 use crate::task::partition_task::{EventError, EventRecord, context};
+use crate::task::ties::visitor_id;
 use std::borrow::Cow;
 
 /// A redirect that is used lasts longer, but is written at most this often, in ms.
@@ -241,53 +242,6 @@ impl PartitionTask {
         Ok((place, applied))
     }
 
-    /// Tells the others what an event says of whom its subject is tied to.
-    fn tie(&mut self, place: usize, event: &Event<'_>, cause: &CauseEvent<'_>) {
-        let names_others = match &event.body {
-            Body::Purchase(_) => {
-                self.tell_credit(place, cause);
-                false
-            }
-            Body::Interaction(interaction) => matches!(
-                interaction,
-                Interaction::CustomersMerged { .. } | Interaction::ReferralAccepted { .. }
-            ),
-        };
-        let names_visitor = event.customer_id.is_some() && event.anonymous_id.is_some();
-        if !names_others && !names_visitor && event.account_id.is_none() {
-            return;
-        }
-        let at = cause.effective_at;
-        let id = self.store.at(place).customer.id.clone();
-        if let Some(anonymous_id) = event.anonymous_id.as_deref().filter(|_| names_visitor) {
-            let visitor = visitor_id(anonymous_id);
-            if self.ties(place).know(&visitor, at) {
-                self.tell_move(&visitor, &id, Why::Known, cause);
-            }
-        }
-        if let Some(account) = event.account_id.as_deref() {
-            self.ties(place).join(&format!("{ACCOUNT_PREFIX}{account}"), at, at);
-            if Subject::of(&id) == Subject::Customer {
-                self.tell_left(place, cause);
-            }
-        }
-        match &event.body {
-            Body::Interaction(Interaction::CustomersMerged { from_customer_id: from })
-                if **from != *id =>
-            {
-                self.ties(place).know(from, at);
-                self.tell_move(from, &id, Why::Merged, cause);
-            }
-            Body::Interaction(Interaction::ReferralAccepted { referred_customer_id }) => {
-                self.ties(place).accepted();
-                if let Some(referred) = referred_customer_id.as_deref().filter(|who| **who != *id) {
-                    self.tell(referred, Vec::new(), at, cause, Told::Referred { by: id });
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
     /// may be kept, in dead letters neither. Counts it like other events of them.
     pub fn is_of_erased(&mut self, id: &str) -> bool {
@@ -305,11 +259,6 @@ fn ends_at(to: &str, path: &[String]) -> bool {
     let is_least = |first: usize| path[first..].iter().all(|id| id.as_str() >= to);
     (came_back.is_some_and(is_least) && !Mutation::PathNotChecked.is_on())
         || path.len() >= MAX_PATH
-}
-
-/// The subject id of a visitor.
-fn visitor_id(anonymous_id: &str) -> String {
-    format!("{ANONYMOUS_PREFIX}{anonymous_id}")
 }
 
 /// An event's origin, for what it brings about elsewhere.

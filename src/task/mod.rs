@@ -1,7 +1,8 @@
 //! One partition of all co-partitioned inputs: its customers, timers and clock.
 //!
 //! Pure: events and time in, changes and states out; no Kafka, no I/O, no clock, no randomness.
-//! Reading order: `partition_task`, `transaction`, `clock`, `merge`, `store`, `timers`, `marks`, `events`, `relay`.
+//! Reading order: `partition_task`, `events`, `relay`, `ties`, `transaction`, `clock`, `merge`,
+//! `store`, `timers`, `marks`.
 
 pub mod clock;
 mod events;
@@ -11,6 +12,7 @@ pub mod partition_task;
 mod reevaluation;
 pub mod relay;
 pub mod store;
+mod ties;
 pub mod timers;
 pub mod transaction;
 

@@ -9,9 +9,8 @@ use crate::domain::apply::{Applied, amend, catch_up};
 use crate::domain::change::{CauseKind, Change};
 use crate::domain::customer::Customer;
 use crate::domain::event::Event;
-use crate::domain::facts::order_facts::OrderFacts;
-use crate::domain::facts::ties::{Referrer, Ties};
-use crate::domain::id::{EventKey, hash64, partition_of};
+use crate::domain::facts::ties::Ties;
+use crate::domain::id::{hash64, partition_of};
 use crate::domain::subject::Subject;
 use crate::domain::mark::Mark;
 use crate::domain::pack::{pack, unpack};
@@ -384,78 +383,6 @@ impl PartitionTask {
         self.take_back(lost, cause, to);
         self.tell_credit(place, cause);
         Ok(())
-    }
-
-    /// A referral is heard of at the one who was referred.
-    fn be_referred(
-        &mut self,
-        to: &str,
-        by: &str,
-        cause: &CauseEvent<'_>,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
-        if to == by {
-            return Ok(());
-        }
-        let at = cause.effective_at;
-        let place = self.touch_subject(to, at, now)?;
-        self.store.at(place).changed = true;
-        let key = EventKey::of(hash64(cause.event_id));
-        let lost = self.ties(place).refer(by, at, key);
-        self.take_back(lost, cause, to);
-        self.tell_credit(place, cause);
-        Ok(())
-    }
-
-    pub(super) fn ties(&mut self, place: usize) -> &mut Ties {
-        let touched = self.store.at(place);
-        touched.changed = true;
-        touched.customer.ties.get_or_insert_default()
-    }
-
-    /// Tells accounts that a contact of theirs is with another one now.
-    pub(super) fn tell_left(&mut self, place: usize, cause: &CauseEvent<'_>) {
-        let contact = hash64(&self.store.at(place).customer.id);
-        for (account, at) in self.ties(place).take_left() {
-            self.tell_by(&account, cause, Told::Left { contact, at });
-        }
-    }
-
-    /// Tells the referrer of a subject what it has spent that the referrer does not know of.
-    pub(super) fn tell_credit(&mut self, place: usize, cause: &CauseEvent<'_>) {
-        let Customer { id, ties, book, .. } = &mut self.store.at(place).customer;
-        let Some(ties) = ties.as_deref_mut().filter(|ties| ties.referrer.is_some()) else { return };
-        let id = id.clone();
-        let net_minor = OrderFacts::of(book, &self.config.rules.rates).net_minor;
-        let is_own = |referrer: &str| {
-            referrer == id || ties.aliases.iter().any(|alias| alias.id == referrer)
-        };
-        let Some(mut referrer) = ties.referrer.clone() else { return };
-        if is_own(&referrer.id) {
-            ties.referrer = None;
-            self.take_back(Some(referrer), cause, &id);
-            return;
-        }
-        let minor = net_minor.saturating_sub(referrer.credited_minor);
-        if minor != 0 {
-            referrer.credited_minor = net_minor;
-            let by = referrer.id.clone();
-            ties.referrer = Some(referrer);
-            self.tell_by(&by, cause, Told::Credit { from: id, minor });
-        }
-    }
-
-    /// Takes back from a referrer what it was told of somebody it did not bring.
-    fn take_back(
-        &mut self,
-        lost: Option<Referrer>,
-        cause: &CauseEvent<'_>,
-        from: &str,
-    ) {
-        if let Some(lost) = lost.filter(|lost| lost.credited_minor != 0) {
-            let minor = lost.credited_minor.saturating_neg();
-            self.tell_by(&lost.id, cause, Told::Credit { from: from.to_owned(), minor });
-        }
     }
 
     /// Whoever followed one subject follows another one.
