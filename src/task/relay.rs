@@ -117,7 +117,7 @@ impl PartitionTask {
     }
 
     /// Tells by the event behind a cause, as of its time.
-    fn tell_by(&mut self, to: &str, cause: &CauseEvent<'_>, told: Told<'_>) {
+    pub(super) fn tell_by(&mut self, to: &str, cause: &CauseEvent<'_>, told: Told<'_>) {
         self.tell(to, Vec::new(), cause.effective_at, cause, told);
     }
 
