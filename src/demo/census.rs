@@ -53,7 +53,7 @@ impl Census {
         let mut census = Self::default();
         for id in people {
             let partition = partition_of(id, partitions);
-            let TaskStates { states, rules } =
+            let TaskStates { states, rules, .. } =
                 stores.get(partition).context("a task has no states")?;
             let rules = &*rules;
             let customer = look_up(&states, id, rules)?
