@@ -19,10 +19,10 @@ const DOCUMENT: &str = "docs/dimensions.md";
 const STORY: &str = "tests/golden/story.jsonl";
 const END: &str = "2027-06-30T00:00:00Z";
 const ALL: &str = r#"output.dimensions=["rfm","lifecycle","activity","value_mode","value_tier",
-    "engagement","satisfaction","qualification"]"#;
+    "engagement","satisfaction","qualification","contacts"]"#;
 
 /// Tables of the configuration that the document explains: name of the block, tables.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 14] = [
     ("rfm", &["rfm"]),
     ("gap", &["gap", "subscriptions"]),
     ("lifecycle", &["lifecycle"]),
@@ -34,6 +34,7 @@ const TABLES: [(&str, &[&str]); 13] = [
     ("satisfaction", &["satisfaction"]),
     ("perceived_value", &["perceived_value"]),
     ("qualification", &["qualification"]),
+    ("contacts", &["contacts", "accounts"]),
     ("costs", &["costs"]),
     ("dwell", &["dwell", "cool_down"]),
 ];

@@ -62,3 +62,79 @@ fn control() {
 fn config() {
     run("config", targets::config);
 }
+
+#[test]
+fn zz_make_seeds() {
+    use ebbflow::codec::decoder::decode_json_line;
+    use ebbflow::codec::state::{customer_key, frame};
+    use ebbflow::domain::apply::{Tally, apply};
+    use ebbflow::domain::change::Change;
+    use ebbflow::domain::customer::Customer;
+    use ebbflow::domain::dimension::{Dimension, Entries};
+    use ebbflow::domain::facts::order::Stamp;
+    use ebbflow::domain::id::EventKey;
+    use ebbflow::domain::pack::pack;
+    use ebbflow::domain::publish::context::Context;
+    use ebbflow::domain::time::Timestamp;
+    let rules = ebbflow::config::from_sources(None, [], &[]).unwrap().config.rules;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let write = |name: &str, customer: &Customer| {
+        let (mut packed, mut value, mut key) = (Vec::new(), Vec::new(), Vec::new());
+        pack(customer, rules.rates.base(), &mut packed);
+        frame(&packed, &mut value);
+        customer_key(&customer.id, &mut key);
+        let seed = [&key[..], &[0], &value[..]].concat();
+        std::fs::write(folder.join("fuzz/seeds/state").join(name), seed).unwrap();
+    };
+    let of = |scenario: &str| {
+        let text =
+            std::fs::read_to_string(folder.join(format!("tests/golden/{scenario}.jsonl"))).unwrap();
+        let mut customer: Option<Customer> = None;
+        let (mut tally, mut changes) = (Tally::default(), Vec::<Change>::new());
+        for line in text.lines() {
+            let Ok(event) = decode_json_line(line.as_bytes(), &rules.rates) else { continue };
+            let at = event.occurred_at;
+            let customer =
+                customer.get_or_insert_with(|| Customer::new(&event.subject_id(), at, 1));
+            if customer.id != event.subject_id() {
+                continue;
+            }
+            let context = Context {
+                rules: &rules,
+                application_id: "fuzz",
+                lineage: 1,
+                clock: at,
+                now: None,
+                silent: false,
+                run_id: None,
+                rebuilt_at: Timestamp::MIN,
+            };
+            apply(customer, &event, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes);
+        }
+        customer.unwrap()
+    };
+    for name in ["advocacy", "first_year", "refunds", "subscription"] {
+        write(name, &of(name));
+    }
+    write("interactions", &of("engagement"));
+    let mut twice = of("first_year");
+    let entry = |value| Entries { dimension: Dimension::Rfm, value, count: 9 };
+    twice.entries = vec![entry(100), entry(100)];
+    write("entries_twice", &twice);
+    twice.entries = vec![entry(100), entry(90)];
+    write("entries_out_of_order", &twice);
+    let mut visitor = Customer::new("anon:1", Timestamp(5), 1);
+    visitor.evaluated_at = Timestamp(9);
+    write("visitor", &visitor);
+    let mut tied = of("first_year");
+    let ties = tied.ties.get_or_insert_default();
+    ties.know("anon:1", Timestamp(5));
+    ties.join("account:a", Timestamp(5), Timestamp(9));
+    ties.refer("r-1", Timestamp(5), EventKey(7));
+    ties.brought("r-2", Timestamp(5), -700);
+    let contacts = tied.contacts.get_or_insert_default();
+    contacts.champion(1, 2, Stamp { at: Timestamp(8), key: EventKey(7) });
+    contacts.seen(1, Timestamp(8));
+    contacts.left(2, Timestamp(8));
+    write("tied", &tied);
+}

@@ -45,6 +45,8 @@ mod value_tier;
 #[path = "model/workload.rs"]
 mod workload;
 
+#[path = "model/contacts.rs"]
+mod contacts;
 #[path = "model/largest.rs"]
 mod largest;
 #[path = "model/late.rs"]
@@ -69,5 +71,7 @@ mod steady;
 mod subscriptions;
 #[path = "model/tables.rs"]
 mod tables;
+#[path = "model/tied.rs"]
+mod tied;
 #[path = "model/untold.rs"]
 mod untold;

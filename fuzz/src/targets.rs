@@ -8,13 +8,11 @@ use ebbflow::codec::decoder::{
 };
 use ebbflow::codec::schema::{INTERACTIONS, PURCHASES};
 use ebbflow::codec::state::{
-    StateKey, VERSION, decode_lineage, decode_progress, encode_lineage, encode_progress, parse_key,
-    unframe,
+    StateKey, VERSION, decode_mark, decode_lineage, decode_progress, encode_lineage,
+    encode_progress, parse_key, unframe,
 };
-use ebbflow::codec::state::{VERSION_BEFORE, decode_mark};
 use ebbflow::config::{FileText, from_sources};
 use ebbflow::domain::event::Event;
-use ebbflow::domain::pack::unpack_version_1;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::progress::{OffsetMetadata, Phase};
 use ebbflow::domain::rules::Rules;
@@ -108,11 +106,7 @@ pub fn state(data: &[u8]) {
     }
     let value = data.get(end + 1..).unwrap_or_default();
     decode_mark(value).ok();
-    let Ok((version, packed)) = unframe(value) else { return };
-    if version == VERSION_BEFORE {
-        unpack_version_1(packed, &rules().rates).ok();
-        return;
-    }
+    let Ok(packed) = unframe(value) else { return };
     let peeked = peek(packed);
     let rules = rules();
     let Ok(customer) = unpack(packed, &rules.rates) else { return };

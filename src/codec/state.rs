@@ -9,10 +9,10 @@ use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The version that is written: the first byte of every value in `state`.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
-/// The version before, which is read.
-pub const VERSION_BEFORE: u8 = VERSION - 1;
+/// The version before, which is read: its customers are tied to nobody, all else is the same.
+const VERSION_BEFORE: u8 = VERSION - 1;
 
 /// Key of a task's progress.
 pub const PROGRESS_KEY: &[u8] = b"p";
@@ -85,15 +85,19 @@ pub fn frame(packed: &[u8], value: &mut Vec<u8>) {
     value.extend_from_slice(packed);
 }
 
-/// The version and the bytes behind it: this one, or the one before.
+/// The bytes behind the version: this one, or the one before.
 ///
 /// # Errors
 /// When the version is newer, or there is none.
-pub fn unframe(value: &[u8]) -> Result<(u8, &[u8]), StateError> {
+pub fn unframe(value: &[u8]) -> Result<&[u8], StateError> {
     match value.split_first() {
-        Some((&version @ VERSION_BEFORE..=VERSION, rest)) => Ok((version, rest)),
+        Some((VERSION_BEFORE..=VERSION, rest)) => Ok(rest),
         Some((&version, _)) if version > VERSION => Err(StateError::Newer(version)),
-        _ => Err(StateError::damaged("it has no version")),
+        Some((version, _)) => Err(StateError::damaged(format!(
+            "version {version} is older than {VERSION_BEFORE}, the oldest that this program reads; \
+             hint: the program before reads it and writes it anew"
+        ))),
+        None => Err(StateError::damaged("it has no version")),
     }
 }
 
@@ -112,8 +116,6 @@ struct WrittenProgress {
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
-    /// Version 1 has none: its rules cannot be compared in part.
-    #[serde(default)]
     fold_hash: String,
     latest_order_at: i64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -179,7 +181,7 @@ pub fn encode_mark(mark: &Mark) -> Vec<u8> {
 /// # Errors
 /// When the bytes are no mark, or of a newer version.
 pub fn decode_mark(value: &[u8]) -> Result<Mark, StateError> {
-    let written: WrittenMark = serde_json::from_slice(unframe(value)?.1)
+    let written: WrittenMark = serde_json::from_slice(unframe(value)?)
         .map_err(|error| StateError::damaged(error.to_string()))?;
     Ok(Mark { until: Timestamp(written.until), to: written.to })
 }
@@ -226,7 +228,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
 /// # Errors
 /// When it is newer or damaged.
 pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
-    let (_, json) = unframe(value)?;
+    let json = unframe(value)?;
     let written: WrittenProgress =
         serde_json::from_slice(json).map_err(|error| StateError::damaged(error.to_string()))?;
     Ok(Progress {
@@ -354,6 +356,8 @@ mod tests {
 
     #[test]
     fn newer_and_damaged_records_are_told_apart() {
+        assert_eq!(unframe(&[VERSION_BEFORE, 7]), Ok(&[7][..]));
+        assert!(matches!(unframe(&[VERSION_BEFORE - 1, 7]), Err(StateError::Damaged(_))));
         assert_eq!(unframe(&[VERSION + 1, 0]), Err(StateError::Newer(VERSION + 1)));
         assert!(matches!(unframe(&[]), Err(StateError::Damaged(_))));
         assert!(matches!(decode_progress(&[VERSION, b'{']), Err(StateError::Damaged(_))));

@@ -4,8 +4,7 @@
 //! Next: `prepare.rs`, which drives it.
 
 use crate::codec::state::{
-    Lineage, StateError, StateKey, VERSION, VERSION_BEFORE, decode_mark, decode_progress,
-    parse_key, unframe,
+    Lineage, StateError, StateKey, VERSION, decode_mark, decode_progress, parse_key, unframe,
 };
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::mutation::Mutation;
@@ -105,12 +104,8 @@ impl Restore {
                     }
                     let packed = value.as_deref().map(unframe).transpose();
                     packed.and_then(|packed| {
-                        let restored = match packed {
-                            Some((VERSION_BEFORE, packed)) => task.restore_state_before(id, packed),
-                            Some((_, packed)) => task.restore_state(id, Some(packed)),
-                            None => task.restore_state(id, None),
-                        };
-                        restored.map_err(|error| StateError::Damaged(error.to_string()))
+                        task.restore_state(id, packed)
+                            .map_err(|error| StateError::Damaged(error.to_string()))
                     })
                 }
                 (Ok(StateKey::Erased(id)), value) => {
@@ -232,20 +227,7 @@ impl Restore {
                 progress.rules_revision, progress.rules_hash, ours.hash
             )));
         }
-        let before = progress.fold_hash.is_empty();
-        if before && *progress.rules_hash != *ours.version_1_hash {
-            return Err(WorkerError::Refused(format!(
-                "partition {partition}: its state is of version 1, written by rules with hash {}, \
-                 which was {} for those of this instance: what currency its amounts are in cannot \
-                 be told; hint: begin with the base_currency, [rfm], [gap], [lifecycle] and \
-                 [subscriptions] that it was written with and a raised rules.revision, and change \
-                 them with the next revision; else {}",
-                progress.rules_hash,
-                ours.version_1_hash,
-                REBUILD.trim_start_matches("hint: ")
-            )));
-        }
-        if !before && *progress.fold_hash != *ours.fold_hash {
+        if *progress.fold_hash != *ours.fold_hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: rules revision {} changes what events leave behind \
                  (base_currency, engagement.weights, engagement.daily_cap, half-lives, costs or \
@@ -360,47 +342,6 @@ mod tests {
             profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
-        }
-    }
-
-    /// By a program of this configuration, from a progress of version 1 with the defaults of then.
-    fn from_version_1(text: &str) -> Result<Restored, WorkerError> {
-        let progress = r#"{"next_offsets":[0,7,0],"highest":[0,0,0],"clock":0,"commit_counter":1,
-            "customers":0,"partitions":1,"rules_revision":1,"rules_hash":"9e32a12c64575baf",
-            "latest_order_at":0,"rfm_values":[],"lineage":1,"control_offset":0,"cursor":null,
-            "phase":"live"}"#;
-        let value = Some([&[VERSION_BEFORE], progress.as_bytes()].concat());
-        let record = ChangelogRecord { key: PROGRESS_KEY.to_vec(), value };
-        let config = config(text);
-        let next_offsets = [Some(0), Some(7), Some(0)];
-        let offsets = CommittedOffsets { next_offsets, metadata: None };
-        let mut task = PartitionTask::new(config.clone(), 1, Phase::Live);
-        let mut restore = Restore::new(offsets, 0, false);
-        restore.apply(&mut task, &[record]).expect("a progress");
-        restore.finish(&mut task, &config, Lineage::FIRST, false)
-    }
-
-    /// Version 1 wrote amounts without their currency, and its base currency nowhere but in the
-    /// hash of its rules.
-    #[test]
-    fn amounts_of_version_1_are_read_in_the_currency_that_they_were_written_in_alone() {
-        let refused = |text: &str| match from_version_1(text) {
-            Err(WorkerError::Refused(text)) => text,
-            other => panic!("{other:?}"),
-        };
-        assert!(refused("").contains("the same revision"));
-        let raised = "[rules]\nrevision = 2\n";
-        let restored = from_version_1(raised).expect("the rules of then");
-        assert_eq!(restored, Restored::Ready);
-        // What version 1 did not know may be changed along.
-        let more = format!("{raised}[engagement]\nhalf_life = \"7d\"\n");
-        assert_eq!(from_version_1(&more).expect("the rules of then"), Restored::Ready);
-        for other in [
-            format!("base_currency = \"USD\"\n{raised}"),
-            format!("{raised}[rfm]\nwindow = \"1d\""),
-        ] {
-            let text = refused(&other);
-            assert!(text.contains("what currency") && text.contains("--rebuild"), "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::change::Change;
 use crate::domain::event::Event;
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
-use crate::domain::pack::{UnpackError, pack, unpack_version_1};
+use crate::domain::pack::UnpackError;
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::publish::context::Context;
 use crate::domain::refusal::Refusal;
@@ -176,18 +176,6 @@ impl PartitionTask {
     /// When the bytes are no packed customer.
     pub fn restore_state(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
         self.store.restore(id, packed)
-    }
-
-    /// The same of a state of the version before.
-    ///
-    /// # Errors
-    /// When the bytes are no such customer.
-    pub fn restore_state_before(&mut self, id: &str, packed: &[u8]) -> Result<(), UnpackError> {
-        let rates = &self.config.rules.rates;
-        let customer = unpack_version_1(packed, rates)?;
-        let mut present = Vec::with_capacity(256);
-        pack(&customer, rates.base(), &mut present);
-        self.store.restore(id, Some(&present))
     }
 
     /// The partition.

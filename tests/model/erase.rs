@@ -4,11 +4,13 @@
 
 use crate::fixture::{advance, day, eur, event, feed, ordered, rules, taken, task};
 use ebbflow::domain::change::{CauseKind, Change};
+use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::mark::{SaltedId, Mark};
 use ebbflow::domain::event::{Body, Event, Interaction};
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::rules::Rules;
+use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::DAY_MS;
 use ebbflow::task::{PartitionTask, ProfileWrite, TaskConfig};
 use std::collections::BTreeMap;
@@ -245,7 +247,7 @@ fn what_an_earlier_lineage_told_is_closed_whether_this_one_has_told_anything_or_
         feed(&mut task, &erase("e-1", "ann", 5), 1);
         let closing = topics.commit(&mut task);
         // Nobody knows which dimensions it told of.
-        assert_eq!(closing.len(), ebbflow::domain::dimension::COUNT);
+        assert_eq!(closing.len(), Dimension::all_of(Subject::Customer).count());
         for (seq, change) in (1..).zip(&closing) {
             assert_eq!((change.cause.kind, &change.current), (CauseKind::Erase, &None));
             assert_eq!((change.seq, change.dwell_ms), (seq, 0));

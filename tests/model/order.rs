@@ -16,6 +16,7 @@ use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::publish::profile::{Profile, profile};
 use ebbflow::domain::raw::measure;
 use ebbflow::domain::rules::Rules;
+use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 
@@ -47,8 +48,11 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
 /// Raw values and facts as the code has them.
 pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> (Values, NaiveFacts) {
     let measured = measure(customer, rules, Timestamp(at));
-    let values = Dimension::BUILT_IN
-        .map(|dimension| dimension.value_name(measured.value(dimension), rules).to_string());
+    let mut dimensions = Dimension::all_of(Subject::Customer);
+    let values = std::array::from_fn(|_| {
+        let dimension = dimensions.next().expect("as many as the model has");
+        dimension.value_name(measured.value(dimension), rules).to_string()
+    });
     let Profile { facts: written, more, surveys, traits, consent, scores, .. } =
         profile(customer, rules, Timestamp(at));
     let surveys = surveys
@@ -152,7 +156,7 @@ proptest! {
         let present = measure(&customer, &rules, Timestamp(begin));
         let values = known.values(begin);
         let hysteresis = known.engagement(begin, dimension_name(&customer, &rules));
-        for dimension in Dimension::BUILT_IN {
+        for dimension in Dimension::all_of(Subject::Customer) {
             let published = customer.published(dimension).value;
             let target = present.target(&view, dimension, published);
             let next = LookAhead::new(&view).next_target(dimension, &present, published);

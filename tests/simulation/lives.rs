@@ -128,7 +128,7 @@ pub(crate) fn check_states(
     let mut states = BTreeMap::new();
     for (key, value) in last_by_key(&records.states) {
         let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
-        let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
+        let packed = unframe(&value).map_err(|error| error.to_string())?;
         let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
         states.insert(id.to_owned(), customer);
     }

@@ -274,7 +274,7 @@ pub(crate) fn check_nothing_due(outcome: &[Partition], by: Timestamp) -> Check {
     for records in outcome {
         for (key, value) in last_by_key(&records.states) {
             let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
-            let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
+            let packed = unframe(&value).map_err(|error| error.to_string())?;
             let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
             ensure(customer.deadline > by, || {
                 format!("{id} was due at {:?} and it is {by:?}", customer.deadline)

@@ -184,7 +184,7 @@ fn check_judged(
         return Err(format!("{} customers, not {}", states.len(), progress.customers));
     }
     for (id, state) in states.iter().filter(|_| progress.cursor.is_none()) {
-        let (_, packed) = unframe(state).map_err(|error| error.to_string())?;
+        let packed = unframe(state).map_err(|error| error.to_string())?;
         let revision = peek_revision(packed).map_err(|error| error.to_string())?;
         if revision != progress.rules_revision {
             return Err(format!("{id} was passed over, judged by revision {revision}"));

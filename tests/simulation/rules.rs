@@ -119,7 +119,6 @@ fn made(revision: u32, withholds: bool) -> Arc<Rules> {
         revision,
         hash: format!("{revision:016x}").into(),
         fold_hash: "fedcba9876543210".into(),
-        version_1_hash: "".into(),
     };
     rules.rates = ExchangeRates::new(currency("EUR"), vec![(currency("USD"), dollar)]);
     rules.thresholds.rfm = RfmRules {

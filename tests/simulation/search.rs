@@ -111,7 +111,7 @@ impl<'a> Search<'a> {
 
     fn unpacked(&self, state: Option<&[u8]>) -> Result<Option<Customer>, String> {
         let Some(state) = state else { return Ok(None) };
-        let (_, packed) = unframe(state).map_err(|error| error.to_string())?;
+        let packed = unframe(state).map_err(|error| error.to_string())?;
         unpack(packed, &self.rules.rates).map(Some).map_err(|error| error.to_string())
     }
 

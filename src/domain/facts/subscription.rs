@@ -13,7 +13,7 @@ use crate::domain::time::{DAY_MS, Timestamp};
 pub const MAX_PRICES: usize = 7;
 
 /// Bytes of a plan's name that are kept.
-pub const MAX_PLAN_BYTES: usize = 64;
+pub const MAX_PLAN_BYTES: usize = 32;
 
 /// What is remembered of one subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,7 @@
 //! Whom a subject is tied to: other ids of its own, accounts, who brought it, whom it brought.
 //!
-//! Never part of a raw value. Lists are bounded, what was heard of longest ago gives way.
+//! Never part of a raw value. Lists are bounded by items and by the bytes of their ids: what was
+//! heard of longest ago gives way.
 //! Next: `task/ties.rs`, what is told to the others.
 
 use crate::domain::id::EventKey;
@@ -12,6 +13,8 @@ pub const MAX_ALIASES: usize = 32;
 pub const MAX_MEMBERSHIPS: usize = 8;
 /// Referred customers whose ids are kept.
 pub const MAX_REFERRED: usize = 32;
+/// Bytes of all the ids of a list: of aliases, memberships, and referred customers.
+pub const MAX_LIST_BYTES: [usize; 3] = [1408, 704, 960];
 /// An alias that is heard of again is told again after this: its redirect is kept that much longer.
 pub const TOLD_AGAIN_MS: i64 = 30 * DAY_MS;
 
@@ -94,7 +97,7 @@ impl Ties {
                 again
             }
             Err(_) => {
-                hear(&mut self.aliases, id, at, MAX_ALIASES);
+                self.hear_alias(id, at);
                 true
             }
         }
@@ -115,10 +118,8 @@ impl Ties {
                 let account = account.to_owned();
                 let joined = Membership { account, first_at, last_at, told_left: false };
                 memberships.insert(place, joined);
-                if memberships.len() > MAX_MEMBERSHIPS {
-                    let oldest = (0..memberships.len()).min_by_key(|it| memberships[*it].last_at);
-                    memberships.remove(oldest.unwrap_or(0));
-                }
+                let bound = (MAX_MEMBERSHIPS, MAX_LIST_BYTES[1]);
+                trim(memberships, bound, |present| (&present.account, present.last_at));
             }
         }
     }
@@ -143,6 +144,14 @@ impl Ties {
     pub fn refer(&mut self, by: &str, at: Timestamp, key: EventKey) -> Option<Referrer> {
         let said = Referrer { id: by.to_owned(), at, key, credited_minor: 0 };
         self.take_referrer(said)
+    }
+
+    fn hear_alias(&mut self, id: &str, at: Timestamp) {
+        hear(&mut self.aliases, id, at, (MAX_ALIASES, MAX_LIST_BYTES[0]));
+    }
+
+    fn hear_referred(&mut self, id: &str, at: Timestamp) {
+        hear(&mut self.referred, id, at, (MAX_REFERRED, MAX_LIST_BYTES[2]));
     }
 
     fn take_referrer(&mut self, mut said: Referrer) -> Option<Referrer> {
@@ -174,7 +183,7 @@ impl Ties {
     /// Takes in that a customer whom this one brought has spent so much more, or less.
     pub fn brought(&mut self, id: &str, at: Timestamp, minor: i64) {
         self.referred_revenue_minor = self.referred_revenue_minor.saturating_add(minor);
-        hear(&mut self.referred, id, at, MAX_REFERRED);
+        self.hear_referred(id, at);
     }
 
     /// Counts an invitation that was accepted.
@@ -188,7 +197,7 @@ impl Ties {
     /// What the two knew of each other is not looked for: see [`Self::forget`].
     pub fn absorb(&mut self, other: Self) -> Option<Referrer> {
         for Heard { id, at } in other.aliases {
-            hear(&mut self.aliases, &id, at, MAX_ALIASES);
+            self.hear_alias(&id, at);
         }
         for Membership { account, first_at, last_at, .. } in other.memberships {
             self.join(&account, first_at, last_at);
@@ -196,7 +205,7 @@ impl Ties {
         // Whom the accounts were told of is not this subject alone.
         self.memberships.iter_mut().for_each(|present| present.told_left = false);
         for Heard { id, at } in other.referred {
-            hear(&mut self.referred, &id, at, MAX_REFERRED);
+            self.hear_referred(&id, at);
         }
         self.accepted = self.accepted.saturating_add(other.accepted);
         self.referred_revenue_minor =
@@ -217,17 +226,27 @@ fn place(list: &[Heard], id: &str) -> Result<usize, usize> {
     list.binary_search_by(|present| present.id.as_str().cmp(id))
 }
 
-/// Remembers an id with the latest time; beyond so many the one heard of longest ago gives way.
-fn hear(list: &mut Vec<Heard>, id: &str, at: Timestamp, most: usize) {
+/// Remembers an id with the latest time.
+fn hear(list: &mut Vec<Heard>, id: &str, at: Timestamp, bound: (usize, usize)) {
     match place(list, id) {
         Ok(place) => list[place].at = list[place].at.max(at),
         Err(place) => {
             list.insert(place, Heard { id: id.to_owned(), at });
-            if list.len() > most {
-                let oldest = (0..list.len()).min_by_key(|place| list[*place].at);
-                list.remove(oldest.unwrap_or(0));
-            }
+            trim(list, bound, |heard| (&heard.id, heard.at));
         }
+    }
+}
+
+/// Removes those heard of longest ago until a list has at most so many items, and bytes of ids.
+fn trim<T>(
+    list: &mut Vec<T>,
+    (most, most_bytes): (usize, usize),
+    heard: impl Fn(&T) -> (&str, Timestamp),
+) {
+    let bytes = |list: &[T]| list.iter().map(|item| heard(item).0.len()).sum::<usize>();
+    while list.len() > most || bytes(list) > most_bytes {
+        let oldest = (0..list.len()).min_by_key(|place| heard(&list[*place]).1);
+        list.remove(oldest.unwrap_or(0));
     }
 }
 
@@ -254,6 +273,11 @@ mod tests {
         assert_eq!(ties.aliases[0], Heard { id: "anon:1".into(), at: at(6 + TOLD_AGAIN_MS) });
         assert!(ties.aliases.is_sorted_by(|one, next| one.id < next.id));
         assert!(ties.know("anon:x0", at(0)), "the one heard of longest ago gave way");
+        for number in 0..9 {
+            ties.know(&format!("{number}").repeat(256), at(i64::MAX - 9 + number));
+        }
+        let kept: Vec<&str> = ties.aliases.iter().map(|alias| &alias.id[..1]).collect();
+        assert_eq!(kept, ["4", "5", "6", "7", "8"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::compose::{change, close_group, origin};
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::raw::measure;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// Tells that a subject is gone, and makes it one that was never heard of.
@@ -35,7 +36,7 @@ pub fn close(
         customer.audiences.iter().map(|it| it.number).collect()
     };
     let audiences = audiences.into_iter().map(Dimension::Audience);
-    let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
+    let dimensions = Dimension::all_of(Subject::of(&customer.id)).chain(audiences);
     let told: Vec<_> = dimensions
         .map(|dimension| (dimension, customer.published(dimension)))
         .filter(|(_, published)| by_earlier || published.told != INITIAL)

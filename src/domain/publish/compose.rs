@@ -93,8 +93,8 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
     let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
     let rules = context.rules;
     let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
-    let dimensions: Arc<[(Name, Name)]> = Dimension::BUILT_IN
-        .into_iter()
+    let subject = Subject::of(&customer.id);
+    let dimensions: Arc<[(Name, Name)]> = Dimension::all_of(subject)
         .chain(audiences)
         .map(|dimension| {
             let value = customer.published(dimension).value;
@@ -102,7 +102,8 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
         })
         .collect();
     let stage_now = customer.published(Dimension::Lifecycle).value;
-    let owner_role = role(stage(stage_now), rules);
+    // Who has no stage is owned by nobody.
+    let owner_role = role(stage(stage_now), rules).filter(|_| Dimension::Lifecycle.is_of(subject));
     for (index, change) in (1..).zip(group) {
         change.owner_role.clone_from(&owner_role);
         if change.dimension == *Dimension::Lifecycle.built_in_name() {

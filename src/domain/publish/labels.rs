@@ -42,6 +42,8 @@ pub enum Phrase {
     MeddicSum,
     ElementStale,
     Outcome,
+    ContactsCome,
+    ChampionLost,
     Compared,
     Event,
     LateEvent,
@@ -55,7 +57,7 @@ pub enum Phrase {
 
 impl Phrase {
     /// All, with the names that they have in files.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 47] = [
         (Self::Sentence, "sentence"),
         (Self::Closed, "closed"),
         (Self::FirstOrder, "first_order"),
@@ -92,6 +94,8 @@ impl Phrase {
         (Self::MeddicSum, "meddic_sum"),
         (Self::ElementStale, "element_stale"),
         (Self::Outcome, "outcome"),
+        (Self::ContactsCome, "contacts_come"),
+        (Self::ChampionLost, "champion_lost"),
         (Self::Compared, "compared"),
         (Self::Event, "event"),
         (Self::LateEvent, "late_event"),

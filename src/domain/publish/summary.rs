@@ -169,6 +169,11 @@ impl Speaker<'_> {
             "engagement_score" => about(Phrase::EngagementScore),
             "meddic_sum" => about(Phrase::MeddicSum),
             "days_since_needed_element" => self.days(Phrase::ElementStale),
+            "contacts_come" => {
+                let lost = whole(&sign.threshold);
+                self.say(Phrase::ContactsCome, &[("after", &after), ("lost", &lost)])
+            }
+            "champions" => self.say(Phrase::ChampionLost, &[]),
             "outcome" => self.say(Phrase::Outcome, &[("text", &whole(&sign.after))]),
             _ => {
                 let name = sign.name.replace('_', " ");
