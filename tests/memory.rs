@@ -90,7 +90,7 @@ fn check_customers(count: u64, long: bool) {
             task.advance_to(at);
             task.fire_timers(usize::MAX, None).expect("readable states");
             let record =
-                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at };
+                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at, value: &[] };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             // Small transactions: what they need for themselves is no part of a customer.
@@ -256,7 +256,7 @@ fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
             let body = bodies.swap_remove(place);
             let event = event(&format!("evt-{n:08}-{step:03}"), &customer_id(n, true), at, body);
             let record =
-                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at };
+                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at, value: &[] };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             if offset % 50 == 0 {
@@ -346,7 +346,7 @@ fn rare_bytes() -> Vec<u8> {
     for (n, body) in (0..).zip(bodies) {
         let at = Timestamp(T0 + n * DAY_MS / 4);
         let event = event(&format!("e{n}"), "c", at, body);
-        let record = EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at };
+        let record = EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at, value: &[] };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let mut bytes = Vec::new();

@@ -178,6 +178,7 @@ fn new_task() -> PartitionTask {
         partition: 0,
         partitions: 1,
         rules: rules(),
+        keys_are_trusted: true,
         profiles_on_touch: true,
         run_id: "fuzz".into(),
         rebuilt_at: Timestamp::MIN,

@@ -83,7 +83,7 @@ pub fn decode_relayed(value: &[u8]) -> Result<(u32, Relayed<'_>), StateError> {
 }
 
 fn decode(datum: &[u8]) -> Result<(u32, Relayed<'_>), UnpackError> {
-    let mut reader = Reader::new(datum, VERSION);
+    let mut reader = Reader::new(datum);
     let lineage = reader.number()?;
     let to = text(&mut reader)?;
     let path = reader.array(text)?;

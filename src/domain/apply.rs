@@ -144,6 +144,9 @@ pub fn apply(
             take_in(customer, interaction, stamp, rules, tally);
         }
     }
+    if let Some(contact) = contact {
+        customer.contacts.get_or_insert_default().apply(&event.body, contact, stamp);
+    }
     tally.late += u64::from(late);
     let after = measure(customer, rules, evaluated_at);
     let occasion = Occasion { kind, event: Some(cause), touched };

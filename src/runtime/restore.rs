@@ -339,6 +339,7 @@ mod tests {
             partition: 0,
             partitions: 1,
             rules: config.rules,
+            keys_are_trusted: true,
             profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,

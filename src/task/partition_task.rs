@@ -4,7 +4,7 @@
 //! Next: `store.rs`, the customers; `clock.rs`, what moves time.
 
 use crate::domain::apply::{Tally, expire};
-use crate::domain::change::Change;
+use crate::domain::change::{CauseKind, Change};
 use crate::domain::event::Event;
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
@@ -356,6 +356,12 @@ impl PartitionTask {
             let before = touched.customer.deadline;
             if before > clock && !Mutation::OldDeadlinesFire.is_on() {
                 // By the present rules it is not due yet.
+                continue;
+            }
+            let visitors_end = touched.customer.forget_at(self.config.rules.keep_visitors_ms);
+            if visitors_end <= before {
+                self.tally.relayed.forgotten_visitors += 1;
+                self.remove(place, before, visitors_end, (CauseKind::Timer, None), now);
                 continue;
             }
             let published =

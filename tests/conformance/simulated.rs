@@ -45,6 +45,7 @@ fn settings() -> Settings {
             partition: 0,
             partitions: PARTITIONS,
             rules: rules(REVISION, false),
+            keys_are_trusted: true,
             profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,

@@ -3,6 +3,7 @@
 //! Whatever came first, the events or the absorbing. Next: `absorb_bounds.rs`, what lies beyond
 //! the bounds of what is kept.
 
+use crate::fixture::caused;
 use crate::fixture::{T0, config, day, eur, klaviyo_rules, ordered, place, refunded, rules};
 use crate::fixture::{event, started, term};
 use crate::order::{arrived, computed, context};
@@ -33,7 +34,7 @@ pub(crate) fn feed(
     tally: &mut Tally,
 ) {
     let (context, at) = (context(rules, clock), event.occurred_at);
-    apply(customer, event, at, (&"t".into(), 0, 0), &context, tally, &mut Vec::new());
+    apply(customer, event, &caused(event, at), None, &context, (tally, &mut Vec::new()));
 }
 
 /// A customer who had these events, in this order; blank without any.

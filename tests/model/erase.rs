@@ -67,7 +67,7 @@ impl Topics {
         });
         for (id, mark) in task.marks() {
             match mark {
-                Some(mark) => marks.insert(*id, mark),
+                Some(mark) => marks.insert(*id, mark.clone()),
                 None => marks.remove(id),
             };
         }
@@ -181,6 +181,7 @@ fn who_comes_back_is_somebody_else() {
             offset: 3,
             event: &event,
             at: back,
+            value: &[],
         };
         task.handle_event(&record, None).expect("an event of this partition");
         let again = topics.commit(&mut task);
@@ -225,6 +226,7 @@ fn fresh(lineage: u32, phase: Phase) -> PartitionTask {
         partition: 0,
         partitions: 1,
         rules: short_rules(),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: ebbflow::domain::time::Timestamp::MIN,

@@ -1,6 +1,7 @@
 //! Arrival order does not matter: facts and raw values are a function of the set of events.
 
 use crate::facts::NaiveFacts;
+use crate::fixture::caused;
 use crate::fixture::place;
 use crate::fixture::{T0, config, day, eur, event, klaviyo_rules, renewed, rules, term};
 use crate::known::Values;
@@ -40,7 +41,7 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     for event in events {
         let at = event.occurred_at;
-        apply(&mut customer, event, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes);
+        apply(&mut customer, event, &caused(event, at), None, &context, (&mut tally, &mut changes));
     }
     customer
 }
@@ -112,7 +113,7 @@ fn a_term_that_is_sent_again_counts_once_whatever_its_effective_time() {
     let mut customer = Customer::new("c-0", day(0), 1);
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     let mut take = |at| {
-        apply(&mut customer, &renewal, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes)
+        apply(&mut customer, &renewal, &caused(&renewal, at), None, &context, (&mut tally, &mut changes))
     };
     assert!(take(day(1).plus_ms(-60_000)).changed);
     assert!(!take(day(1).plus_ms(60_000)).changed);

@@ -4,6 +4,7 @@
 //! Next: `expressions.rs`, the rules and where they answer what standard CEL does not.
 
 use crate::expressions::{self, Rule};
+use crate::fixture::caused;
 use crate::fixture::{config, rules};
 use crate::order::{applied, context};
 use crate::workload;
@@ -296,9 +297,9 @@ proptest! {
                     "{} at {}", rule.plain(), clock);
             }
             if let Some(event) = events.get(place) {
-                let (context, origin) = (context(&rules, clock), (&"t".into(), 0, 0));
+                let context = context(&rules, clock);
                 let at = event.occurred_at;
-                apply(&mut customer, event, at, origin, &context, &mut tally, &mut changes);
+                apply(&mut customer, event, &caused(event, at), None, &context, (&mut tally, &mut changes));
                 let published = customer.published(audience).value == 1;
                 prop_assert_eq!(published, holds(&customer, &rules, clock),
                     "{} after {:?}", rule.plain(), event);

@@ -85,6 +85,7 @@ fn only_orders_that_were_taken_in_fix_rates() {
         partition: partition_of("c-1", 2),
         partitions: 2,
         rules: Arc::clone(&rules),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: Timestamp::MIN,
@@ -104,7 +105,7 @@ fn only_orders_that_were_taken_in_fix_rates() {
     let mut take = |event: Event<'_>| {
         let at = event.occurred_at;
         let record =
-            EventRecord { input: 1, topic: &"purchases".into(), offset: 0, event: &event, at };
+            EventRecord { input: 1, topic: &"purchases".into(), offset: 0, event: &event, at, value: &[] };
         let refused = task.handle_event(&record, None).is_err();
         (refused, task.progress().rates)
     };

@@ -150,7 +150,7 @@ pub(crate) fn expected(
         }
         // A refused event (of another partition) changes nothing but time.
         if let Err(error) =
-            task.handle_event(&EventRecord { input, topic, offset, event, at }, None)
+            task.handle_event(&EventRecord { input, topic, offset, event, at, value: &[] }, None)
         {
             assert!(matches!(error, ebbflow::task::partition_task::EventError::Refused(_)));
         }

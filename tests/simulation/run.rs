@@ -150,6 +150,7 @@ impl Run {
             partition: 0,
             partitions,
             rules: rules::rules(rules::REVISION, withholds),
+            keys_are_trusted: true,
             profiles_on_touch: random.chance(500),
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,

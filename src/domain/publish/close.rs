@@ -29,7 +29,8 @@ pub fn close(
     changes: &mut Vec<Change>,
 ) {
     let rules = context.rules;
-    let by_earlier = context.lineage > FIRST_LINEAGE && customer.seq == 0;
+    let is_told = rules.emits_subject(Subject::of(&customer.id));
+    let by_earlier = is_told && context.lineage > FIRST_LINEAGE && customer.seq == 0;
     let audiences: Vec<u8> = if by_earlier {
         rules.audiences.iter().map(|audience| audience.number).collect()
     } else {
