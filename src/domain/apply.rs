@@ -67,7 +67,7 @@ pub struct Applied {
     pub changed: bool,
     /// Whether a published value is.
     pub published: bool,
-    /// Whether the event was taken in: one seen before, or one that lost to another, is not.
+    /// Whether the event was not seen before: others may be told of it.
     pub taken: bool,
 }
 
@@ -131,7 +131,9 @@ pub fn apply(
             // The clock may not have come as far as the event.
             let clock = context.clock.max(evaluated_at);
             match book.apply(purchase, stamp, clock, preferences, &rules.rates, &mut tally.book) {
-                Booked::Duplicate => return applied,
+                // Its sender is a contact all the same.
+                Booked::Duplicate if contact.is_some() => {}
+                Booked::Duplicate => return Applied { taken: true, ..applied },
                 // What a subscription's record did hangs on its effective time, and a record that
                 // is sent again may have another: its order's default id is of another day.
                 Booked::Changed if event.is_of_subscription() => customer.remember_event(seen),

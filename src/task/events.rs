@@ -193,10 +193,15 @@ impl PartitionTask {
             self.touch_subject(to, at, now)?
         };
         self.tie(place, event, cause);
-        let account = event.account_id.as_deref().filter(|_| feeds.account);
-        if let Some(account) = account {
-            let account = Cow::Owned(format!("{ACCOUNT_PREFIX}{account}"));
-            self.arrive(account, vec![to.to_owned()], arrival, now)?;
+        let Some(account) = event.account_id.as_deref() else { return Ok(()) };
+        let account = format!("{ACCOUNT_PREFIX}{account}");
+        if feeds.account {
+            return self.arrive(Cow::Owned(account), vec![to.to_owned()], arrival, now);
+        }
+        if Subject::of(to) == Subject::Customer {
+            let (first_at, last_at) = (at, at);
+            let told = Told::Contact { was: None, now: hash64(to), first_at, last_at };
+            self.tell(&account, Vec::new(), at, cause, told);
         }
         Ok(())
     }

@@ -214,12 +214,12 @@ proptest! {
         let rules = Arc::new(rules);
         let clock = events.iter().map(|event| event.occurred_at.0).max().unwrap_or(T0) + DAY_MS * 4;
         let all = history(&events, &senders, &ties);
-        let mut network = Network::new(&rules, PARTITIONS);
+        let mut network = Network::new(&rules, PARTITIONS, Timestamp(clock));
         for (event, sender) in &all {
             for partition in &sender.arrive {
                 network.deliver(*partition);
             }
-            network.read(sender.partition, event, Timestamp(clock));
+            network.read(sender.partition, event);
         }
         network.drain();
 

@@ -3,9 +3,6 @@
 //!
 //! Decides nothing. Next: `identity.rs`, which asks what comes of it.
 
-use ebbflow::codec::decoder::decode_json_line;
-use ebbflow::codec::encode::OutputFormat;
-use ebbflow::codec::event_writer::EventEncoder;
 use ebbflow::codec::relay::{decode_relayed, encode_relayed};
 use ebbflow::domain::change::Change;
 use ebbflow::domain::customer::Customer;
@@ -27,12 +24,14 @@ pub(crate) struct Network {
     pub(crate) tasks: Vec<PartitionTask>,
     rules: Arc<Rules>,
     relay: Vec<VecDeque<Vec<u8>>>,
+    /// What was read; the value of a record is the number of its event.
+    events: Vec<Event<'static>>,
     offsets: i64,
     pub(crate) changes: Vec<Change>,
 }
 
 impl Network {
-    pub(crate) fn new(rules: &Arc<Rules>, partitions: u32) -> Self {
+    pub(crate) fn new(rules: &Arc<Rules>, partitions: u32, clock: Timestamp) -> Self {
         let task = |partition| {
             let config = TaskConfig {
                 application_id: "test".into(),
@@ -44,32 +43,33 @@ impl Network {
                 run_id: "run".into(),
                 rebuilt_at: Timestamp::MIN,
             };
-            PartitionTask::new(config, LINEAGE, Phase::Live)
+            let mut task = PartitionTask::new(config, LINEAGE, Phase::Live);
+            task.advance_to(clock);
+            task
         };
         Self {
             tasks: (0..partitions).map(task).collect(),
             rules: Arc::clone(rules),
             relay: (0..partitions).map(|_| VecDeque::new()).collect(),
+            events: Vec::new(),
             offsets: 0,
             changes: Vec::new(),
         }
     }
 
-    /// An event is read in a partition; `now` is the clock of its task then.
-    pub(crate) fn read(&mut self, partition: usize, event: &Event<'_>, now: Timestamp) {
-        let mut value = Vec::new();
-        EventEncoder::new(OutputFormat::Json, OutputFormat::Json).encode(event, &mut value);
-        let read = decode_json_line(&value, &self.rules.rates).expect("an event");
-        let (input, topic) = match read.body {
+    /// An event is read in a partition.
+    pub(crate) fn read(&mut self, partition: usize, event: &Event<'static>) {
+        let value = self.events.len().to_be_bytes();
+        self.events.push(event.clone());
+        let (input, topic) = match event.body {
             Body::Interaction(_) => (0, "interactions"),
             Body::Purchase(_) => (1, "purchases"),
         };
-        let (offset, at) = (self.offsets, read.occurred_at);
+        let (offset, at) = (self.offsets, event.occurred_at);
         self.offsets += 1;
         let topic = topic.into();
-        let record = EventRecord { input, topic: &topic, offset, event: &read, at, value: &value };
+        let record = EventRecord { input, topic: &topic, offset, event, at, value: &value };
         let task = &mut self.tasks[partition];
-        task.advance_to(now);
         task.handle_event(&record, None).expect("no key is trusted");
         self.commit(partition);
     }
@@ -79,12 +79,13 @@ impl Network {
         let Some(value) = self.relay[partition].pop_front() else { return false };
         let (lineage, relayed) = decode_relayed(&value).expect("as it was written");
         assert_eq!(lineage, LINEAGE);
-        let inner = match &relayed.told {
-            Told::Event { value, .. } => Some(value.clone()),
+        let event = match &relayed.told {
+            Told::Event { value, .. } => {
+                let number = usize::from_be_bytes((**value).try_into().expect("eight bytes"));
+                Some(self.events[number].clone())
+            }
             _ => None,
         };
-        let event =
-            inner.as_ref().map(|value| decode_json_line(value, &self.rules.rates).expect("read"));
         let offset = self.offsets;
         self.offsets += 1;
         let task = &mut self.tasks[partition];
