@@ -59,6 +59,8 @@ mod said;
 mod shift;
 #[path = "model/steady.rs"]
 mod steady;
+#[path = "model/subjects.rs"]
+mod subjects;
 #[path = "model/subscriptions.rs"]
 mod subscriptions;
 #[path = "model/tables.rs"]
