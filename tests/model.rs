@@ -67,6 +67,8 @@ mod said;
 mod shift;
 #[path = "model/steady.rs"]
 mod steady;
+#[path = "model/subjects.rs"]
+mod subjects;
 #[path = "model/subscriptions.rs"]
 mod subscriptions;
 #[path = "model/tables.rs"]

@@ -230,8 +230,8 @@ impl Restore {
         if *progress.fold_hash != *ours.fold_hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: rules revision {} changes what events leave behind \
-                 (base_currency, engagement.weights, engagement.daily_cap, half-lives, costs or \
-                 erase.salt), which revision {} has used already; {REBUILD}; `ebbflow \
+                 (base_currency, engagement.weights, engagement.daily_cap, half-lives, costs, \
+                 accounts or erase.salt), which revision {} has used already; {REBUILD}; `ebbflow \
                  check-config --against` the configuration that ran says which key it is",
                 ours.revision, progress.rules_revision
             )));
@@ -328,6 +328,8 @@ mod tests {
     use super::*;
     use crate::codec::state::PROGRESS_KEY;
     use crate::config::{FileText, from_sources};
+    use crate::domain::customer::Customer;
+    use crate::domain::pack::pack;
     use crate::domain::time::Timestamp;
     use std::path::Path;
 
@@ -344,6 +346,44 @@ mod tests {
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
         }
+    }
+
+    /// By a program of this configuration, from a state of version 2 by the defaults of then.
+    fn from_version_2(text: &str) -> Result<Restored, WorkerError> {
+        let progress = r#"{"next_offsets":[0,7,0],"highest":[0,0,0],"clock":0,"commit_counter":1,
+            "customers":1,"partitions":1,"rules_revision":1,"rules_hash":"8b0658a6dfe47b32",
+            "fold_hash":"21bdc78010e088ba","latest_order_at":0,"rfm_values":[],"lineage":1,
+            "control_offset":0,"cursor":null,"phase":"live"}"#;
+        let config = config(text);
+        let mut customer = vec![VERSION - 1];
+        let base = config.rules.rates.base();
+        pack(&Customer::new("c-1", Timestamp(5), 1), base, &mut customer);
+        let records = [
+            ChangelogRecord { key: b"cc-1".to_vec(), value: Some(customer) },
+            ChangelogRecord {
+                key: PROGRESS_KEY.to_vec(),
+                value: Some([&[VERSION - 1], progress.as_bytes()].concat()),
+            },
+        ];
+        let next_offsets = [Some(0), Some(7), Some(0)];
+        let offsets = CommittedOffsets { next_offsets, metadata: None };
+        let mut task = PartitionTask::new(config.clone(), 1, Phase::Live);
+        let mut restore = Restore::new(offsets, 0, false);
+        restore.apply(&mut task, &records)?;
+        restore.finish(&mut task, &config, Lineage::FIRST, false)
+    }
+
+    #[test]
+    fn a_state_of_version_2_goes_on_with_the_accounts_that_are_the_default() {
+        let refused = |text: &str| match from_version_2(text) {
+            Err(WorkerError::Refused(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(refused("").contains("the same revision"));
+        let raised = "[rules]\nrevision = 2\n";
+        assert_eq!(from_version_2(raised).expect("the fold of then"), Restored::Ready);
+        let other = format!("{raised}[accounts]\ncosts = \"person\"\n");
+        assert!(refused(&other).contains("--rebuild"));
     }
 
     fn restored(metadata: Option<&str>, begun: Lineage) -> Result<Restored, WorkerError> {
@@ -391,7 +431,8 @@ mod tests {
             let Ok(Restored::Blocked(reason)) = restored_of(&records, None, Lineage::FIRST) else {
                 panic!("it runs")
             };
-            assert!(reason.contains("version 3 by a newer program"), "{reason}");
+            let newer = format!("version {} by a newer program", VERSION + 1);
+            assert!(reason.contains(&newer), "{reason}");
         }
         let damaged = restored_of(&[follows], None, Lineage::FIRST).expect_err("a failure");
         assert!(damaged.to_string().contains("unknown key"), "{damaged}");

@@ -17,7 +17,14 @@ accounts.qualification = "nobody"
 identity.keep_visitors = "1h"
 contacts = { silent_after = "91d", remember = "91d", champion_score = 4 }
 "#;
-    assert_snapshot!(problems(text), @"");
+    assert_snapshot!(problems(text), @r##"
+    5 problems in the configuration:
+      contacts.champion_score = 4 (shop.toml:5): expected a whole number from 1 to 3
+      contacts.remember = "91d" (shop.toml:5): expected more than contacts.silent_after: a champion is missed only when it is silent
+      accounts.qualification = "nobody" (shop.toml:3): expected "person" or "account" or "both"
+      identity.keep_visitors = "1h" (shop.toml:4): expected a duration from 1d to 36500d
+      output.subjects = ["customer", "visitor"] (shop.toml:2): expected a list of distinct "customer", "account", "anonymous"
+    "##);
 }
 
 #[test]

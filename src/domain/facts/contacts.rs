@@ -199,7 +199,9 @@ mod tests {
             one in vec(told(), 0..20), other in vec(told(), 0..20), later in vec(told(), 0..20),
         ) {
             let [was, now] = [1, 2];
-            let under = |told: &[Told], hash| told.iter().map(|it| of(*it, hash)).collect::<Vec<_>>();
+            let under = |told: &[Told], hash| -> Vec<Told> {
+                told.iter().map(|it| of(*it, hash)).collect()
+            };
             let mut contacts = fold(&under(&one, was), Contacts::default());
             contacts = fold(&under(&other, now), contacts);
             contacts.renamed(Some(was), now, Timestamp(4), Timestamp(9));

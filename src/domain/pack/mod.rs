@@ -1,8 +1,8 @@
 //! A customer as compact bytes: what the store keeps and the `state` topic carries.
 //!
 //! The bytes are an Avro datum of `schemas/state.avsc`. Packing is canonical: equal customers
-//! have equal bytes. Next: `orders.rs`, `said.rs` and `tied.rs`, the parts; `task/store.rs`, which keeps the
-//! bytes.
+//! have equal bytes. Next: `orders.rs`, `said.rs` and `tied.rs`, the parts; `task/store.rs`, which
+//! keeps the bytes.
 
 mod orders;
 mod primitives;

@@ -226,8 +226,9 @@ fn untold(customer: &Customer, dimension: Dimension, at: Timestamp, rules: &Rule
 fn see_ahead(customer: &mut Customer, present: &Measured, rules: &Rules) -> Ahead {
     let ahead = Ahead::of(&View::of(customer, rules, present.facts, present.at), present);
     let parked = customer.book.next_expiry();
-    // A visitor who is overdue goes as soon as the timers are asked.
-    let forget_at = customer.forget_at(rules.keep_visitors_ms).max(present.at.plus_ms(1));
+    // A visitor who is overdue, since what came was late, is not asked after in every instant.
+    let forget_at = customer.forget_at(rules.keep_visitors_ms);
+    let forget_at = if forget_at > present.at { forget_at } else { present.at.plus_days(1) };
     let deadlines = ahead.deadline().into_iter().chain(parked);
     customer.deadline = deadlines.min().map_or(forget_at, |at| at.min(forget_at));
     ahead
