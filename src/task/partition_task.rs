@@ -396,7 +396,7 @@ impl PartitionTask {
         }
         let erased_id = self.erased_id(&subject_id);
         let mark = self.erasures.get(&erased_id);
-        if mark.is_some_and(|mark| record.at.max(self.clock()) < mark.until) {
+        if mark.is_some_and(|mark| record.at.max(self.timer_clock()) < mark.until) {
             self.tally.after_erase += 1;
             return Ok(());
         }
@@ -434,7 +434,7 @@ impl PartitionTask {
     /// may be kept, in dead letters neither. Counts it like other events of them.
     pub fn is_of_erased(&mut self, id: &str) -> bool {
         let mark = self.erasures.get(&self.erased_id(id));
-        let of_erased = mark.is_some_and(|mark| self.clock() < mark.until);
+        let of_erased = mark.is_some_and(|mark| self.timer_clock() < mark.until);
         self.tally.after_erase += u64::from(of_erased);
         of_erased
     }
