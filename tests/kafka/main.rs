@@ -1,8 +1,8 @@
 //! The code that talks to Kafka, against a real broker that the tests start themselves.
 //!
 //! Never skipped: without Java or Maven the tests fail and say what to install.
-//! Next: `broker.rs`, then the tests: `group.rs`, `transactions.rs`, `changelogs.rs`, `clocks.rs`, `topics.rs`,
-//! `leaders.rs`.
+//! Next: `broker.rs`, then the tests: `group.rs`, `transactions.rs`, `changelogs.rs`, `clocks.rs`,
+//! `topics.rs`, `leaders.rs`.
 
 mod broker;
 mod changelogs;
