@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 54] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
@@ -27,6 +27,7 @@ const NAMES: [&str; 51] = [
     "ebbflow_events_after_erase_total",
     "ebbflow_events_total",
     "ebbflow_evicted_entries_total",
+    "ebbflow_holds_given_up_total",
     "ebbflow_input_bytes_total",
     "ebbflow_input_lag_records",
     "ebbflow_input_lag_seconds",
@@ -50,10 +51,12 @@ const NAMES: [&str; 51] = [
     "ebbflow_suppressed_changes_total",
     "ebbflow_task_clock_lag_seconds",
     "ebbflow_tasks",
+    "ebbflow_timer_hold_seconds",
     "ebbflow_timer_overdue_seconds",
     "ebbflow_timers_pending",
     "ebbflow_transaction_aborts_total",
     "ebbflow_unmatched_events_total",
+    "ebbflow_unproven_timers_total",
     "ebbflow_unscored_interactions_total",
     "ebbflow_withheld_changes_total",
     "process_cpu_seconds_total",

@@ -188,6 +188,7 @@ mod tests {
             ("engagement.weights.", "7"),
             ("http.admin_listen", "127.0.0.1:1"),
             ("http.metrics_listen", "127.0.0.1:2"),
+            ("input.key", "trusted"),
             ("kafka.bootstrap_servers", "kafka:9092"),
             ("lifecycle.live_gaps", "3"),
             ("log.filter", "warn"),

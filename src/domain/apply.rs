@@ -165,7 +165,9 @@ pub fn catch_up(
     (tally, changes): (&mut Tally, &mut Vec<Change>),
 ) -> Applied {
     let mut applied = Applied::default();
-    while customer.deadline <= until {
+    // That a visitor is forgotten is the affair of the timers.
+    let end = customer.forget_at(context.rules.keep_visitors_ms);
+    while customer.deadline <= until && customer.deadline < end {
         applied.published |= expire(customer, context, tally, changes);
         applied.changed = true;
     }

@@ -3,7 +3,8 @@
 //!
 //! The only folder that names rdkafka. Never decides what is processed or committed: it carries
 //! out what `runtime` says and sorts what goes wrong. Reading order: `client`, `group`, `batch`,
-//! `producer`, `mark`, `changelog`, `key_records`, `ends`, `clocks`, `error`, `topics`, `properties`.
+//! `producer`, `mark`, `changelog`, `key_records`, `ends`, `clocks`, `error`, `topics`,
+//! `properties`.
 
 mod batch;
 mod changelog;

@@ -13,7 +13,7 @@ use crate::runtime::broker::{ClockSample, Input, TaskSample};
 /// Hops of an event at most: to its customer's home, behind a redirect, to the account.
 const HOPS: usize = 3;
 /// With all tasks so close to the wall clock, in ms, events wait for nobody.
-const TOLERANCE_MS: i64 = 5_000;
+const TOLERANCE_MS: i64 = 10_000;
 
 /// What is known of all tasks of the application, and what follows for timers.
 #[derive(Debug)]
@@ -21,13 +21,15 @@ pub(super) struct Hold {
     max_hold_ms: i64,
     /// Wall time moves the clocks.
     wall: bool,
+    /// What another one has committed is nothing.
+    lineage: u32,
     /// Monotonic ms of the sample that was taken last.
     asked_ms: Option<i64>,
     tasks: Vec<Seen>,
     /// By the number of hops that are done.
     rounds: [Option<Round>; HOPS],
     released: Timestamp,
-    /// Monotonic ms at which `released` moved, or somebody was given up.
+    /// Monotonic ms at which `released` moved last, or nobody held it, or somebody was given up.
     moved_ms: i64,
 }
 
@@ -53,10 +55,11 @@ struct Round {
 
 impl Hold {
     /// Nothing is known yet: everything waits.
-    pub(super) const fn new(max_hold_ms: i64, wall: bool) -> Self {
+    pub(super) const fn new(max_hold_ms: i64, wall: bool, lineage: u32) -> Self {
         Self {
             max_hold_ms,
             wall,
+            lineage,
             asked_ms: None,
             tasks: Vec::new(),
             rounds: [const { None }; HOPS],
@@ -75,32 +78,38 @@ impl Hold {
         self.wall && now.since(self.released) <= TOLERANCE_MS
     }
 
-    /// Learns from a sample; the number of tasks that are given up because of it. What another
-    /// lineage has committed is nothing.
-    pub(super) fn take(&mut self, sample: &ClockSample, lineage: u32) -> u64 {
+    /// The lineage that it is about.
+    pub(super) const fn lineage(&self) -> u32 {
+        self.lineage
+    }
+
+    /// Learns from a sample; the number of tasks that are given up because of it.
+    pub(super) fn take(&mut self, sample: &ClockSample) -> u64 {
         if self.asked_ms == Some(sample.asked_ms) {
             return 0;
         }
-        if self.asked_ms.replace(sample.asked_ms).is_none() {
-            self.moved_ms = sample.asked_ms;
-        }
-        self.look(sample, lineage);
+        let is_first = self.asked_ms.replace(sample.asked_ms).is_none();
+        self.look(sample);
         let before = self.released;
         if let Some(ends) = self.relay_ends(sample) {
             self.pass(self.reached(), &ends);
         }
-        if self.released > before {
+        let holders = self.holders();
+        if is_first || self.released > before || holders.is_empty() {
             self.moved_ms = sample.asked_ms;
-            return 0;
         }
         if sample.asked_ms - self.moved_ms < self.max_hold_ms {
             return 0;
         }
         self.moved_ms = sample.asked_ms;
-        self.give_up()
+        for holder in &holders {
+            self.tasks[*holder].given_up = true;
+        }
+        holders.len() as u64
     }
 
-    fn look(&mut self, sample: &ClockSample, lineage: u32) {
+    fn look(&mut self, sample: &ClockSample) {
+        let lineage = self.lineage;
         let wall = self.wall.then_some(sample.at);
         self.tasks.resize_with(sample.tasks.len(), || Seen::of(&TaskSample::default(), 0, None));
         for (seen, sample) in self.tasks.iter_mut().zip(&sample.tasks) {
@@ -164,18 +173,15 @@ impl Hold {
         }
     }
 
-    /// Gives up whoever holds all others.
-    fn give_up(&mut self) -> u64 {
-        let mut count = 0;
-        for (partition, task) in self.tasks.iter_mut().enumerate() {
-            let unread = |round: &Round| task.relay < round.ends[partition];
+    /// Those for whom all others wait.
+    fn holders(&self) -> Vec<usize> {
+        let holds = |partition: &usize| {
+            let task = &self.tasks[*partition];
+            let unread = |round: &Round| task.relay < round.ends[*partition];
             let behind = !task.at_end && task.clock <= self.released;
-            if !task.given_up && (behind || self.rounds.iter().flatten().any(unread)) {
-                task.given_up = true;
-                count += 1;
-            }
-        }
-        count
+            !task.given_up && (behind || self.rounds.iter().flatten().any(unread))
+        };
+        (0..self.tasks.len()).filter(holds).collect()
     }
 }
 

@@ -24,10 +24,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             return Ok(());
         };
         let max_hold_ms = i64::try_from(max_hold.as_millis()).unwrap_or(i64::MAX);
-        let hold = self.hold.get_or_insert_with(|| Hold::new(max_hold_ms, settings.wall_clock));
-        let Some(lineage) = self.lineage else { return Ok(()) };
+        let Some(lineage) = self.lineage.map(|lineage| lineage.number) else { return Ok(()) };
+        let new = || Hold::new(max_hold_ms, settings.wall_clock, lineage);
+        let hold = self.hold.take().filter(|hold| hold.lineage() == lineage);
+        let hold = self.hold.insert(hold.unwrap_or_else(new));
         if let Some(sample) = self.broker.clocks(partitions)? {
-            let given_up = hold.take(&sample, lineage.number);
+            let given_up = hold.take(&sample);
             if given_up > 0 {
                 tracing::warn!(
                     tasks = given_up,

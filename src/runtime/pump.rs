@@ -434,4 +434,61 @@ mod tests {
         assert_eq!(refused, [0, 3, 4, 6, 7, 8], "{:?}", pumped.refused);
         assert_eq!(task.take_tally().after_erase, 2);
     }
+    #[test]
+    fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_the_relay_goes_on() {
+        let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+        let ids = (0..40).map(|n| format!("c-{n}"));
+        let here: Vec<String> = ids.filter(|id| partition_of(id, PARTITIONS) == 0).collect();
+        let line = |id: &String, day: i64| Line {
+            offset: day * DAY_MS,
+            key: None,
+            value: event("product_added", id, day * DAY_MS),
+        };
+        let visits = [line(&here[0], 1), line(&here[0], 400), line(&here[1], 401)];
+        let relayed = [line(&here[2], 402), line(&here[0], 403)];
+        let config = TaskConfig {
+            application_id: "test".into(),
+            partition: 0,
+            partitions: PARTITIONS,
+            rules: Arc::clone(&rules),
+            profiles_on_touch: false,
+            run_id: "run".into(),
+            rebuilt_at: Timestamp::MIN,
+        };
+        let mut task = PartitionTask::new(config, 1, Phase::Live);
+        let limits = Limits {
+            topics: &["interactions".into(), "purchases".into(), "relay".into()],
+            ends: [Some(0); 3],
+            stop_at_ends: false,
+            wall: Some(Timestamp(500 * DAY_MS)),
+            limit: None,
+            waits: true,
+            records: 100,
+            timers: 100,
+        };
+        let at = |day: i64| Some(Timestamp(day * DAY_MS));
+        (0..3).for_each(|input| task.pass(input, Timestamp(500 * DAY_MS)));
+        task.hold(at(1));
+        let decode = Json(rules);
+        let pumped = pump(&mut task, [&visits, &[], &relayed[..1]], &decode, &limits);
+        let pumped = pumped.expect("states");
+        assert_eq!((pumped.consumed, pumped.timers, pumped.waits), ([1, 0, 1], 0, true));
+        assert!(task.take_changes().all(|change| change.cause.event_id.is_some()));
+
+        // With all about as far as the wall clock only timers wait.
+        let near = Limits { waits: false, ..limits };
+        task.hold(at(399));
+        let pumped = pump(&mut task, [&visits[1..1], &[], &[]], &decode, &near).expect("states");
+        assert!(pumped.timers > 0 && !pumped.waits);
+        assert!(task.take_changes().all(|change| change.occurred_at <= Timestamp(399 * DAY_MS)));
+
+        task.hold(at(400));
+        let pumped = pump(&mut task, [&visits[1..], &[], &[]], &decode, &limits).expect("states");
+        assert_eq!((pumped.consumed, pumped.waits, pumped.unproven), ([2, 0, 0], false, 0));
+        // What the relay brings is not held up: others may wait for what is behind it.
+        task.hold(at(402));
+        let late = [line(&here[0], 800)];
+        let pumped = pump(&mut task, [&[], &[], &late], &decode, &limits).expect("states");
+        assert_eq!((pumped.consumed, pumped.unproven), ([0, 0, 1], 1));
+    }
 }

@@ -128,7 +128,7 @@ impl PartitionTask {
 
     /// The mark of a subject, as long as it holds.
     pub(super) fn mark(&self, id: &SaltedId, at: Timestamp) -> Option<Mark> {
-        self.marks.get(id).filter(|mark| at.max(self.clock()) < mark.until)
+        self.marks.get(id).filter(|mark| at.max(self.timer_clock()) < mark.until)
     }
 
     /// What the marks say of a subject to whom something came along a path. Where a path has come

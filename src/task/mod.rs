@@ -2,10 +2,11 @@
 //!
 //! Pure: events and time in, changes and states out; no Kafka, no I/O, no clock, no randomness.
 //! Reading order: `partition_task`, `events`, `relay`, `ties`, `transaction`, `clock`, `merge`,
-//! `store`, `timers`, `marks`.
+//! `store`, `timers`, `held`, `marks`.
 
 pub mod clock;
 mod events;
+mod held;
 pub mod marks;
 pub mod merge;
 pub mod partition_task;

@@ -77,13 +77,6 @@ pub(super) struct Position {
     pub(super) erasures: u32,
 }
 
-impl Position {
-    pub(super) fn timer_clock(&self) -> Timestamp {
-        let clock = self.clock.unwrap_or(Timestamp::MIN);
-        self.held_at.map_or(clock, |held_at| held_at.min(clock))
-    }
-}
-
 /// One partition of all co-partitioned inputs.
 #[derive(Debug)]
 pub struct PartitionTask {
@@ -212,42 +205,6 @@ impl PartitionTask {
     #[must_use]
     pub fn clock(&self) -> Timestamp {
         self.position.clock.unwrap_or(Timestamp::MIN)
-    }
-
-    /// How far timers fire: the clock, or where they wait for other tasks.
-    #[must_use]
-    pub fn timer_clock(&self) -> Timestamp {
-        self.position.timer_clock()
-    }
-
-    /// From now on timers fire up to `held_at`, whatever the clock; `None` = up to the clock.
-    pub const fn hold(&mut self, held_at: Option<Timestamp>) {
-        self.position.held_at = held_at;
-    }
-
-    /// Whether an event of this customer at that time would fire a timer that waits for other
-    /// tasks.
-    ///
-    /// # Errors
-    /// When the customer's state cannot be read.
-    pub fn would_fire_before(&self, subject_id: &str, at: Timestamp) -> Result<bool, UnpackError> {
-        let waits = self.position.held_at.is_some_and(|held_at| held_at < at);
-        if !waits || self.store.timers().first().is_none_or(|first| first > at) {
-            return Ok(false);
-        }
-        Ok(self.store.deadline(subject_id)?.is_some_and(|deadline| deadline <= at))
-    }
-
-    /// Whether others would know something new of it after a commit. With the inputs at these ends
-    /// their offsets tell everything.
-    #[must_use]
-    pub fn has_news(&self, ends: [Option<i64>; 3]) -> bool {
-        let (present, committed) = (&self.position, &self.committed);
-        let next_offsets = present.inputs.map(|input| input.next_offset);
-        let at_end = |(next, end): (&i64, Option<i64>)| end.is_some_and(|end| *next >= end);
-        self.commit_counter == 0
-            || next_offsets != self.committed_offsets()
-            || (present.clock != committed.clock && !next_offsets.iter().zip(ends).all(at_end))
     }
 
     /// What the task does with changes.

@@ -14,6 +14,7 @@ mod records;
 mod admin;
 mod crashes;
 mod examples;
+mod holds;
 mod instances;
 mod letters;
 mod lineages;

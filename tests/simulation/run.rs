@@ -198,6 +198,11 @@ impl Run {
         }
     }
 
+    /// Whether timers wait for other tasks.
+    fn holds(&self) -> bool {
+        self.stage.settings.max_hold.is_some()
+    }
+
     /// Appends records, some of them in transactions of their own, so that markers and aborted
     /// records lie between.
     fn append(&mut self, records: Vec<Placed>) {
@@ -225,7 +230,7 @@ impl Run {
         }
         let partitions = outcome(&mut cluster, self.partitions, self.stage.avro);
         let nothing = vec![(0, Marks::new()); partitions.len()];
-        check_invariants(&partitions, &self.config, &nothing)?;
+        check_invariants(&partitions, &self.config, &nothing, self.holds())?;
         check_schedule(&partitions)?;
         let mut effort = Effort::default();
         match self.mode {
@@ -234,7 +239,8 @@ impl Run {
                 check_equal(&partitions, &self.config, (1, &nothing), self.advance_to)?;
             }
             Mode::Wall => {
-                effort = check_replayed(&partitions, &self.config, self.stage.skew_ms())?;
+                effort =
+                    check_replayed(&partitions, &self.config, self.stage.skew_ms(), self.holds())?;
                 check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
             }
         }
@@ -303,7 +309,7 @@ impl Run {
         let marks: Vec<Marks> = first.iter().map(marks_of).collect::<Result<_, _>>()?;
         let before: Vec<_> =
             first.iter().map(Partition::transactions).zip(marks.iter().cloned()).collect();
-        check_invariants(&second, &config, &before)?;
+        check_invariants(&second, &config, &before, false)?;
         check_schedule(&second)?;
         check_equal(&second, &config, (2, &marks), self.advance_to)?;
         Ok(second)

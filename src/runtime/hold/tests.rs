@@ -98,7 +98,7 @@ impl World {
             tasks[task].direct.push(record);
         }
         tasks.iter_mut().for_each(|task| task.direct.sort_by_key(|record| record.at));
-        Self { tasks, hold: Hold::new(MAX_HOLD_MS, true), now_ms: 0, offsets: None }
+        Self { tasks, hold: Hold::new(MAX_HOLD_MS, true, LINEAGE), now_ms: 0, offsets: None }
     }
 
     fn step(&mut self, task: usize, relay_first: bool) -> bool {
@@ -132,7 +132,7 @@ impl World {
             tasks.map(|(task, committed)| TaskSample { committed, ends: Some(task.ends()) });
         let tasks = tasks.collect();
         let sample = ClockSample { asked_ms: self.now_ms, at: Timestamp(NOW), tasks };
-        assert_eq!(self.hold.take(&sample, LINEAGE), 0, "nobody stands still for so long");
+        assert_eq!(self.hold.take(&sample), 0, "nobody stands still for so long");
     }
 
     /// The least time of what is committed nowhere that it does not have to go on from.
@@ -212,26 +212,26 @@ fn sample(second: i64, tasks: &[TaskSample]) -> ClockSample {
 
 #[test]
 fn a_relay_that_is_never_empty_delays_and_starves_nobody() {
-    let mut hold = Hold::new(MAX_HOLD_MS, true);
+    let mut hold = Hold::new(MAX_HOLD_MS, true, LINEAGE);
     let mut released = Vec::new();
     for second in 1..=9 {
         // What was there a second ago is consumed, and as much has come.
         let busy = task(second * 1_000, [second, 0, 10 * second - 10], [99, 0, 10 * second]);
-        hold.take(&sample(second, &[busy.clone(), busy]), LINEAGE);
+        hold.take(&sample(second, &[busy.clone(), busy]));
         released.push(hold.released().0.max(0) / 1_000);
     }
     assert_eq!(released, [0, 0, 0, 1, 2, 3, 4, 5, 6]);
-    assert!(hold.is_caught_up(Timestamp(9_500)) && !hold.is_caught_up(Timestamp(12_000)));
+    assert!(hold.is_caught_up(Timestamp(9_500)) && !hold.is_caught_up(Timestamp(16_500)));
 }
 
 #[test]
 fn a_task_that_stands_is_waited_for_and_then_given_up_until_it_moves() {
-    let mut hold = Hold::new(MAX_HOLD_MS, true);
+    let mut hold = Hold::new(MAX_HOLD_MS, true, LINEAGE);
     let other = |second: i64| task(second * 1_000, [second, 0, 0], [99, 0, 0]);
     let mut given_up = Vec::new();
     for second in 1..=100 {
         let stuck = task(500, [3, 0, 0], [7, 0, 0]);
-        if hold.take(&sample(second, &[stuck, other(second)]), LINEAGE) > 0 {
+        if hold.take(&sample(second, &[stuck, other(second)])) > 0 {
             given_up.push(second);
         }
         if second == 60 {
@@ -242,38 +242,45 @@ fn a_task_that_stands_is_waited_for_and_then_given_up_until_it_moves() {
     // Moving again it holds the others where they are.
     for second in 101..=110 {
         let late = task(500 + second, [4, 0, 0], [7, 0, 0]);
-        assert_eq!(hold.take(&sample(second, &[late, other(second)]), LINEAGE), 0);
+        assert_eq!(hold.take(&sample(second, &[late, other(second)])), 0);
     }
     assert_eq!(hold.released(), Timestamp(100_000));
 }
 
 #[test]
 fn who_was_never_seen_in_this_lineage_is_waited_for() {
-    let mut hold = Hold::new(MAX_HOLD_MS, true);
+    let mut hold = Hold::new(MAX_HOLD_MS, true, LINEAGE);
     let there = task(5_000, [1, 0, 0], [1, 0, 0]);
     let never = TaskSample { ends: Some([0; 3]), ..TaskSample::default() };
-    hold.take(&sample(6, &[there.clone(), never]), LINEAGE);
+    hold.take(&sample(6, &[there.clone(), never]));
     assert_eq!(hold.released(), Timestamp::MIN);
-    hold.take(&sample(7, &[there.clone(), there.clone()]), LINEAGE + 1);
+    let before =
+        OffsetMetadata { clock: Timestamp(5_000), commit_counter: 9, lineage: LINEAGE - 1 };
+    let mut elsewhere = there.clone();
+    elsewhere.committed.metadata = Some(before.text());
+    hold.take(&sample(7, &[there.clone(), elsewhere]));
     assert_eq!(hold.released(), Timestamp::MIN);
     // An end that is not known may be anywhere.
     let unknown = TaskSample { ends: None, ..there.clone() };
-    hold.take(&sample(8, &[there.clone(), unknown]), LINEAGE);
+    hold.take(&sample(8, &[there.clone(), unknown]));
     assert_eq!(hold.released(), Timestamp::MIN);
-    hold.take(&sample(9, &[there.clone(), there]), LINEAGE);
+    hold.take(&sample(9, &[there.clone(), there]));
     assert_eq!(hold.released(), Timestamp(9_000));
 }
 
 #[test]
 fn without_wall_time_a_task_at_its_end_is_left_out() {
-    let mut hold = Hold::new(MAX_HOLD_MS, false);
+    let mut hold = Hold::new(MAX_HOLD_MS, false, LINEAGE);
     let at_end = |clock| task(clock, [1, 1, 0], [1, 1, 0]);
-    hold.take(&sample(1, &[at_end(5), task(90, [1, 0, 0], [2, 0, 0])]), LINEAGE);
+    hold.take(&sample(1, &[at_end(5), task(90, [1, 0, 0], [2, 0, 0])]));
     assert_eq!(hold.released(), Timestamp(90));
-    hold.take(&sample(2, &[at_end(5), at_end(120)]), LINEAGE);
+    hold.take(&sample(2, &[at_end(5), at_end(120)]));
     assert_eq!(hold.released(), Timestamp(120));
-    // Nothing more comes: that is no reason to give anybody up.
+    // Nothing more comes: that is no reason to give anybody up, nor to be short with who comes.
     for second in 3..500 {
-        assert_eq!(hold.take(&sample(second, &[at_end(5), at_end(120)]), LINEAGE), 0);
+        assert_eq!(hold.take(&sample(second, &[at_end(5), at_end(120)])), 0);
     }
+    let late = task(100, [1, 0, 0], [2, 0, 0]);
+    let given_up = |second: &i64| hold.take(&sample(*second, &[late.clone(), at_end(120)])) > 0;
+    assert_eq!((500..600).find(given_up), Some(559));
 }
