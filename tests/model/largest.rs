@@ -28,7 +28,8 @@ use ebbflow::domain::facts::surveys::{
     self, Answers, MAX_PARTS, MAX_REASON_BYTES, MAX_REASONS, Part, Side, Surveys,
 };
 use ebbflow::domain::facts::ties::{
-    Heard, MAX_ALIASES, MAX_LIST_BYTES, MAX_MEMBERSHIPS, MAX_REFERRED, Membership, Referrer, Ties,
+    Heard, MAX_ALIAS_BYTES, MAX_ALIASES, MAX_MEMBERSHIP_BYTES, MAX_MEMBERSHIPS, MAX_REFERRED,
+    MAX_REFERRED_BYTES, Membership, Referrer, Ties,
 };
 use ebbflow::domain::facts::traits::{self, Latest, MAX_PURPOSES, MAX_TRAITS, MAX_VALUE_BYTES};
 use ebbflow::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, EventKey};
@@ -183,8 +184,7 @@ fn list(prefix: &'static str, bytes: usize, most: usize) -> Vec<Heard> {
 }
 
 fn ties() -> Ties {
-    let [aliases, memberships, referred] = MAX_LIST_BYTES;
-    let accounts = list(ACCOUNT_PREFIX, memberships, MAX_MEMBERSHIPS);
+    let accounts = list(ACCOUNT_PREFIX, MAX_MEMBERSHIP_BYTES, MAX_MEMBERSHIPS);
     let membership = |heard: Heard| Membership {
         account: heard.id,
         first_at: heard.at,
@@ -193,10 +193,10 @@ fn ties() -> Ties {
     };
     let (id, key) = ("c".repeat(256), EventKey(u32::MAX));
     Ties {
-        aliases: list(ANONYMOUS_PREFIX, aliases, MAX_ALIASES),
+        aliases: list(ANONYMOUS_PREFIX, MAX_ALIAS_BYTES, MAX_ALIASES),
         memberships: accounts.into_iter().map(membership).collect(),
         referrer: Some(Referrer { id, at: at(0), key, credited_minor: i64::MAX }),
-        referred: list("", referred, MAX_REFERRED),
+        referred: list("", MAX_REFERRED_BYTES, MAX_REFERRED),
         accepted: u32::MAX,
         referred_revenue_minor: i64::MIN,
     }

@@ -13,8 +13,12 @@ pub const MAX_ALIASES: usize = 32;
 pub const MAX_MEMBERSHIPS: usize = 8;
 /// Referred customers whose ids are kept.
 pub const MAX_REFERRED: usize = 32;
-/// Bytes of all the ids of a list: of aliases, memberships, and referred customers.
-pub const MAX_LIST_BYTES: [usize; 3] = [1408, 704, 960];
+/// Bytes of all aliases together: 32 of 44 bytes, or fewer.
+pub const MAX_ALIAS_BYTES: usize = 1408;
+/// Bytes of the ids of all memberships together.
+pub const MAX_MEMBERSHIP_BYTES: usize = 704;
+/// Bytes of the ids of all referred customers together.
+pub const MAX_REFERRED_BYTES: usize = 960;
 /// An alias that is heard of again is told again after this: its redirect is kept that much longer.
 pub const TOLD_AGAIN_MS: i64 = 30 * DAY_MS;
 
@@ -118,7 +122,7 @@ impl Ties {
                 let account = account.to_owned();
                 let joined = Membership { account, first_at, last_at, told_left: false };
                 memberships.insert(place, joined);
-                let bound = (MAX_MEMBERSHIPS, MAX_LIST_BYTES[1]);
+                let bound = (MAX_MEMBERSHIPS, MAX_MEMBERSHIP_BYTES);
                 trim(memberships, bound, |present| (&present.account, present.last_at));
             }
         }
@@ -147,11 +151,11 @@ impl Ties {
     }
 
     fn hear_alias(&mut self, id: &str, at: Timestamp) {
-        hear(&mut self.aliases, id, at, (MAX_ALIASES, MAX_LIST_BYTES[0]));
+        hear(&mut self.aliases, id, at, (MAX_ALIASES, MAX_ALIAS_BYTES));
     }
 
     fn hear_referred(&mut self, id: &str, at: Timestamp) {
-        hear(&mut self.referred, id, at, (MAX_REFERRED, MAX_LIST_BYTES[2]));
+        hear(&mut self.referred, id, at, (MAX_REFERRED, MAX_REFERRED_BYTES));
     }
 
     fn take_referrer(&mut self, mut said: Referrer) -> Option<Referrer> {

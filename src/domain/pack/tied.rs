@@ -114,7 +114,7 @@ fn unpack_heard(reader: &mut Reader<'_>, most: usize) -> Read<Vec<Heard>> {
 
 fn pack_contact(writer: &mut Writer<'_>, contact: &Contact) {
     writer.fixed(&contact.hash.to_be_bytes());
-    // No first event is told as no last one is: the ring of times has no place for it.
+    // No first event is written as no last one is: from other times it is too far away.
     let never = contact.first_at == Timestamp::MAX;
     writer.time(if never { Timestamp::MIN } else { contact.first_at });
     writer.time(contact.last_at);
@@ -126,19 +126,22 @@ fn pack_contact(writer: &mut Writer<'_>, contact: &Contact) {
 }
 
 fn unpack_contacts(reader: &mut Reader<'_>) -> Read<Contacts> {
-    let list = reader.array(|reader| {
-        Ok(Contact {
-            hash: u64::from_be_bytes(reader.fixed()?),
-            first_at: Some(reader.time()?)
-                .filter(|at| *at != Timestamp::MIN)
-                .unwrap_or(Timestamp::MAX),
-            last_at: reader.time()?,
-            elsewhere_at: reader.time()?,
-            champion: reader.option(|reader| Ok((unpack_stamp(reader)?, reader.number()?)))?,
-        })
-    })?;
+    let list = reader.array(unpack_contact)?;
     bounded(list.len(), MAX_CONTACTS)?;
     Ok(Contacts { list: sorted(list, |contact| contact.hash)? })
+}
+
+fn unpack_contact(reader: &mut Reader<'_>) -> Read<Contact> {
+    Ok(Contact {
+        hash: u64::from_be_bytes(reader.fixed()?),
+        first_at: match reader.time()? {
+            Timestamp::MIN => Timestamp::MAX,
+            first_at => first_at,
+        },
+        last_at: reader.time()?,
+        elsewhere_at: reader.time()?,
+        champion: reader.option(|reader| Ok((unpack_stamp(reader)?, reader.number()?)))?,
+    })
 }
 
 const fn bounded(count: usize, most: usize) -> Read<()> {
