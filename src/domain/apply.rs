@@ -119,6 +119,7 @@ pub fn apply(
         customer.remember_event(seen);
         take_in(customer, interaction, stamp, rules, tally);
         customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
+        customer.deadline = customer.deadline.min(customer.forget_at(rules.keep_visitors_ms));
         tally.late += u64::from(late);
         return Applied { changed: true, taken: true, ..applied };
     }

@@ -141,7 +141,7 @@ impl PartitionTask {
         match self.mark(&id, at) {
             None => Standing::Here,
             Some(Mark { to: None, .. }) => Standing::Erased,
-            Some(_) if ends_at(to, path) => {
+            Some(Mark { to: Some(target), .. }) if ends_at(to, &target, path) => {
                 self.marks.remove(id);
                 Standing::Here
             }
@@ -257,12 +257,16 @@ impl PartitionTask {
     }
 }
 
-/// Whether a path ends at a subject that it would be forwarded from: it has come back there, and
-/// nobody it goes round has a lesser id; or it is as long as paths may be.
-fn ends_at(to: &str, path: &[String]) -> bool {
-    let came_back = path.iter().position(|id| id == to);
-    let is_least = |first: usize| path[first..].iter().all(|id| id.as_str() >= to);
-    (came_back.is_some_and(is_least) && !Mutation::PathNotChecked.is_on())
+/// Whether a path ends at a subject that it would be forwarded from: it has come back there, would
+/// go the same way again, and nobody it goes round has a lesser id; or it is as long as paths may
+/// be.
+fn ends_at(to: &str, target: &str, path: &[String]) -> bool {
+    let goes_round = |last: usize| {
+        let round = &path[last..];
+        round.get(1).is_some_and(|next| next == target) && round.iter().all(|id| &**id >= to)
+    };
+    let came_back = path.iter().rposition(|id| id == to);
+    (came_back.is_some_and(goes_round) && !Mutation::PathNotChecked.is_on())
         || path.len() >= MAX_PATH
 }
 

@@ -353,6 +353,8 @@ impl PartitionTask {
             absorb(customer, source, context.rules, tally);
             let ties = customer.ties.get_or_insert_default();
             lost = ties.absorb(theirs);
+            // Nobody is tied to themselves.
+            ties.aliases.retain(|alias| alias.id != customer.id);
             if source_id != *customer.id {
                 ties.know(&source_id, at);
             }

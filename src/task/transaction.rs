@@ -7,6 +7,7 @@ use crate::domain::mark::{SaltedId, Mark};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Progress};
 use crate::domain::publish::profile::{Profile, profile};
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
@@ -65,6 +66,8 @@ impl PartitionTask {
             let customer = &touched.customer;
             let write = if touched.erased {
                 ProfileWrite::Tombstone
+            } else if !rules.emits_subject(Subject::of(&customer.id)) {
+                ProfileWrite::Nothing
             } else if touched.published || on_touch {
                 ProfileWrite::Profile(Box::new(profile(customer, rules, customer.evaluated_at)))
             } else {

@@ -2,6 +2,7 @@
 //!
 //! Next: `contacts.rs`, the dimension of accounts alone.
 
+use crate::fixture::caused;
 use crate::fixture::{day, eur, event, ordered, rules};
 use crate::order::context;
 use ebbflow::domain::apply::{Tally, apply, expire};
@@ -19,8 +20,8 @@ fn buyer(id: &str, rules: &Rules) -> (Customer, Vec<Change>) {
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     let order = event("e-1", "c-1", day(1), ordered("o-1", eur(20_000)));
     let context = context(rules, day(1).0);
-    let origin = (&"t".into(), 0, 0);
-    apply(&mut buyer, &order, day(1), origin, &context, &mut tally, &mut changes);
+    let cause = caused(&order, day(1));
+    apply(&mut buyer, &order, &cause, None, &context, (&mut tally, &mut changes));
     (buyer, changes)
 }
 
