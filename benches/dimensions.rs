@@ -144,7 +144,14 @@ impl Bench {
         let (mut tally, mut changes) = (Tally::default(), Vec::new());
         let topic = "interactions".into();
         let origin = (&topic, 0, 0);
-        black_box(apply(customer, &event, &caused(&event, at), None, &context, (&mut tally, &mut changes)));
+        black_box(apply(
+            customer,
+            &event,
+            &caused(&event, at),
+            None,
+            &context,
+            (&mut tally, &mut changes),
+        ));
         changes.len()
     }
 

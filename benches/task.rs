@@ -65,7 +65,14 @@ fn domain(criterion: &mut Criterion) {
                     let topic = "purchases".into();
                     let origin = (&topic, 0, 0);
                     let at = event.occurred_at;
-                    black_box(apply(customer, &event, &caused(&event, at), None, &context, (&mut tally, changes)));
+                    black_box(apply(
+                        customer,
+                        &event,
+                        &caused(&event, at),
+                        None,
+                        &context,
+                        (&mut tally, changes),
+                    ));
                 },
                 criterion::BatchSize::SmallInput,
             );
@@ -78,7 +85,14 @@ fn domain(criterion: &mut Criterion) {
                     let topic = "interactions".into();
                     let origin = (&topic, 0, 0);
                     let at = event.occurred_at;
-                    black_box(apply(customer, &event, &caused(&event, at), None, &context, (&mut tally, changes)));
+                    black_box(apply(
+                        customer,
+                        &event,
+                        &caused(&event, at),
+                        None,
+                        &context,
+                        (&mut tally, changes),
+                    ));
                 },
                 criterion::BatchSize::SmallInput,
             );

@@ -10,8 +10,8 @@ use ebbflow::config::{FileText, from_sources};
 use ebbflow::domain::apply::Tally;
 use ebbflow::domain::change::Change;
 use ebbflow::domain::dimension::COUNT;
-use ebbflow::domain::mark::{SaltedId, Mark};
 use ebbflow::domain::event::Body;
+use ebbflow::domain::mark::{Mark, SaltedId};
 use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::{Phase, Progress};
 use ebbflow::domain::rules::Rules;
@@ -175,7 +175,8 @@ fn run(name: &str, scenario: &str, restart: bool) -> String {
         task.advance_to(event.occurred_at);
         task.fire_timers(usize::MAX, None).expect("timers fire");
         let at = event.occurred_at;
-        let record = EventRecord { input, topic: &"events".into(), offset, event: &event, at, value: &[] };
+        let record =
+            EventRecord { input, topic: &"events".into(), offset, event: &event, at, value: &[] };
         task.handle_event(&record, None).expect("the event is applied");
         write_changes(&mut task, &mut written, told_more);
         commit(&mut task, &mut kept, &mut written, told_more);

@@ -149,7 +149,8 @@ const TOPIC: Name = Name::BuiltIn("purchases");
 
 /// Feeds an event to a task.
 pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
-    let record = EventRecord { input: 1, topic: &TOPIC, offset, event, at: event.occurred_at, value: &[] };
+    let record =
+        EventRecord { input: 1, topic: &TOPIC, offset, event, at: event.occurred_at, value: &[] };
     task.handle_event(&record, Some(event.occurred_at)).expect("the event belongs here");
 }
 

@@ -171,9 +171,9 @@ pub fn pump_on<R: Record>(
                         input = RELAY;
                     }
                 }
-                let Some(decoded) = heads[input].take_if(|head| {
-                    limits.in_step.is_none_or(|others| head.at <= others)
-                }) else {
+                let Some(decoded) = heads[input]
+                    .take_if(|head| limits.in_step.is_none_or(|others| head.at <= others))
+                else {
                     break;
                 };
                 let place = pumped.consumed[input];
@@ -334,10 +334,13 @@ fn empty_head<R: Record>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::decoder::decode_json_line;
+    use crate::codec::decoder::{DecodeError, decode_json_line};
+    use crate::codec::relay::encode_relayed;
     use crate::config::from_sources;
+    use crate::domain::event::Event;
     use crate::domain::id::partition_of;
     use crate::domain::progress::Phase;
+    use crate::domain::relay::{EventOrigin, Relayed, Told};
     use crate::domain::rules::Rules;
     use crate::domain::time::DAY_MS;
     use crate::task::TaskConfig;
@@ -348,7 +351,7 @@ mod tests {
     struct Line {
         offset: i64,
         key: Option<String>,
-        value: String,
+        value: Vec<u8>,
     }
 
     impl Record for Line {
@@ -357,7 +360,7 @@ mod tests {
         }
 
         fn value(&self) -> Option<&[u8]> {
-            Some(self.value.as_bytes())
+            Some(&self.value)
         }
 
         fn offset(&self) -> i64 {
@@ -383,6 +386,29 @@ mod tests {
         )
     }
 
+    /// An event of a customer that was read in another partition.
+    fn relayed_line(id: &str, day: i64) -> Line {
+        let at = Timestamp(day * DAY_MS);
+        let value = event("product_added", id, at.0).into_bytes();
+        let relayed = Relayed {
+            to: id.to_owned(),
+            path: Vec::new(),
+            at,
+            cause: EventOrigin {
+                event_id: format!("e-{}", at.0),
+                occurred_at: at,
+                at,
+                topic: "interactions".into(),
+                partition: 1,
+                offset: 0,
+            },
+            told: Told::Event { input: 0, value: value.into() },
+        };
+        let mut value = Vec::new();
+        encode_relayed(1, &relayed, &mut value);
+        Line { offset: at.0, key: None, value }
+    }
+
     #[test]
     fn what_is_refused_of_somebody_erased_is_dropped_and_counted() {
         let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
@@ -404,13 +430,18 @@ mod tests {
         ];
         let lines: Vec<Line> = (0..)
             .zip(records)
-            .map(|(offset, (key, value))| Line { offset, key: key.cloned(), value })
+            .map(|(offset, (key, value))| Line {
+                offset,
+                key: key.cloned(),
+                value: value.into_bytes(),
+            })
             .collect();
         let config = TaskConfig {
             application_id: "test".into(),
             partition: 0,
             partitions: PARTITIONS,
             rules: Arc::clone(&rules),
+            keys_are_trusted: false,
             profiles_on_touch: false,
             keys_are_trusted: true,
             run_id: "run".into(),
@@ -442,15 +473,16 @@ mod tests {
         let line = |id: &String, day: i64| Line {
             offset: day * DAY_MS,
             key: None,
-            value: event("product_added", id, day * DAY_MS),
+            value: event("product_added", id, day * DAY_MS).into_bytes(),
         };
         let visits = [line(&here[0], 1), line(&here[0], 400), line(&here[1], 401)];
-        let relayed = [line(&here[2], 402), line(&here[0], 403)];
+        let relayed = [relayed_line(&here[2], 402), relayed_line(&here[0], 403)];
         let config = TaskConfig {
             application_id: "test".into(),
             partition: 0,
             partitions: PARTITIONS,
             rules: Arc::clone(&rules),
+            keys_are_trusted: false,
             profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
@@ -461,6 +493,7 @@ mod tests {
             ends: [Some(0); 3],
             stop_at_ends: false,
             wall: Some(Timestamp(500 * DAY_MS)),
+            in_step: None,
             limit: None,
             waits: true,
             records: 100,

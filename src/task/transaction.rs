@@ -3,7 +3,7 @@
 //! Until [`PartitionTask::commit`] everything can be forgotten. Next: `store.rs`, the customers.
 
 use crate::domain::apply::Tally;
-use crate::domain::mark::{SaltedId, Mark};
+use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Progress};
 use crate::domain::publish::profile::{Profile, profile};
