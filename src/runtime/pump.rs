@@ -441,9 +441,8 @@ mod tests {
             partition: 0,
             partitions: PARTITIONS,
             rules: Arc::clone(&rules),
-            keys_are_trusted: false,
-            profiles_on_touch: false,
             keys_are_trusted: true,
+            profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
         };
