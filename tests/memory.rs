@@ -10,16 +10,16 @@
 mod fixture;
 
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::mark::Mark;
 use ebbflow::domain::event::{
     Body, CostKind, Interaction, Item, MeddicElement, MessageKind, Purchase, Qualification, Survey,
     VisitKind,
 };
-use ebbflow::domain::id::{salted_id, hash64};
+use ebbflow::domain::id::{hash64, salted_id};
+use ebbflow::domain::mark::Mark;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::EventRecord;
-use ebbflow::task::marks::{Marks, MARK_BYTES};
+use ebbflow::task::marks::{MARK_BYTES, Marks};
 use ebbflow::task::store::OVERHEAD_BYTES;
 use ebbflow::task::timers::Timers;
 use fixture::{T0, currency, eur, event, nps, ordered, refunded, rules, task, updated};
@@ -89,8 +89,14 @@ fn check_customers(count: u64, long: bool) {
                 event(&format!("evt-{:016x}", hash64(&format!("{offset}"))), &id, at, order);
             task.advance_to(at);
             task.fire_timers(usize::MAX, None).expect("readable states");
-            let record =
-                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at, value: &[] };
+            let record = EventRecord {
+                input: 1,
+                topic: &"purchases".into(),
+                offset,
+                event: &event,
+                at,
+                value: &[],
+            };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             // Small transactions: what they need for themselves is no part of a customer.
@@ -255,8 +261,14 @@ fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
             }
             let body = bodies.swap_remove(place);
             let event = event(&format!("evt-{n:08}-{step:03}"), &customer_id(n, true), at, body);
-            let record =
-                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at, value: &[] };
+            let record = EventRecord {
+                input: 1,
+                topic: &"purchases".into(),
+                offset,
+                event: &event,
+                at,
+                value: &[],
+            };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             if offset % 50 == 0 {
@@ -346,7 +358,8 @@ fn rare_bytes() -> Vec<u8> {
     for (n, body) in (0..).zip(bodies) {
         let at = Timestamp(T0 + n * DAY_MS / 4);
         let event = event(&format!("e{n}"), "c", at, body);
-        let record = EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at, value: &[] };
+        let record =
+            EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at, value: &[] };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let mut bytes = Vec::new();

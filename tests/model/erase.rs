@@ -5,8 +5,8 @@
 use crate::fixture::{advance, day, eur, event, feed, ordered, rules, taken, task};
 use ebbflow::domain::change::{CauseKind, Change};
 use ebbflow::domain::dimension::Dimension;
-use ebbflow::domain::mark::{SaltedId, Mark};
 use ebbflow::domain::event::{Body, Event, Interaction};
+use ebbflow::domain::mark::{Mark, SaltedId};
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::rules::Rules;

@@ -236,7 +236,8 @@ pub(crate) fn advance(task: &mut PartitionTask, clock: Timestamp) {
 pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
     let at = event.occurred_at;
     advance(task, at);
-    let record = EventRecord { input: 1, topic: &"purchases".into(), offset, event, at, value: &[] };
+    let record =
+        EventRecord { input: 1, topic: &"purchases".into(), offset, event, at, value: &[] };
     task.handle_event(&record, None).expect("an event of this partition");
     let clock = task.clock();
     advance(task, clock);

@@ -9,8 +9,8 @@ use crate::fixture::{T0, config, event, rules, visited};
 use crate::network::Network;
 use crate::workload;
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::facts::order_facts::OrderFacts;
 use ebbflow::domain::event::{Body, Event, Interaction, VisitKind};
+use ebbflow::domain::facts::order_facts::OrderFacts;
 use ebbflow::domain::id::{EventKey, hash64};
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::subject::Subject;
@@ -54,8 +54,12 @@ fn sender() -> impl Strategy<Value = Sender> {
     let account = prop_oneof![2 => Just(None), 1 => (0..2_usize).prop_map(Some)];
     let partition = 0..PARTITIONS as usize;
     (0..PERSONS, visitor, account, partition, vec(0..PARTITIONS as usize, 0..4)).prop_map(
-        |(person, visitor, account, partition, arrive)| {
-            Sender { person, visitor, account, partition, arrive }
+        |(person, visitor, account, partition, arrive)| Sender {
+            person,
+            visitor,
+            account,
+            partition,
+            arrive,
         },
     )
 }
@@ -313,9 +317,8 @@ fn referrers_are_credited(
 ) -> Result<(), TestCaseError> {
     let mut first: BTreeMap<String, (Timestamp, EventKey, String)> = BTreeMap::new();
     for (event, _) in all {
-        let Body::Interaction(Interaction::ReferralAccepted {
-            referred_customer_id: Some(who),
-        }) = &event.body
+        let Body::Interaction(Interaction::ReferralAccepted { referred_customer_id: Some(who) }) =
+            &event.body
         else {
             continue;
         };

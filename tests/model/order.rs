@@ -113,7 +113,14 @@ fn a_term_that_is_sent_again_counts_once_whatever_its_effective_time() {
     let mut customer = Customer::new("c-0", day(0), 1);
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     let mut take = |at| {
-        apply(&mut customer, &renewal, &caused(&renewal, at), None, &context, (&mut tally, &mut changes))
+        apply(
+            &mut customer,
+            &renewal,
+            &caused(&renewal, at),
+            None,
+            &context,
+            (&mut tally, &mut changes),
+        )
     };
     assert!(take(day(1).plus_ms(-60_000)).changed);
     assert!(!take(day(1).plus_ms(60_000)).changed);

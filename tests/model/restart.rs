@@ -104,8 +104,14 @@ fn only_orders_that_were_taken_in_fix_rates() {
         visitor.into_iter().find(|id| partition_of(&format!("anon:{id}"), 2) == task.partition());
     let mut take = |event: Event<'_>| {
         let at = event.occurred_at;
-        let record =
-            EventRecord { input: 1, topic: &"purchases".into(), offset: 0, event: &event, at, value: &[] };
+        let record = EventRecord {
+            input: 1,
+            topic: &"purchases".into(),
+            offset: 0,
+            event: &event,
+            at,
+            value: &[],
+        };
         let refused = task.handle_event(&record, None).is_err();
         (refused, task.progress().rates)
     };

@@ -347,8 +347,14 @@ fn a_record_parked_before_the_clock_has_a_time_waits_all_the_same() {
     let list = vec![(0, refunded("o", "r", Some(eur(30)))), (1, ordered("o", eur(100)))];
     for (offset, event) in (0..).zip(&events(list)) {
         let at = event.occurred_at;
-        let record =
-            ebbflow::task::EventRecord { input: 1, topic: &"purchases".into(), offset, event, at, value: &[] };
+        let record = ebbflow::task::EventRecord {
+            input: 1,
+            topic: &"purchases".into(),
+            offset,
+            event,
+            at,
+            value: &[],
+        };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let change = taken(&mut task).pop().expect("a change");

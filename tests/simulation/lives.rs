@@ -9,9 +9,7 @@ use crate::simulation::outcome::Partition;
 use crate::simulation::reference::{Marks, Timed, marked, read};
 use crate::simulation::rules;
 use crate::simulation::schedule::{Transaction, transactions};
-use ebbflow::codec::state::{
-    StateKey, customer_key, decode_mark, erased_key, parse_key, unframe,
-};
+use ebbflow::codec::state::{StateKey, customer_key, decode_mark, erased_key, parse_key, unframe};
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::{Dimension, INITIAL};

@@ -12,9 +12,9 @@ use ebbflow::codec::state::{
     PROGRESS_KEY, StateKey, decode_mark, decode_progress, encode_mark, erased_key, parse_key,
     unframe,
 };
-use ebbflow::domain::mark::Mark;
 use ebbflow::domain::event::{Body, Interaction};
 use ebbflow::domain::id::partition_of;
+use ebbflow::domain::mark::Mark;
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::{OffsetMetadata, Progress};
 use ebbflow::domain::time::Timestamp;

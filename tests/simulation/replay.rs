@@ -22,11 +22,9 @@ use crate::simulation::rules;
 use crate::simulation::schedule::{Transaction, transactions};
 use crate::simulation::search::{Before, Found, Search, Written};
 use crate::simulation::stage::EPOCH;
-use ebbflow::codec::state::{
-    StateKey, customer_key, decode_mark, erased_key, parse_key, unframe,
-};
-use ebbflow::domain::mark::SaltedId;
+use ebbflow::codec::state::{StateKey, customer_key, decode_mark, erased_key, parse_key, unframe};
 use ebbflow::domain::id::partition_of;
+use ebbflow::domain::mark::SaltedId;
 use ebbflow::domain::pack::peek_revision;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;

@@ -82,8 +82,14 @@ impl Alone {
         };
         self.task.advance_to(at);
         let topic = "purchases".into();
-        let record =
-            EventRecord { input: 1, topic: &topic, offset: self.offset, event: &event, at, value: &[] };
+        let record = EventRecord {
+            input: 1,
+            topic: &topic,
+            offset: self.offset,
+            event: &event,
+            at,
+            value: &[],
+        };
         self.task.handle_event(&record, None).unwrap();
         self.task.take_changes().collect()
     }
