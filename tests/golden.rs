@@ -130,6 +130,48 @@ fn roles() {
     check("roles");
 }
 
+/// Records lie anywhere, some of them in two partitions.
+#[test]
+fn rekeyed() {
+    check("rekeyed");
+}
+
+/// Visitors who get known, two of one customer, one of two, one of nobody.
+#[test]
+fn known() {
+    check("known");
+}
+
+/// Customers who are one: in a chain, twice, into each other, before they are seen, after an erase.
+#[test]
+fn merges() {
+    check("merges");
+}
+
+/// Revenue of the referred, refunds taken back, two referrers, an own referral by a merge.
+#[test]
+fn referrals() {
+    check("referrals");
+}
+
+/// People come to an account and leave it, its champion too; only it is qualified.
+#[test]
+fn accounts() {
+    check("accounts");
+}
+
+/// More orders in a week than are kept exactly.
+#[test]
+fn many_orders() {
+    check("many_orders");
+}
+
+/// An erase through redirects, with what accounts and referrers know.
+#[test]
+fn erase_ties() {
+    check("erase_ties");
+}
+
 fn check(name: &str) {
     let scenario = std::fs::read_to_string(folder().join(format!("{name}.jsonl"))).expect("read");
     let calm = run(name, &scenario, PARTITIONS[0], false);

@@ -13,7 +13,7 @@ use ebbflow::task::ProfileWrite;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// What subjects know of others, as it was last shown.
+/// The facts of subjects, as they were last shown.
 pub(crate) type Known = BTreeMap<String, String>;
 
 /// Changes, in the order of time, of subjects, and of each one's `seq`.
@@ -28,7 +28,7 @@ pub(crate) fn write_changes(mut changes: Vec<Change>, into: &mut String, told_mo
     }
 }
 
-/// What waits, who is gone, what was counted, and whom others brought.
+/// What waits, who is gone, what was counted, and the facts of whoever had an event.
 pub(crate) fn write_more(written: &Written, known: &mut Known, into: &mut String) {
     let mut told = Vec::new();
     for (id, profile) in &written.profiles {
@@ -41,10 +41,9 @@ pub(crate) fn write_more(written: &Written, known: &mut Known, into: &mut String
                         told.push(format!("waits: {} of {id} -> {value}{until}", dimension.name));
                     }
                 }
-                let others = of_others(profile);
-                let before = known.insert(id.clone(), others.clone());
-                if before.unwrap_or_default() != others {
-                    told.push(format!("facts of {id}: {others}"));
+                let facts = facts(profile);
+                if known.insert(id.clone(), facts.clone()).as_ref() != Some(&facts) {
+                    told.push(format!("facts of {id}: {facts}"));
                 }
             }
             ProfileWrite::Tombstone => {
@@ -86,21 +85,20 @@ fn sum(written: &Written, count: impl Fn(&Tally) -> u64) -> u64 {
     written.tallies.iter().map(count).sum()
 }
 
-/// What somebody knows of others: whom it brought, its contacts; empty without.
-fn of_others(profile: &Profile) -> String {
-    let more = &profile.more;
-    let mut all = Vec::new();
-    if more.accepted_referrals > 0 || more.referred_revenue_minor != 0 {
-        all.push(format!(
-            "referrals {}, their revenue {}",
-            more.accepted_referrals, more.referred_revenue_minor
-        ));
-    }
-    if let Some(contacts) = more.contacts {
-        let facts = &profile.facts;
-        all.push(format!("contacts {contacts}, orders {}, net {}", facts.orders, facts.net_minor));
-    }
-    all.join("; ")
+/// What is not zero of the numbers that cross partitions.
+fn facts(profile: &Profile) -> String {
+    let (facts, more) = (&profile.facts, &profile.more);
+    let numbers = [
+        ("orders", facts.orders.to_string()),
+        ("net", facts.net_minor.to_string()),
+        ("interactions", more.interactions.to_string()),
+        ("contacts", more.contacts.unwrap_or_default().to_string()),
+        ("referrals", more.accepted_referrals.to_string()),
+        ("their revenue", more.referred_revenue_minor.to_string()),
+    ];
+    let some = numbers.iter().filter(|(_, number)| number != "0");
+    let some: Vec<String> = some.map(|(name, number)| format!("{name} {number}")).collect();
+    if some.is_empty() { "none".to_owned() } else { some.join(", ") }
 }
 
 /// An instant as it is written.
