@@ -10,6 +10,9 @@ mod workers;
 pub(crate) use workers::{decoders, worker_settings};
 
 use crate::config::{ClockMode, Config};
+use crate::domain::customer::Customer;
+use crate::domain::relay::MAX_PATH;
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};
 use crate::kafka::Owners;
@@ -18,9 +21,6 @@ use crate::runtime::broker::BrokerError;
 use crate::runtime::clock::{monotonic_ms, wall_now};
 use crate::runtime::start::Start;
 use crate::runtime::status::{Status, Trouble};
-use crate::domain::customer::Customer;
-use crate::domain::relay::MAX_PATH;
-use crate::domain::rules::Rules;
 use crate::runtime::stores::{Stores, TaskStates};
 use crate::runtime::worker::Shared;
 use crate::service::serving::Serving;
@@ -285,10 +285,8 @@ fn found(customer: &Customer, rules: &Rules, wall: bool, asked: &str) -> Custome
     let now = if wall { wall_now() } else { customer.evaluated_at };
     let at = customer.evaluated_at.max(now);
     let mut json = Vec::with_capacity(1024);
-    crate::codec::profile::ProfileEncoder::with_evidence().encode(
-        &crate::domain::publish::profile::profile(customer, rules, at),
-        &mut json,
-    );
+    crate::codec::profile::ProfileEncoder::with_evidence()
+        .encode(&crate::domain::publish::profile::profile(customer, rules, at), &mut json);
     if asked != customer.id {
         let moved_from = format!("{{\"moved_from\":{},", serde_json::Value::from(asked));
         json.splice(..1, moved_from.into_bytes());

@@ -8,7 +8,7 @@ use ebbflow::codec::decoder::{
 };
 use ebbflow::codec::schema::{INTERACTIONS, PURCHASES};
 use ebbflow::codec::state::{
-    StateKey, VERSION, decode_mark, decode_lineage, decode_progress, encode_lineage,
+    StateKey, VERSION, decode_lineage, decode_mark, decode_progress, encode_lineage,
     encode_progress, parse_key, unframe,
 };
 use ebbflow::config::{FileText, from_sources};
@@ -201,6 +201,7 @@ impl Intake {
             offset: self.offset,
             event,
             at: effective.at,
+            value: &[],
         };
         self.offset += 1;
         drop(self.task.handle_event(&record, None));

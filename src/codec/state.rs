@@ -3,7 +3,7 @@
 //! A binary reads its version and refuses newer ones; it never guesses. The packed customer
 //! itself is `domain/pack.rs`. Next: `runtime/restore.rs`, which reads these records back.
 
-use crate::domain::mark::{SaltedId, Mark};
+use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::progress::{FIRST_LINEAGE, Phase, Progress};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};

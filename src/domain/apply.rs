@@ -60,6 +60,19 @@ pub struct Relays {
     pub forgotten_visitors: u64,
 }
 
+impl Relays {
+    /// Adds others.
+    pub fn add(&mut self, others: Self) {
+        for (sent, more) in self.sent.iter_mut().zip(others.sent) {
+            *sent += more;
+        }
+        self.hops += others.hops;
+        self.arrived += others.arrived;
+        self.shared_visitors += others.shared_visitors;
+        self.forgotten_visitors += others.forgotten_visitors;
+    }
+}
+
 /// What an event or a deadline did to a customer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Applied {

@@ -11,9 +11,7 @@ use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
 use crate::metrics::AbortClass;
 use crate::mutation::Mutation;
-use crate::runtime::broker::{
-    Broker, BrokerError, Ended, OutRecord, Output, Sent, TaskOffsets,
-};
+use crate::runtime::broker::{Broker, BrokerError, Ended, OutRecord, Output, Sent, TaskOffsets};
 use crate::runtime::clock::Clock;
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::SlotState;

@@ -87,11 +87,7 @@ pub(super) const fn refused(refusal: Refusal) -> Unread {
 }
 
 /// Decodes an event.
-fn decoded<'r>(
-    input: usize,
-    value: &'r [u8],
-    decode: &impl Decode,
-) -> Result<Event<'r>, Unread> {
+fn decoded<'r>(input: usize, value: &'r [u8], decode: &impl Decode) -> Result<Event<'r>, Unread> {
     decode.decode(input, value).map_err(|error| match error {
         DecodeError::SchemaNeeded(id) => Unread::Schema { decoder: input, id },
         DecodeError::Refused(refusal) => refused(refusal),
@@ -141,9 +137,7 @@ pub(super) fn relayed<'r>(
         }
     }
     let event = match &relayed.told {
-        Told::Event { input, value: Cow::Borrowed(value) } => {
-            Some(decoded(*input, value, decode)?)
-        }
+        Told::Event { input, value: Cow::Borrowed(value) } => Some(decoded(*input, value, decode)?),
         _ => None,
     };
     Ok(Decoded { at: relayed.at, clamped: false, content: Content::Relayed(relayed, event) })

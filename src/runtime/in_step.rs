@@ -47,10 +47,8 @@ pub fn pump_in_step<R: Record>(
             return await_all(lanes);
         }
         let heads = lanes.iter().map(|lane| first(&lane.pumped.heads));
-        let mut by_time: Vec<(Timestamp, usize)> = heads
-            .enumerate()
-            .map(|(place, at)| (at.unwrap_or(Timestamp::MAX), place))
-            .collect();
+        let mut by_time: Vec<(Timestamp, usize)> =
+            heads.enumerate().map(|(place, at)| (at.unwrap_or(Timestamp::MAX), place)).collect();
         by_time.sort_unstable();
         let Some((least, chosen)) = by_time.first().copied() else { return Ok(()) };
         if least == Timestamp::MAX {

@@ -17,8 +17,8 @@ use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
 use crate::runtime::group::Answer;
-use crate::runtime::hold::Hold;
 use crate::runtime::heads::TopicDecoders;
+use crate::runtime::hold::Hold;
 use crate::runtime::pump::{Limits, Pumped, SchemaNeeded, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
@@ -325,6 +325,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.erased += domain.erased;
         self.tally.after_erase += domain.after_erase;
         self.tally.reevaluated += domain.reevaluated;
+        self.tally.relays.add(domain.relayed);
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             _ if pumped.left_alone.is_some() => HeldBy::NewerProgram,
             (Some(_), _) => HeldBy::Registry,

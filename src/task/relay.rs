@@ -11,12 +11,12 @@ use crate::domain::customer::Customer;
 use crate::domain::event::Event;
 use crate::domain::facts::ties::Ties;
 use crate::domain::id::{hash64, partition_of};
-use crate::domain::subject::Subject;
 use crate::domain::mark::Mark;
 use crate::domain::pack::{pack, unpack};
 use crate::domain::publish::close::close;
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::relay::{Relayed, Told, Why};
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
@@ -144,11 +144,7 @@ impl PartitionTask {
     }
 
     /// Brings what was told to its subject, which may have become another one.
-    fn take(
-        &mut self,
-        mut relayed: Relayed<'_>,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
+    fn take(&mut self, mut relayed: Relayed<'_>, now: Option<Timestamp>) -> Result<(), EventError> {
         match &relayed.told {
             Told::Follow { from, to } => {
                 self.follow_another(&relayed.to, from, to);
@@ -254,8 +250,7 @@ impl PartitionTask {
         let before = touched.customer.deadline;
         let out = (&mut self.tally, &mut self.changes);
         let amendment = |customer: &mut Customer, _: &mut _| what(customer);
-        let applied =
-            amend(&mut touched.customer, at, (kind, cause), &context, out, amendment);
+        let applied = amend(&mut touched.customer, at, (kind, cause), &context, out, amendment);
         touched.changed = true;
         touched.published |= applied.published && !context.silent;
         self.store.reschedule(place, before);

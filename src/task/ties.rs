@@ -122,12 +122,7 @@ impl PartitionTask {
     }
 
     /// Takes back from a referrer what it was told of somebody it did not bring.
-    pub(super) fn take_back(
-        &mut self,
-        lost: Option<Referrer>,
-        cause: &CauseEvent<'_>,
-        from: &str,
-    ) {
+    pub(super) fn take_back(&mut self, lost: Option<Referrer>, cause: &CauseEvent<'_>, from: &str) {
         if let Some(lost) = lost.filter(|lost| lost.credited_minor != 0) {
             let minor = lost.credited_minor.saturating_neg();
             self.tell_by(&lost.id, cause, Told::Credit { from: from.to_owned(), minor });

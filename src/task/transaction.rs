@@ -3,7 +3,7 @@
 //! Until [`PartitionTask::commit`] everything can be forgotten. Next: `store.rs`, the customers.
 
 use crate::domain::apply::Tally;
-use crate::domain::mark::{SaltedId, Mark};
+use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Progress};
 use crate::domain::publish::profile::{Profile, profile};
@@ -44,6 +44,12 @@ impl PartitionTask {
     #[must_use]
     pub fn erasures(&self) -> u64 {
         self.marks.len_after_commit()
+    }
+
+    /// Committed redirects.
+    #[must_use]
+    pub const fn redirects(&self) -> u64 {
+        self.marks.redirects()
     }
 
     /// Estimated heap bytes of customers and marks.

@@ -6,7 +6,7 @@
 
 use crate::codec::state::erased_key;
 use crate::config::Config;
-use crate::domain::id::{salted_id, partition_of};
+use crate::domain::id::{partition_of, salted_id};
 use crate::domain::time::Timestamp;
 use crate::kafka::key_records;
 use crate::registry::Registry;

@@ -58,11 +58,11 @@ fn said(interaction: Interaction<'static>) -> Body<'static> {
     Body::Interaction(interaction)
 }
 
-fn bought(order: &str, category: &str, channel: &str) -> Body<'static> {
+fn bought(order: &str, minor: i64, category: &str, channel: &str) -> Body<'static> {
     let category = Some(Text::from(category.to_owned()));
     Body::Purchase(Purchase::OrderCompleted {
         order_id: order.to_owned().into(),
-        amount: eur(100),
+        amount: eur(minor),
         channel: Some(channel.to_owned().into()),
         coupon: None,
         items: vec![Item { sku: None, category, quantity: None, amount_minor: None }],
@@ -146,7 +146,7 @@ fn wide() -> impl Strategy<Value = Vec<(i64, Body<'static>)>> {
         let order = format!("o-{}", id % 200);
         let subscription = format!("s-{}", id % 12);
         match kind {
-            0..=4 => bought(&order, &format!("c-{}", id % 11), &format!("w-{}", id % 10)),
+            0..=4 => bought(&order, 100, &format!("c-{}", id % 11), &format!("w-{}", id % 10)),
             5..=8 => refunded(&format!("o-{}", id % 20), &format!("r-{id}"), Some(eur(1))),
             9 => refunded(&order, &format!("r-{id}"), None),
             10 => cancelled(&order),
@@ -199,19 +199,52 @@ fn orders_beyond_the_exact_ones_keep_day_and_net_of_both() {
     let days = |number: usize| i64::try_from(number - usize::from(number % 10 > 7) * 2);
     let days = |number: usize| days(number).expect("few");
     for count in [60, 150, 640, 1_000, 1_700] {
-        let body =
-            |number: usize| ordered(&format!("o-{number}"), eur(100 + 7 * (days(number) % 50)));
+        let body = |number: usize| {
+            let category = if number == 1 { "ties" } else { ["hats", "bags"][number % 2] };
+            bought(&format!("o-{number}"), 100 + 7 * (days(number) % 50), category, "web")
+        };
         let ([own, other], whole) = halves((0..count).map(days), body);
         let evicted = own.book.evicted().len() + other.book.evicted().len();
         let (united, tally) = both(own, other, &rules());
         assert_eq!(order_facts(&united), order_facts(&whole), "{count} orders");
         assert!(facts(&united, false) == facts(&whole, false), "{count} orders");
         assert_within_bounds(&united);
-        let fell_out = whole.book.evicted().len().min(MAX_EVICTED) - evicted.min(MAX_EVICTED);
+        let fell_out = whole.book.evicted().len() - evicted.min(MAX_EVICTED);
         assert!(tally.book.evicted >= fell_out as u64, "{count} orders: {tally:?}");
         let at = day(days(count));
         let told = |it| computed(it, &rules(), at.0);
         assert_eq!(told(&united), told(&whole), "{count} orders");
+    }
+}
+
+#[test]
+fn of_evicted_orders_the_latest_keep_the_terms_that_they_pay_for() {
+    let body = |number: usize| renewal("s-1", &format!("o-{number}"));
+    let ([own, other], whole) = halves(0..250, body);
+    let (united, _) = both(own, other, &rules());
+    assert!(facts(&united, false) == facts(&whole, false));
+    assert_within_bounds(&united);
+}
+
+#[test]
+fn no_order_is_kept_exactly_before_an_evicted_one() {
+    // So many refunds that the first two of twelve orders are evicted.
+    let refunds = |number: usize| match number / 12 {
+        0 => ordered(&format!("o-{number}"), eur(500)),
+        turn => refunded(&format!("o-{}", number % 12), &format!("r-{turn}"), Some(eur(1))),
+    };
+    let days = (0..12 * 17).map(|number| 100 + number % 12);
+    let [refunded] = customers(days, |_| 0, refunds);
+    assert_eq!((refunded.book.orders.len(), refunded.book.evicted().len()), (10, 2));
+    let [earlier] =
+        customers(0..5, |_| 0, |number| ordered(&format!("earlier-{number}"), eur(500)));
+    for (target, source) in [(refunded.clone(), earlier.clone()), (earlier, refunded)] {
+        let (united, tally) = both(target, source, &rules());
+        assert_within_bounds(&united);
+        assert_eq!((united.book.orders.len(), united.book.evicted().len()), (10, 7));
+        assert_eq!(tally.book, BookTally { evicted: 5, ..BookTally::default() });
+        let facts = order_facts(&united);
+        assert_eq!((facts.orders, facts.order_days, facts.net_minor), (17, 17, 17 * 500 - 192));
     }
 }
 
@@ -255,7 +288,7 @@ fn a_record_that_waits_finds_an_order_that_is_no_longer_kept_exactly() {
 fn an_order_that_both_know_counts_once_where_one_has_it_no_longer_exactly() {
     let rules = rules();
     let clock = day(CLOCK).0;
-    let order = |id: &str, days| event(id, "c-0", day(days), bought(id, "hats", "web"));
+    let order = |id: &str, days| event(id, "c-0", day(days), bought(id, 100, "hats", "web"));
     let mut own: Vec<Event<'_>> = (0..66).map(|n| order(&format!("o-{n}"), n)).collect();
     own.push(event("e-c", "c-0", day(1), cancelled("o-1")));
     let refund = event("e-r", "c-1", day(9), refunded("o-0", "r-1", Some(eur(30))));
@@ -362,7 +395,7 @@ fn categories_that_orders_name_come_before_those_that_were_looked_at() {
         let kind = VisitKind::CheckoutStarted;
         event(name, "c", day(days), said(Interaction::Visit { kind, sku: None, category, channel }))
     };
-    let order = |name: &str| event(name, "c", day(0), bought(name, name, "web"));
+    let order = |name: &str| event(name, "c", day(0), bought(name, 100, name, "web"));
     let rules = rules();
     let clock = day(CLOCK).0;
     // Six each; of the target's one was bought, of the source's four.

@@ -216,7 +216,8 @@ proptest! {
         // Of days that only one of two still has counts of, each was capped by itself.
         rules.fold.daily_cap = 1_000;
         let rules = Arc::new(rules);
-        let clock = events.iter().map(|event| event.occurred_at.0).max().unwrap_or(T0) + DAY_MS * 4;
+        let last = events.iter().map(|event| event.occurred_at.0).max().unwrap_or(T0);
+        let clock = last.max(T0 + DAY_MS * 4) + DAY_MS;
         let all = history(&events, &senders, &ties);
         let mut network = Network::new(&rules, PARTITIONS, Timestamp(clock));
         for (event, sender) in &all {

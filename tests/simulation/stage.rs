@@ -14,7 +14,7 @@ use ebbflow::codec::decoder::Decoder;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::metrics::Metrics;
 use ebbflow::runtime::clock::Clock;
-use ebbflow::runtime::pump::TopicDecoders;
+use ebbflow::runtime::heads::TopicDecoders;
 use ebbflow::runtime::settings::{Round, Settings, WorkerError};
 use ebbflow::runtime::start::Start;
 use ebbflow::runtime::status::Status;

@@ -141,3 +141,39 @@ impl OlderOrders {
         self.order_days = days.saturating_sub(shared as u64).min(most);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(days: &[i64]) -> OlderOrders {
+        let mut sums = OlderOrders::default();
+        for day in days {
+            let (day, net_minor) = (Day(*day), 100);
+            sums.add(EvictedOrder { id: 0, day, net_minor, cancelled: false, term: None });
+        }
+        sums
+    }
+
+    /// Of other days it is not known whether both sums have them.
+    #[test]
+    fn a_day_that_is_the_first_or_last_of_both_sums_is_one() {
+        for (one, other, order_days) in [
+            (&[1, 3, 9][..], &[9, 12, 20][..], 5),
+            (&[1, 3, 9], &[1, 4, 9], 4),
+            (&[1, 3, 9], &[1], 3),
+            (&[5], &[5], 1),
+            (&[5], &[], 1),
+            (&[1, 3, 9], &[3, 7, 12], 6),
+            (&[1, 2, 3], &[2], 3),
+        ] {
+            for (target, source) in [(one, other), (other, one)] {
+                let mut united = sums(target);
+                united.absorb(sums(source));
+                let mut all = [one, other].concat();
+                all.sort_unstable();
+                assert_eq!(united, OlderOrders { order_days, ..sums(&all) }, "{all:?}");
+            }
+        }
+    }
+}
