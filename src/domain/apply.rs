@@ -289,6 +289,7 @@ fn take_in(
             let purposes = purposes.iter().map(|(name, permitted)| (&**name, *permitted));
             tally.bounded += customer.consent.get_or_insert_default().update(purposes, at);
         }
+        Interaction::ReferralAccepted { .. } => customer.ties.get_or_insert_default().accepted(),
         Interaction::Message { kind: MessageKind::Unsubscribed, channel, .. } => {
             let purpose = format!("marketing:{}", channel.as_deref().unwrap_or("email"));
             let refused = std::iter::once((purpose.as_str(), false));
