@@ -266,7 +266,7 @@ impl PartitionTask {
         now: Option<Timestamp>,
         what: impl FnOnce(&mut Customer),
     ) -> Result<(), EventError> {
-        if !self.store.deadline(to)?.is_some() {
+        if self.store.deadline(to)?.is_none() {
             return Ok(());
         }
         self.amend_subject(to, at, (CauseKind::Event, cause), now, what)
