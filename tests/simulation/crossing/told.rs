@@ -52,7 +52,8 @@ pub(crate) fn check_absence(
         let id = shown(Some(key));
         let class = ever.classes.of(&id);
         let alone = ever.ids.iter().filter(|other| ever.classes.of(other) == class).count() == 1;
-        if Subject::of(&id) != Subject::Customer || !alone || ever.erased.contains(&id) {
+        let has_others = ever.sharing.contains(&id) || ever.erased.contains(&id);
+        if Subject::of(&id) != Subject::Customer || !alone || has_others {
             continue;
         }
         let own = |timed: &&&Timed<'_>| {
@@ -97,7 +98,8 @@ fn check_timer(
     };
     let value = dimension.value_name(measured.value(dimension), rules);
     ensure(json["current"] == &*value, || {
-        format!("{id} is told {} and was {value:?}: {json}", json["current"])
+        let told: Vec<_> = events.iter().map(|it| (it.at, it.offset, &it.event.body)).collect();
+        format!("{id} is told {} and was {value:?}: {json} of {told:?}", json["current"])
     })?;
     Ok(true)
 }
