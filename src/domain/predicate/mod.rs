@@ -259,8 +259,8 @@ impl Predicate {
         Some((at, holds))
     }
 
-    /// The comparisons that the change rests on: those that came out otherwise before, or else those
-    /// by which it holds, or does not hold.
+    /// The comparisons that the change rests on: those that came out otherwise before, or else
+    /// those by which it holds, or does not hold.
     #[must_use]
     pub fn evidence(&self, view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evidence> {
         let mut leaves = Vec::new();
