@@ -180,8 +180,8 @@ fn latency(broker: &TestBroker, key: &str, elsewhere: u64) {
         latencies[place].as_secs_f64() * 1000.0
     };
     println!(
-        "end_to_end/latency: {elsewhere} % elsewhere, input.key = {key}: {} changes at {LATENCY_RATE} events/s, produce to read_committed: \
-         p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+        "end_to_end/latency: {elsewhere} % elsewhere, input.key = {key}: {} changes at \
+         {LATENCY_RATE} events/s, produce to read_committed: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
         latencies.len(),
         at(0.5),
         at(0.99),
