@@ -5,7 +5,7 @@
 //! partition. Next: `network.rs`, the tasks; `absorb.rs`, two customers of one partition.
 
 use crate::absorb::{facts, of};
-use crate::fixture::{T0, config, event, rules, visited};
+use crate::fixture::{T0, config, day, event, rules, visited};
 use crate::network::Network;
 use crate::workload;
 use ebbflow::domain::customer::Customer;
@@ -343,4 +343,22 @@ fn referrers_are_credited(
         prop_assert_eq!(credited, revenue.get(&class).copied().unwrap_or(0), "{}", referrer);
     }
     Ok(())
+}
+
+#[test]
+fn somebody_erased_is_not_remembered_by_whom_they_are_merged_into() {
+    let rules = Arc::new(rules());
+    let mut network = Network::new(&rules, PARTITIONS, day(10));
+    let erased = event("e-1", "c-1", day(1), Body::Interaction(Interaction::EraseRequested));
+    let merged = Interaction::CustomersMerged { from_customer_id: "c-1".into() };
+    let merged = event("e-2", "c-0", day(2), Body::Interaction(merged));
+    network.read(0, &event("e-0", "c-1", day(0), visited(VisitKind::LoggedIn)));
+    network.drain();
+    network.read(0, &erased);
+    network.drain();
+    network.read(0, &merged);
+    network.drain();
+    let ties = network.subject("c-0").expect("it is known").ties;
+    assert_eq!(ties.map(|ties| ties.aliases), Some(Vec::new()));
+    assert_eq!(network.subject("c-1"), None);
 }
