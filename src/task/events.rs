@@ -92,7 +92,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         let mut to = subject_id;
         while self.is_home_of(&to) {
-            match self.standing(&to, &path, arrival.cause.effective_at) {
+            match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
                     self.arrived(path.len());
                     return self.deliver(&to, &path, arrival, now);
@@ -129,12 +129,25 @@ impl PartitionTask {
 
     /// What the marks say of a subject to whom something came along a path. Where a path has come
     /// back to a subject, the least of those it goes round takes it: its redirect ends.
-    pub(super) fn standing(&mut self, to: &str, path: &[String], at: Timestamp) -> Standing {
-        if self.marks.is_empty() {
-            return Standing::Here;
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub(super) fn standing(
+        &mut self,
+        to: &str,
+        path: &[String],
+        at: Timestamp,
+    ) -> Result<Standing, EventError> {
+        // Whoever has a state is here: it goes when a mark is set, and a redirect ends before it
+        // comes back.
+        if self.marks.is_empty()
+            || Subject::of(to) == Subject::Account
+            || self.store.deadline(to)?.is_some()
+        {
+            return Ok(Standing::Here);
         }
         let id = self.salted_id(to);
-        match self.mark(&id, at) {
+        Ok(match self.mark(&id, at) {
             None => Standing::Here,
             Some(Mark { to: None, .. }) => Standing::Erased,
             Some(Mark { to: Some(target), .. }) if ends_at(to, &target, path) => {
@@ -145,7 +158,7 @@ impl PartitionTask {
                 self.redirect(id, &target, Some(until));
                 Standing::Moved(target)
             }
-        }
+        })
     }
 
     /// Lets a subject be followed, from now on as long as configured; one that is followed already,
@@ -186,7 +199,13 @@ impl PartitionTask {
             }
             place
         } else {
-            self.touch_subject(to, at, now)?
+            let place = self.touch_subject(to, at, now)?;
+            let customer = &mut self.store.at(place).customer;
+            let before = customer.deadline;
+            let forget_at = customer.forget_at(self.config.rules.keep_visitors_ms);
+            customer.deadline = before.min(forget_at);
+            self.store.reschedule(place, before);
+            place
         };
         self.tie(place, event, cause);
         let Some(account) = event.account_id.as_deref() else { return Ok(()) };
