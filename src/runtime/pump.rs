@@ -162,14 +162,13 @@ pub fn pump_on<R: Record>(
             }
             Next::Input(first) => {
                 let mut input = first;
-                if limits.waits && must_wait(task, heads[first].as_ref())? {
-                    if first == RELAY {
-                        pumped.unproven += 1;
-                    } else {
-                        // Others may wait for what the relay brings.
-                        pumped.waits = true;
-                        input = RELAY;
-                    }
+                if limits.waits && first != RELAY && must_wait(task, heads[first].as_ref())? {
+                    // Others may wait for what the relay brings.
+                    pumped.waits = true;
+                    input = RELAY;
+                }
+                if limits.waits && input == RELAY && must_wait(task, heads[RELAY].as_ref())? {
+                    pumped.unproven += 1;
                 }
                 let Some(decoded) = heads[input]
                     .take_if(|head| limits.in_step.is_none_or(|others| head.at <= others))
@@ -522,5 +521,10 @@ mod tests {
         let late = [line(&here[0], 800)];
         let pumped = pump(&mut task, [&[], &[], &late], &decode, &limits).expect("states");
         assert_eq!((pumped.consumed, pumped.unproven), ([0, 0, 1], 1));
+        // Nor when it goes ahead of an event that waits.
+        let (waiting, ahead) = ([line(&here[1], 850)], [relayed_line(&here[1], 900)]);
+        let pumped = pump(&mut task, [&waiting, &[], &ahead], &decode, &limits).expect("states");
+        let counted = (pumped.consumed, pumped.waits, pumped.unproven);
+        assert_eq!(counted, ([0, 0, 1], true, 1));
     }
 }

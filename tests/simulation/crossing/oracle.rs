@@ -137,6 +137,18 @@ pub(crate) fn check_end(outcome: &[Partition], ever: &Identity, config: &TaskCon
     }
     let rules = &config.rules;
     let left_out = BTreeSet::new();
+    if std::env::var_os("SIM_DEBUG").is_some() {
+        for (partition, records) in outcome.iter().enumerate() {
+            for (offset, payload) in &records.inputs[2] {
+                let it = ebbflow::codec::relay::decode_relayed(payload.value.as_deref().unwrap());
+                println!("{partition} {offset} {it:?}");
+            }
+        }
+        println!("{:?}", left.marks);
+        for state in left.states.values() {
+            println!("{} {:?}", state.id, state.ties);
+        }
+    }
     let mut compared = Compared { config, rules, left, events, whoever, left_out };
     compared.check_classes(&now, ever)?;
     compared.check_erased(ever)?;
@@ -181,7 +193,14 @@ impl<'a> Compared<'a> {
         for id in now.ids.iter().filter(|id| !is_erased(id, ever) && **id != SHARED) {
             let class = now.classes.of(id);
             let (one, other) = (self.of(id), self.of(&class));
-            ensure(one == other, || format!("{id} is {one}, and {class} is {other}"))?;
+            ensure(one == other, || {
+                let of_class = |timed: &&&Timed<'_>| {
+                    now.classes.of(&timed.event.subject_id()) == class
+                };
+                let events = self.events.iter().filter(of_class);
+                let events: Vec<_> = events.map(|it| (it.at, it.offset, &it.event)).collect();
+                format!("{id} is {one}, and {class} is {other}: {events:?}")
+            })?;
         }
         Ok(())
     }
