@@ -17,7 +17,7 @@ use ebbflow::domain::event::{
 };
 use ebbflow::domain::look_ahead::LookAhead;
 use ebbflow::domain::money::{Currency, Money};
-use ebbflow::domain::publish::context::Context;
+use ebbflow::domain::publish::context::{CauseEvent, Context};
 use ebbflow::domain::raw::Measured;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use std::hint::black_box;
@@ -147,7 +147,7 @@ impl Bench {
         black_box(apply(
             customer,
             &event,
-            &caused(&event, at),
+            &CauseEvent::of(&event, at, origin),
             None,
             &context,
             (&mut tally, &mut changes),

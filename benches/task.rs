@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ebbflow::config::Config;
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::publish::context::Context;
+use ebbflow::domain::publish::context::{CauseEvent, Context};
 use ebbflow::task::PartitionTask;
 use std::hint::black_box;
 use std::time::Duration;
@@ -49,11 +49,10 @@ fn domain(criterion: &mut Criterion) {
             apply(
                 &mut customer,
                 &event,
-                event.occurred_at,
-                origin,
+                &CauseEvent::of(&event, event.occurred_at, origin),
+                None,
                 &context,
-                &mut tally,
-                &mut changes,
+                (&mut tally, &mut changes),
             );
         }
         let next = texts(seen, 1);
@@ -68,7 +67,7 @@ fn domain(criterion: &mut Criterion) {
                     black_box(apply(
                         customer,
                         &event,
-                        &caused(&event, at),
+                        &CauseEvent::of(&event, at, origin),
                         None,
                         &context,
                         (&mut tally, changes),
@@ -88,7 +87,7 @@ fn domain(criterion: &mut Criterion) {
                     black_box(apply(
                         customer,
                         &event,
-                        &caused(&event, at),
+                        &CauseEvent::of(&event, at, origin),
                         None,
                         &context,
                         (&mut tally, changes),

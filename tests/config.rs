@@ -227,10 +227,10 @@ interval = "5 lightyears"
 
 #[test]
 fn a_key_that_no_other_is_like_names_its_table_and_the_way_to_all() {
-    let text = "[tpoics]\nnumber = 3\n[kafka]\nfoo_bar_baz = 1\n[completely.other]\nkey = 1\n";
+    let text = "[tpoics]\nnumber = 3\n[kafka]\nfoo_bar_baz = 1\n[completely.other]\nthing = 1\n";
     assert_snapshot!(problems(text), @r##"
     3 problems in the configuration:
-      completely.other.key = 1 (shop.toml:6): unknown table; `ebbflow check-config --print` shows every key
+      completely.other.thing = 1 (shop.toml:6): unknown table; `ebbflow check-config --print` shows every key
       kafka.foo_bar_baz = 1 (shop.toml:4): unknown key of [kafka]; `ebbflow check-config --print` shows every key
       tpoics.number = 3 (shop.toml:2): unknown table; did you mean [topics]? `ebbflow check-config --print` shows every key
     "##);

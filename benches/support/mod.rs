@@ -153,14 +153,3 @@ pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
         EventRecord { input: 1, topic: &TOPIC, offset, event, at: event.occurred_at, value: &[] };
     task.handle_event(&record, Some(event.occurred_at)).expect("the event belongs here");
 }
-
-/// The event as the cause of what it brings about.
-pub fn caused<'a>(event: &'a Event<'_>, at: Timestamp) -> CauseEvent<'a> {
-    static TOPIC: Name = Name::BuiltIn("t");
-    CauseEvent {
-        event_id: &event.event_id,
-        occurred_at: event.occurred_at,
-        effective_at: at,
-        origin: (&TOPIC, 0, 0),
-    }
-}

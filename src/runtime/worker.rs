@@ -325,6 +325,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.erased += domain.erased;
         self.tally.after_erase += domain.after_erase;
         self.tally.reevaluated += domain.reevaluated;
+        self.tally.relays.add(domain.relayed);
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             _ if pumped.left_alone.is_some() => HeldBy::NewerProgram,
             (Some(_), _) => HeldBy::Registry,

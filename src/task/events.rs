@@ -61,12 +61,8 @@ impl PartitionTask {
         if self.config.keys_are_trusted {
             self.check_home(&subject_id)?;
         }
-        let cause = CauseEvent {
-            event_id: &event.event_id,
-            occurred_at: event.occurred_at,
-            effective_at: record.at,
-            origin: (record.topic, self.config.partition, record.offset),
-        };
+        let origin = (record.topic, self.config.partition, record.offset);
+        let cause = CauseEvent::of(event, record.at, origin);
         let arrival = Arrival { event, cause, input: record.input, value: record.value };
         self.arrive(subject_id, Vec::new(), &arrival, now)?;
         self.settle(now)
@@ -244,7 +240,7 @@ impl PartitionTask {
         let before = touched.customer.deadline;
         let out = (&mut self.tally, &mut self.changes);
         let applied = apply(&mut touched.customer, event, cause, contact, &context, out);
-        if applied.taken && event.is_order() {
+        if applied.changed && event.is_order() {
             let latest = &mut self.position.latest_order_at;
             *latest = (*latest).max(Some(cause.effective_at));
         }

@@ -34,15 +34,15 @@ impl PartitionTask {
     }
 
     /// Whether others would know something new of it after a commit. With the inputs at these ends
-    /// their offsets tell everything.
+    /// their offsets tell everything; with an unknown end its clock stands, or will be told later.
     #[must_use]
     pub fn has_news(&self, ends: [Option<i64>; 3]) -> bool {
         let (present, committed) = (&self.position, &self.committed);
         let next_offsets = present.inputs.map(|input| input.next_offset);
-        let at_end = |(next, end): (&i64, Option<i64>)| end.is_some_and(|end| *next >= end);
+        let left = |(next, end): (&i64, Option<i64>)| end.is_some_and(|end| *next < end);
         self.commit_counter == 0
             || next_offsets != self.committed_offsets()
-            || (present.clock != committed.clock && !next_offsets.iter().zip(ends).all(at_end))
+            || (present.clock != committed.clock && next_offsets.iter().zip(ends).any(left))
     }
 }
 

@@ -46,6 +46,12 @@ impl PartitionTask {
         self.marks.len_after_commit()
     }
 
+    /// Committed redirects.
+    #[must_use]
+    pub const fn redirects(&self) -> u64 {
+        self.marks.redirects()
+    }
+
     /// Estimated heap bytes of customers and marks.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {

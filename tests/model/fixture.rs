@@ -203,12 +203,7 @@ pub(crate) fn reviewed(score: u8) -> Body<'static> {
 /// The event as the cause of what it brings about, at an effective time.
 pub(crate) fn caused<'a>(event: &'a Event<'_>, at: Timestamp) -> CauseEvent<'a> {
     static TOPIC: Name = Name::BuiltIn("t");
-    CauseEvent {
-        event_id: &event.event_id,
-        occurred_at: event.occurred_at,
-        effective_at: at,
-        origin: (&TOPIC, 0, 0),
-    }
+    CauseEvent::of(event, at, (&TOPIC, 0, 0))
 }
 
 /// A task of the only partition.

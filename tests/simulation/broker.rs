@@ -378,8 +378,8 @@ impl Broker for SimBroker {
             let offsets = |partition| cluster.group.committed_last(partition);
             (0..partitions).map(offsets).collect::<Vec<_>>()
         };
-        if self.stage.below(2) == 0 {
-            let ms = i64::try_from(self.stage.below(50)).unwrap();
+        if self.stage.strikes(Fault::Stall) {
+            let ms = i64::try_from(self.stage.below(1_000)).unwrap();
             self.stage.stand_still(ms);
         }
         let (at, asked_ms) = (self.wall(), self.stage.now_ms());

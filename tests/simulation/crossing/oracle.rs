@@ -194,9 +194,8 @@ impl<'a> Compared<'a> {
             let class = now.classes.of(id);
             let (one, other) = (self.of(id), self.of(&class));
             ensure(one == other, || {
-                let of_class = |timed: &&&Timed<'_>| {
-                    now.classes.of(&timed.event.subject_id()) == class
-                };
+                let of_class =
+                    |timed: &&&Timed<'_>| now.classes.of(&timed.event.subject_id()) == class;
                 let events = self.events.iter().filter(of_class);
                 let events: Vec<_> = events.map(|it| (it.at, it.offset, &it.event)).collect();
                 format!("{id} is {one}, and {class} is {other}: {events:?}")
