@@ -162,14 +162,13 @@ pub fn pump_on<R: Record>(
             }
             Next::Input(first) => {
                 let mut input = first;
-                if limits.waits && must_wait(task, heads[first].as_ref())? {
-                    if first == RELAY {
-                        pumped.unproven += 1;
-                    } else {
-                        // Others may wait for what the relay brings.
-                        pumped.waits = true;
-                        input = RELAY;
-                    }
+                if limits.waits && first != RELAY && must_wait(task, heads[first].as_ref())? {
+                    // Others may wait for what the relay brings.
+                    pumped.waits = true;
+                    input = RELAY;
+                }
+                if limits.waits && input == RELAY && must_wait(task, heads[RELAY].as_ref())? {
+                    pumped.unproven += 1;
                 }
                 let Some(decoded) = heads[input]
                     .take_if(|head| limits.in_step.is_none_or(|others| head.at <= others))

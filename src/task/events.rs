@@ -155,16 +155,23 @@ impl PartitionTask {
                 Standing::Here
             }
             Some(Mark { to: Some(target), until }) => {
-                self.redirect(id, &target, Some(until));
+                self.redirect(id, &target, at, Some(until));
                 Standing::Moved(target)
             }
         })
     }
 
-    /// Lets a subject be followed, from now on as long as configured; one that is followed already,
-    /// until `present`, is written again only where that makes a difference.
-    pub(super) fn redirect(&mut self, id: SaltedId, target: &str, present: Option<Timestamp>) {
-        let until = self.clock().plus_ms(self.config.rules.keep_redirects_ms);
+    /// Lets a subject be followed, from now on as long as configured, or from `at` where no clock
+    /// has come that far; one that is followed already, until `present`, is written again only
+    /// where that makes a difference.
+    pub(super) fn redirect(
+        &mut self,
+        id: SaltedId,
+        target: &str,
+        at: Timestamp,
+        present: Option<Timestamp>,
+    ) {
+        let until = self.clock().max(at).plus_ms(self.config.rules.keep_redirects_ms);
         if present.is_none_or(|present| until.since(present) >= REDIRECT_STEP_MS) {
             self.marks.set(id, Mark { until, to: Some(target.into()) });
             self.touched = true;

@@ -160,7 +160,7 @@ impl PartitionTask {
                 self.mark(&self.salted_id(&relayed.to), at)
         {
             if *present == **into {
-                self.redirect(self.salted_id(&relayed.to), into, Some(until));
+                self.redirect(self.salted_id(&relayed.to), into, at, Some(until));
             } else {
                 self.tally.relayed.shared_visitors += 1;
             }
@@ -293,7 +293,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         if Mutation::RedirectBeforeState.is_on() {
             // Whatever comes next finds the redirect, and the state is never sent.
-            self.redirect(self.salted_id(id), into, None);
+            self.redirect(self.salted_id(id), into, at, None);
             return Ok(());
         }
         if self.store.deadline(id)?.is_some() {
@@ -315,7 +315,7 @@ impl PartitionTask {
                 self.tell(into, vec![id.to_owned()], at, cause, state());
             }
         }
-        self.redirect(self.salted_id(id), into, None);
+        self.redirect(self.salted_id(id), into, at, None);
         Ok(())
     }
 

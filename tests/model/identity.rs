@@ -263,6 +263,24 @@ proptest! {
     }
 }
 
+/// Before anything is known of time a task's clock stands at its beginning.
+#[test]
+fn whoever_becomes_another_one_is_followed_before_any_clock_is_known() {
+    let mut network = Network::new(&Arc::new(rules()), PARTITIONS, Timestamp::MIN);
+    let at = Timestamp(T0);
+    network.read(0, &event("e1", &person(1), at, visited(VisitKind::LoggedIn)));
+    network.read(1, &tied(&Tie::Merge(0, 1), 2, at));
+    network.drain();
+    assert_eq!(network.whoever_is(&person(1)), person(0));
+    for task in &mut network.tasks {
+        task.advance_to(at);
+        task.fire_timers(usize::MAX, None).expect("readable states");
+    }
+    network.read(2, &event("e3", &person(1), at, visited(VisitKind::LoggedIn)));
+    network.drain();
+    assert_eq!(network.subjects().len(), 1);
+}
+
 fn accounts_know_their_contacts(
     network: &Network,
     sent: &[Event<'static>],

@@ -182,4 +182,9 @@ fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_the_rela
     let late = [relayed_line(&here[0], 800)];
     let pumped = pump(&mut task, [&[], &[], &late], &decode, &limits).expect("states");
     assert_eq!((pumped.consumed, pumped.unproven), ([0, 0, 1], 1));
+    // Nor when it goes ahead of an event that waits.
+    let (waiting, ahead) = ([line(&here[1], 850)], [relayed_line(&here[1], 900)]);
+    let pumped = pump(&mut task, [&waiting, &[], &ahead], &decode, &limits).expect("states");
+    let counted = (pumped.consumed, pumped.waits, pumped.unproven);
+    assert_eq!(counted, ([1, 0, 1], true, 1));
 }
