@@ -57,7 +57,7 @@ pub struct Metrics {
     erased_customers: IntCounter,
     events_after_erase: IntCounter,
     reevaluated_customers: IntCounter,
-    unproven_timers: IntCounter,
+    relay_unproven: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -84,6 +84,7 @@ pub struct Metrics {
     reevaluation_left: IntGaugeVec,
     timer_overdue: GaugeVec,
     timer_hold: GaugeVec,
+    relay_waiting: IntGaugeVec,
     task_clock_lag: GaugeVec,
     input_lag_records: IntGaugeVec,
     input_lag_seconds: GaugeVec,
@@ -217,11 +218,11 @@ impl Metrics {
                 "reevaluated_customers_total",
                 "Customers judged anew by a higher revision of the rules.",
             )?,
-            unproven_timers: counter(
+            relay_unproven: counter(
                 &to,
-                "unproven_timers_total",
-                "Timers that fired before all partitions had come as far, as a relayed event of \
-                 their customer came.",
+                "relay_unproven_total",
+                "Records of the relay that made timers fire before all partitions had come as \
+                 far, as too many others were waiting already.",
             )?,
             output_records: counters(
                 &to,
@@ -330,6 +331,12 @@ impl Metrics {
                 &to,
                 "timer_hold_seconds",
                 "How far the task's clock is past its oldest timer that waits for other tasks.",
+                &["partition"],
+            )?,
+            relay_waiting: gauges(
+                &to,
+                "relay_waiting_records",
+                "Relayed records of the task that wait for other partitions.",
                 &["partition"],
             )?,
             task_clock_lag: gauges_f64(

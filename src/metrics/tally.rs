@@ -41,7 +41,7 @@ pub struct TransactionTally {
     pub after_erase: u64,
     /// Customers judged by new rules.
     pub reevaluated: u64,
-    /// Timers that fired though they should have waited for other tasks.
+    /// Records of the relay that made timers fire that should have waited for other tasks.
     pub unproven: u64,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
@@ -148,7 +148,7 @@ impl TransactionTally {
             (&metrics.erased_customers, self.erased),
             (&metrics.events_after_erase, self.after_erase),
             (&metrics.reevaluated_customers, self.reevaluated),
-            (&metrics.unproven_timers, self.unproven),
+            (&metrics.relay_unproven, self.unproven),
         ] {
             counter.inc_by(count);
         }

@@ -32,6 +32,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let mut busy = false;
         let mut lanes = Vec::with_capacity(self.slots.len());
         for (partition, slot) in &mut self.slots {
+            slot.task.hold(None);
             busy |= slot.top_up(&mut self.broker, self.now, LOW_WATER, FETCH_RECORDS)? > 0;
             let judged = shares.judged.of_next();
             let waits = slot.task.begins_walk() && is_open;

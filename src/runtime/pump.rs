@@ -7,10 +7,13 @@
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::relay::Told;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::runtime::broker::{Input, Record};
-use crate::runtime::heads::{Content, Decode, Decoded, Unread, event, refused, relayed};
+use crate::runtime::heads::{
+    Content, Decode, Decoded, Unread, decoded, event, refused, relayed,
+};
 use crate::task::clock::{Head, Reference};
 use crate::task::merge::{Next, next};
 use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
@@ -34,7 +37,8 @@ pub struct Limits<'a> {
     pub in_step: Option<Timestamp>,
     /// Stands in for the record timestamp of inputs that have none.
     pub limit: Option<Timestamp>,
-    /// Events of customers who have a timer due that waits for other tasks wait, too.
+    /// Events before which a timer would fire that waits for other tasks wait, too: those of the
+    /// relay in the room of the task, others in their inputs.
     pub waits: bool,
     /// Records consumed at most.
     pub records: usize,
@@ -53,6 +57,8 @@ pub struct Pumped {
     pub handled: Vec<(usize, &'static str)>,
     /// Events whose time was clamped.
     pub clamped: u64,
+    /// Records taken out of the room.
+    pub waited: usize,
     /// Timers fired.
     pub timers: usize,
     /// The schema that an input waits for.
@@ -63,8 +69,6 @@ pub struct Pumped {
     pub awaited: Option<usize>,
     /// An event waits for other tasks.
     pub waits: bool,
-    /// Relayed events before which a timer fired that should have waited for other tasks.
-    pub unproven: u64,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
     /// What the inputs had at hand last.
@@ -78,12 +82,12 @@ impl Default for Pumped {
             refused: Vec::new(),
             handled: Vec::new(),
             clamped: 0,
+            waited: 0,
             timers: 0,
             schema_needed: None,
             left_alone: None,
             awaited: None,
             waits: false,
-            unproven: 0,
             limited: false,
             heads: [Head::Awaited; 3],
         }
@@ -136,6 +140,7 @@ pub fn pump_on<R: Record>(
     pumped: &mut Pumped,
 ) -> Result<(), UnpackError> {
     (pumped.awaited, pumped.waits, pumped.limited) = (None, false, false);
+    task.let_events_wait(limits.waits);
     let mut heads: [Option<Decoded<'_>>; 3] = [None, None, None];
     loop {
         look(task, &mut heads, records, decode, limits, pumped);
@@ -149,27 +154,36 @@ pub fn pump_on<R: Record>(
         {
             break;
         }
-        let handled = pumped.handled.len() + pumped.refused.len();
-        match next(&pumped.heads) {
-            Next::AtEnd => break,
-            Next::AwaitInput(input) => {
-                pumped.awaited = Some(input);
-                break;
-            }
-            Next::Input(_) if handled >= limits.records => {
+        let next = next(&pumped.heads);
+        if let Next::AwaitInput(input) = next {
+            pumped.awaited = Some(input);
+            break;
+        }
+        let first = match next {
+            Next::Input(first) => heads[first].as_ref().map(|head| (first, head.at)),
+            Next::AtEnd | Next::AwaitInput(_) => None,
+        };
+        let latest = first.map_or(Timestamp::MAX, |(_, at)| at);
+        let leaves = task.first_waited()?.is_some_and(|waited| waited.at <= latest);
+        let handled = pumped.handled.len() + pumped.refused.len() + pumped.waited;
+        match first {
+            None if !leaves => break,
+            _ if handled >= limits.records => {
                 pumped.limited = true;
                 break;
             }
-            Next::Input(first) => {
+            _ if leaves => {
+                if !leave_room(task, decode, limits, pumped)? {
+                    break;
+                }
+            }
+            None => break,
+            Some((first, _)) => {
                 let mut input = first;
-                if limits.waits && must_wait(task, heads[first].as_ref())? {
-                    if first == RELAY {
-                        pumped.unproven += 1;
-                    } else {
-                        // Others may wait for what the relay brings.
-                        pumped.waits = true;
-                        input = RELAY;
-                    }
+                if limits.waits && first != RELAY && event_waits(task, heads[first].as_ref())? {
+                    // Others may wait for what the relay brings.
+                    pumped.waits = true;
+                    input = RELAY;
                 }
                 let Some(decoded) = heads[input]
                     .take_if(|head| limits.in_step.is_none_or(|others| head.at <= others))
@@ -243,13 +257,54 @@ fn look<'r, R: Record>(
     }
 }
 
-/// Whether an event's customer has a timer due that waits for other tasks: it would fire before
-/// the event.
-fn must_wait(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
-    let Some(head) = head else { return Ok(false) };
-    match &head.content {
-        Content::Event(event) => task.would_fire_before(&event.subject_id(), head.at),
-        Content::Relayed(relayed, _) => task.would_fire_before(&relayed.to, head.at),
+/// Whether an event of an input has to wait for other tasks.
+fn event_waits(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
+    match head {
+        Some(Decoded { at, content: Content::Event(event), .. }) => {
+            task.event_waits(&event.subject_id(), *at)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Lets the first record of the room go on, which does not have to wait any longer; false when it
+/// cannot be read yet.
+fn leave_room(
+    task: &mut PartitionTask,
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+    pumped: &mut Pumped,
+) -> Result<bool, UnpackError> {
+    let value = match task.first_waited()?.map(|waited| &waited.told) {
+        Some(Told::Event { input, value }) => Some((*input, value.clone())),
+        _ => None,
+    };
+    let event = match &value {
+        None => None,
+        Some((input, value)) => match decoded(*input, value, decode) {
+            Ok(event) => Some(event),
+            Err(Unread::Schema { decoder, id }) => {
+                pumped.schema_needed = Some(SchemaNeeded { waiting: RELAY, decoder, id });
+                return Ok(false);
+            }
+            Err(unread) => {
+                // It was read before: other rates, or another program, have to read it again.
+                pumped.left_alone = Some(match unread {
+                    Unread::Refused(refusal, _) => format!(
+                        "a record that waits for other partitions cannot be read any more: \
+                         {refusal}; hint: set back what was changed in the configuration"
+                    ),
+                    _ => "a record that waits for other partitions cannot be read".to_owned(),
+                });
+                return Ok(false);
+            }
+        },
+    };
+    pumped.waited += 1;
+    match task.end_wait(event.as_ref(), limits.wall) {
+        // Only events of inputs are refused for their place.
+        Ok(()) | Err(EventError::Refused(_)) => Ok(true),
+        Err(EventError::State(error)) => Err(error),
     }
 }
 
@@ -332,195 +387,4 @@ fn empty_head<R: Record>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::decoder::{DecodeError, decode_json_line};
-    use crate::codec::relay::encode_relayed;
-    use crate::config::from_sources;
-    use crate::domain::event::Event;
-    use crate::domain::id::partition_of;
-    use crate::domain::progress::Phase;
-    use crate::domain::relay::{EventOrigin, Relayed, Told};
-    use crate::domain::rules::Rules;
-    use crate::domain::time::DAY_MS;
-    use crate::task::TaskConfig;
-    use std::sync::Arc;
-
-    const PARTITIONS: u32 = 3;
-
-    struct Line {
-        offset: i64,
-        key: Option<String>,
-        value: Vec<u8>,
-    }
-
-    impl Record for Line {
-        fn key(&self) -> Option<&[u8]> {
-            self.key.as_deref().map(str::as_bytes)
-        }
-
-        fn value(&self) -> Option<&[u8]> {
-            Some(&self.value)
-        }
-
-        fn offset(&self) -> i64 {
-            self.offset
-        }
-
-        fn timestamp(&self) -> Option<Timestamp> {
-            Some(Timestamp(self.offset))
-        }
-    }
-
-    struct Json(Arc<Rules>);
-
-    impl Decode for Json {
-        fn decode<'r>(&self, _: usize, value: &'r [u8]) -> Result<Event<'r>, DecodeError> {
-            Ok(decode_json_line(value, &self.0.rates)?)
-        }
-    }
-
-    fn event(kind: &str, id: &str, at: i64) -> String {
-        format!(
-            r#"{{"event_id":"e-{at}","kind":"{kind}","customer_id":"{id}","occurred_at":{at}}}"#
-        )
-    }
-
-    /// An event of a customer that was read in another partition.
-    fn relayed_line(id: &str, day: i64) -> Line {
-        let at = Timestamp(day * DAY_MS);
-        let value = event("product_added", id, at.0).into_bytes();
-        let relayed = Relayed {
-            to: id.to_owned(),
-            path: Vec::new(),
-            at,
-            cause: EventOrigin {
-                event_id: format!("e-{}", at.0),
-                occurred_at: at,
-                at,
-                topic: "interactions".into(),
-                partition: 1,
-                offset: 0,
-            },
-            told: Told::Event { input: 0, value: value.into() },
-        };
-        let mut value = Vec::new();
-        encode_relayed(1, &relayed, &mut value);
-        Line { offset: at.0, key: None, value }
-    }
-
-    #[test]
-    fn what_is_refused_of_somebody_erased_is_dropped_and_counted() {
-        let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
-        let ids = (0..40).map(|n| format!("c-{n}"));
-        let (here, elsewhere): (Vec<_>, Vec<_>) =
-            ids.partition(|id| partition_of(id, PARTITIONS) == 0);
-        let (gone, known, other) = (&here[0], &here[1], &elsewhere[0]);
-        let (broken, far) = (|| "{".to_owned(), 3 * DAY_MS);
-        let records = [
-            (Some(gone), broken()),
-            (Some(gone), event("erase_requested", gone, 1)),
-            (Some(gone), broken()),
-            (Some(known), broken()),
-            (None, broken()),
-            (None, event("page_viewed", gone, far)),
-            (Some(known), event("page_viewed", known, far)),
-            (Some(gone), event("page_viewed", other, 1)),
-            (None, event("page_viewed", other, 1)),
-        ];
-        let lines: Vec<Line> = (0..)
-            .zip(records)
-            .map(|(offset, (key, value))| Line {
-                offset,
-                key: key.cloned(),
-                value: value.into_bytes(),
-            })
-            .collect();
-        let config = TaskConfig {
-            application_id: "test".into(),
-            partition: 0,
-            partitions: PARTITIONS,
-            rules: Arc::clone(&rules),
-            keys_are_trusted: true,
-            profiles_on_touch: false,
-            run_id: "run".into(),
-            rebuilt_at: Timestamp::MIN,
-        };
-        let mut task = PartitionTask::new(config, 1, Phase::Live);
-        let limits = Limits {
-            topics: &["interactions".into(), "purchases".into(), "relay".into()],
-            ends: [Some(9), Some(0), Some(0)],
-            stop_at_ends: true,
-            wall: None,
-            in_step: None,
-            limit: None,
-            waits: false,
-            records: 100,
-            timers: 100,
-        };
-        let pumped = pump(&mut task, [&lines, &[], &[]], &Json(rules), &limits).expect("states");
-        assert_eq!(pumped.consumed, [9, 0, 0]);
-        let refused: Vec<usize> = pumped.refused.iter().map(|(_, place, _)| *place).collect();
-        assert_eq!(refused, [0, 3, 4, 6, 7, 8], "{:?}", pumped.refused);
-        assert_eq!(task.take_tally().after_erase, 2);
-    }
-    #[test]
-    fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_the_relay_goes_on() {
-        let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
-        let ids = (0..40).map(|n| format!("c-{n}"));
-        let here: Vec<String> = ids.filter(|id| partition_of(id, PARTITIONS) == 0).collect();
-        let line = |id: &String, day: i64| Line {
-            offset: day * DAY_MS,
-            key: None,
-            value: event("product_added", id, day * DAY_MS).into_bytes(),
-        };
-        let visits = [line(&here[0], 1), line(&here[0], 400), line(&here[1], 401)];
-        let relayed = [relayed_line(&here[2], 402), relayed_line(&here[0], 403)];
-        let config = TaskConfig {
-            application_id: "test".into(),
-            partition: 0,
-            partitions: PARTITIONS,
-            rules: Arc::clone(&rules),
-            keys_are_trusted: false,
-            profiles_on_touch: false,
-            run_id: "run".into(),
-            rebuilt_at: Timestamp::MIN,
-        };
-        let mut task = PartitionTask::new(config, 1, Phase::Live);
-        let limits = Limits {
-            topics: &["interactions".into(), "purchases".into(), "relay".into()],
-            ends: [Some(0); 3],
-            stop_at_ends: false,
-            wall: Some(Timestamp(500 * DAY_MS)),
-            in_step: None,
-            limit: None,
-            waits: true,
-            records: 100,
-            timers: 100,
-        };
-        let at = |day: i64| Some(Timestamp(day * DAY_MS));
-        (0..3).for_each(|input| task.pass(input, Timestamp(500 * DAY_MS)));
-        task.hold(at(1));
-        let decode = Json(rules);
-        let pumped = pump(&mut task, [&visits, &[], &relayed[..1]], &decode, &limits);
-        let pumped = pumped.expect("states");
-        assert_eq!((pumped.consumed, pumped.timers, pumped.waits), ([1, 0, 1], 0, true));
-        assert!(task.take_changes().all(|change| change.cause.event_id.is_some()));
-
-        // With all about as far as the wall clock only timers wait.
-        let near = Limits { waits: false, ..limits };
-        task.hold(at(399));
-        let pumped = pump(&mut task, [&visits[1..1], &[], &[]], &decode, &near).expect("states");
-        assert!(pumped.timers > 0 && !pumped.waits);
-        assert!(task.take_changes().all(|change| change.occurred_at <= Timestamp(399 * DAY_MS)));
-
-        task.hold(at(400));
-        let pumped = pump(&mut task, [&visits[1..], &[], &[]], &decode, &limits).expect("states");
-        assert_eq!((pumped.consumed, pumped.waits, pumped.unproven), ([2, 0, 0], false, 0));
-        // What the relay brings is not held up: others may wait for what is behind it.
-        task.hold(at(402));
-        let late = [line(&here[0], 800)];
-        let pumped = pump(&mut task, [&[], &[], &late], &decode, &limits).expect("states");
-        assert_eq!((pumped.consumed, pumped.unproven), ([0, 0, 1], 1));
-    }
-}
+mod tests;
