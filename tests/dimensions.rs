@@ -264,7 +264,8 @@ fn the_facts_that_are_shown_are_those_of_the_program() {
         "-",
     ]);
     std::fs::remove_file(&changes).expect("the temporary file goes");
-    let own = &profiles.first().expect("a profile")["facts"];
+    let own = profiles.iter().find(|profile| profile["customer_id"] == "mina");
+    let own = &own.expect("her profile")["facts"];
     let fact = |name: &String| format!("  \"{name}\": {}", own[name.as_str()]);
     let rows: Vec<String> = facts().iter().map(fact).collect();
     let shown = format!("```json\n{{\n{}\n}}\n```", rows.join(",\n"));

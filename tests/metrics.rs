@@ -56,7 +56,6 @@ const NAMES: [&str; 54] = [
     "ebbflow_timers_pending",
     "ebbflow_transaction_aborts_total",
     "ebbflow_unmatched_events_total",
-    "ebbflow_relay_unproven_total",
     "ebbflow_unscored_interactions_total",
     "ebbflow_withheld_changes_total",
     "process_cpu_seconds_total",

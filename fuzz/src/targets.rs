@@ -201,6 +201,7 @@ impl Intake {
             offset: self.offset,
             event,
             at: effective.at,
+            value: &[],
         };
         self.offset += 1;
         drop(self.task.handle_event(&record, None));

@@ -94,6 +94,23 @@ impl Config {
             )
         })
     }
+
+    /// Why somebody who became another one might come back: events that the inputs still hold may
+    /// be read when nobody knows any more whose they are. `None` when redirects last as long.
+    #[must_use]
+    pub fn redirects_end_early(&self) -> Option<String> {
+        let kept = self.topics.input_retention.as_millis();
+        let kept_ms = i64::try_from(kept).unwrap_or(i64::MAX);
+        let redirects_ms = self.rules.keep_redirects_ms;
+        (redirects_ms < kept_ms).then(|| {
+            format!(
+                "identity.keep_redirects = {} is shorter than topics.input_retention = {}: of \
+                 events that are read late nobody may know any more who their subject became",
+                values::show_ms(redirects_ms),
+                values::show_ms(kept_ms)
+            )
+        })
+    }
 }
 
 /// What moves the clocks of the tasks.

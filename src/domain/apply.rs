@@ -62,6 +62,20 @@ pub struct Relays {
     pub forgotten_visitors: u64,
 }
 
+impl Relays {
+    /// Adds others.
+    pub fn add(&mut self, others: Self) {
+        for (sent, more) in self.sent.iter_mut().zip(others.sent) {
+            *sent += more;
+        }
+        self.hops += others.hops;
+        self.arrived += others.arrived;
+        self.shared_visitors += others.shared_visitors;
+        self.unproven += others.unproven;
+        self.forgotten_visitors += others.forgotten_visitors;
+    }
+}
+
 /// What an event or a deadline did to a customer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Applied {
@@ -278,6 +292,7 @@ fn take_in(
             let purposes = purposes.iter().map(|(name, permitted)| (&**name, *permitted));
             tally.bounded += customer.consent.get_or_insert_default().update(purposes, at);
         }
+        Interaction::ReferralAccepted { .. } => customer.ties.get_or_insert_default().accepted(),
         Interaction::Message { kind: MessageKind::Unsubscribed, channel, .. } => {
             let purpose = format!("marketing:{}", channel.as_deref().unwrap_or("email"));
             let refused = std::iter::once((purpose.as_str(), false));

@@ -129,6 +129,7 @@ fn task_json(partition: u32, task: &TaskStatus, now: Timestamp) -> Value {
             "customers_per_second": it.per_second,
         })),
         "state_bytes": task.state_bytes,
+        "redirects": task.redirects,
         "timers_pending": task.timers_pending,
         "timer_overdue_ms": task.overdue_ms(),
         "timer_hold_ms": task.hold_ms(),

@@ -58,6 +58,11 @@ pub struct Metrics {
     events_after_erase: IntCounter,
     reevaluated_customers: IntCounter,
     relay_unproven: IntCounter,
+    relay_records: IntCounterVec,
+    relay_hops: IntCounter,
+    relay_arrivals: IntCounter,
+    shared_visitors: IntCounter,
+    forgotten_visitors: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -80,11 +85,12 @@ pub struct Metrics {
     segment_volatility: GaugeVec,
     customers: IntGaugeVec,
     state_bytes: IntGaugeVec,
+    redirects: IntGaugeVec,
+    relay_waiting: IntGaugeVec,
     timers_pending: IntGaugeVec,
     reevaluation_left: IntGaugeVec,
     timer_overdue: GaugeVec,
     timer_hold: GaugeVec,
-    relay_waiting: IntGaugeVec,
     task_clock_lag: GaugeVec,
     input_lag_records: IntGaugeVec,
     input_lag_seconds: GaugeVec,
@@ -218,6 +224,33 @@ impl Metrics {
                 "reevaluated_customers_total",
                 "Customers judged anew by a higher revision of the rules.",
             )?,
+            relay_records: counters(
+                &to,
+                "relay_records_total",
+                "Records written to the relay, by what they tell: see docs/identity.md.",
+                &["reason"],
+            )?,
+            relay_hops: counter(
+                &to,
+                "relay_hops_total",
+                "Subjects that forwarded what was told another one; by relay_arrivals_total, the \
+                 mean length of the way.",
+            )?,
+            relay_arrivals: counter(
+                &to,
+                "relay_arrivals_total",
+                "Events, and what else subjects tell one another, that came to their subject.",
+            )?,
+            shared_visitors: counter(
+                &to,
+                "shared_visitors_total",
+                "Times that a visitor who is known as one customer was named with another one.",
+            )?,
+            forgotten_visitors: counter(
+                &to,
+                "forgotten_visitors_total",
+                "Visitors forgotten since nothing was heard of them for identity.keep_visitors.",
+            )?,
             relay_unproven: counter(
                 &to,
                 "relay_unproven_total",
@@ -303,6 +336,18 @@ impl Metrics {
                 &["dimension"],
             )?,
             customers: gauges(&to, "customers", "Customers in memory.", &["partition"])?,
+            redirects: gauges(
+                &to,
+                "redirects",
+                "Ids that have become another subject's, by partition.",
+                &["partition"],
+            )?,
+            relay_waiting: gauges(
+                &to,
+                "relay_waiting_records",
+                "Relayed records that wait for other partitions, by partition.",
+                &["partition"],
+            )?,
             state_bytes: gauges(
                 &to,
                 "state_bytes",
@@ -331,12 +376,6 @@ impl Metrics {
                 &to,
                 "timer_hold_seconds",
                 "How far the task's clock is past its oldest timer that waits for other tasks.",
-                &["partition"],
-            )?,
-            relay_waiting: gauges(
-                &to,
-                "relay_waiting_records",
-                "Relayed records of the task that wait for other partitions.",
                 &["partition"],
             )?,
             task_clock_lag: gauges_f64(

@@ -1,8 +1,8 @@
 //! Records of a task's inputs into the task: decoded, in merge order, timers in between.
 //!
 //! Never sends, never waits: what is refused and what is missing is told to the caller. The same
-//! for the service, for `replay` and under the simulator. Next: `heads.rs`, how a record is read; `worker.rs`, which
-//! calls this.
+//! for the service, for `replay` and under the simulator. Next: `heads.rs`, how a record is read;
+//! `worker.rs`, which calls this.
 
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
@@ -11,9 +11,7 @@ use crate::domain::relay::Told;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::runtime::broker::{Input, Record};
-use crate::runtime::heads::{
-    Content, Decode, Decoded, Unread, decoded, event, refused, relayed,
-};
+use crate::runtime::heads::{Content, Decode, Decoded, Unread, decoded, event, refused, relayed};
 use crate::task::clock::{Head, Reference};
 use crate::task::merge::{Next, next};
 use crate::task::partition_task::{EventError, EventRecord, PartitionTask};

@@ -312,7 +312,6 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         self.tally.clamped += pumped.clamped;
         let domain = slot.task.take_tally();
-        self.tally.unproven += domain.relayed.unproven;
         self.tally.duplicates += domain.duplicates + domain.book.duplicates;
         self.tally.late += domain.late;
         self.tally.parked += domain.book.parked;
@@ -325,6 +324,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.erased += domain.erased;
         self.tally.after_erase += domain.after_erase;
         self.tally.reevaluated += domain.reevaluated;
+        self.tally.relays.add(domain.relayed);
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
             _ if pumped.left_alone.is_some() => HeldBy::NewerProgram,
             (Some(_), _) => HeldBy::Registry,

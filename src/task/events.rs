@@ -251,7 +251,7 @@ impl PartitionTask {
         let before = touched.customer.deadline;
         let out = (&mut self.tally, &mut self.changes);
         let applied = apply(&mut touched.customer, event, cause, contact, &context, out);
-        if applied.taken && event.is_order() {
+        if applied.changed && event.is_order() {
             let latest = &mut self.position.latest_order_at;
             *latest = (*latest).max(Some(cause.effective_at));
         }

@@ -54,7 +54,6 @@ impl PartitionTask {
                 self.tell_move(from, &id, Why::Merged, cause);
             }
             Body::Interaction(Interaction::ReferralAccepted { referred_customer_id }) => {
-                self.ties(place).accepted();
                 if let Some(referred) = referred_customer_id.as_deref().filter(|who| **who != *id) {
                     self.tell(referred, Vec::new(), at, cause, Told::Referred { by: id });
                 }

@@ -11,6 +11,7 @@ use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
+use crate::task::held::Ahead;
 use crate::task::marks::CommittedMarks;
 use crate::task::partition_task::Position;
 use std::sync::Arc;
@@ -44,6 +45,12 @@ impl PartitionTask {
     #[must_use]
     pub fn erasures(&self) -> u64 {
         self.marks.len_after_commit()
+    }
+
+    /// Committed redirects.
+    #[must_use]
+    pub const fn redirects(&self) -> u64 {
+        self.marks.redirects()
     }
 
     /// Estimated heap bytes of customers, marks and what waits.
@@ -140,6 +147,8 @@ impl PartitionTask {
         self.store.rollback();
         self.marks.rollback();
         self.room.rollback();
+        // What is to be done again is ahead once more when it is done.
+        self.ahead = Ahead::default();
         self.position = Position { held_at: self.position.held_at, ..self.committed };
         self.touched = false;
         self.changes.clear();

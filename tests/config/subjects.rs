@@ -54,3 +54,12 @@ fn whom_an_event_counts_for_is_chosen_by_its_kind() {
     assert_eq!(own.feeds(&event(Some("a-1"), won())), Feeds::BOTH);
     assert!(default.emits_subject(Subject::Account) && !default.emits_subject(Subject::Visitor));
 }
+
+#[test]
+fn redirects_that_end_before_the_inputs_do_are_told() {
+    let told = |text: &str| config(text, &[], &[]).redirects_end_early();
+    let early = told("identity.keep_redirects = \"90d\"").unwrap_or_default();
+    assert_snapshot!(early, @"identity.keep_redirects = 90d is shorter than topics.input_retention = 730d: of events that are read late nobody may know any more who their subject became");
+    assert_eq!(told(""), None);
+    assert_eq!(told("topics.input_retention = \"30d\""), None);
+}

@@ -115,6 +115,8 @@ fn numbers(profile: &Profile) -> HashMap<String, Value> {
         ("interactions", whole(more.interactions)),
         ("discount_dependence", decimal(more.discount_dependence)),
         ("meddic_sum", more.meddic_sum.and_then(whole)),
+        ("accepted_referrals", whole(more.accepted_referrals)),
+        ("referred_revenue_minor", whole(more.referred_revenue_minor)),
     ];
     assert_eq!(numbers.each_ref().map(|(name, _)| *name), Quantity::FACTS.map(|(name, _)| name));
     let known = numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));

@@ -125,7 +125,8 @@ fn only_orders_that_were_taken_in_fix_rates() {
     let order_of = |id: &str, customer: &str| event(id, customer, day(40), ordered(id, eur(100)));
     assert_eq!(take(order_of("e-2", &elsewhere)), (true, earlier.clone()), "misrouted");
     let visitor = visitor.expect("a visitor of this partition");
-    assert_eq!(take(anonymous(order_of("e-3", &visitor))), (false, earlier.clone()), "nobody's");
+    let of_visitor = anonymous(event("e-3", &visitor, day(29), ordered("e-3", eur(100))));
+    assert_eq!(take(of_visitor), (false, earlier.clone()), "a visitor's");
     assert_eq!(take(order("e-1", 40)), (false, earlier.clone()), "lost the fold");
     assert_eq!(take(visit("e-4")), (false, earlier.clone()), "no money");
     let refund = event("e-5", "c-1", day(40), refunded("o-1", "r-1", Some(eur(1))));

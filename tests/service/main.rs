@@ -13,6 +13,7 @@ mod records;
 
 mod admin;
 mod crashes;
+mod crossing;
 mod examples;
 mod holds;
 mod instances;

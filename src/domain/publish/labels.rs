@@ -8,6 +8,7 @@
 pub enum Phrase {
     Sentence,
     Closed,
+    Moved,
     FirstOrder,
     FirstCountingOrder,
     OneOrder,
@@ -47,6 +48,7 @@ pub enum Phrase {
     Compared,
     Event,
     LateEvent,
+    Merged,
     Refund,
     Consent,
     Baseline,
@@ -57,9 +59,10 @@ pub enum Phrase {
 
 impl Phrase {
     /// All, with the names that they have in files.
-    pub const ALL: [(Self, &'static str); 47] = [
+    pub const ALL: [(Self, &'static str); 49] = [
         (Self::Sentence, "sentence"),
         (Self::Closed, "closed"),
+        (Self::Moved, "moved"),
         (Self::FirstOrder, "first_order"),
         (Self::FirstCountingOrder, "first_counting_order"),
         (Self::OneOrder, "one_order"),
@@ -99,6 +102,7 @@ impl Phrase {
         (Self::Compared, "compared"),
         (Self::Event, "event"),
         (Self::LateEvent, "late_event"),
+        (Self::Merged, "merged"),
         (Self::Refund, "refund"),
         (Self::Consent, "consent"),
         (Self::Baseline, "baseline"),
