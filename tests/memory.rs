@@ -19,7 +19,7 @@ use ebbflow::domain::mark::Mark;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::EventRecord;
-use ebbflow::task::marks::{MARK_BYTES, Marks};
+use ebbflow::task::marks::{MARK_BYTES, Marks, TO_BYTES};
 use ebbflow::task::store::OVERHEAD_BYTES;
 use ebbflow::task::timers::Timers;
 use fixture::{T0, currency, eur, event, nps, ordered, refunded, rules, task, updated};
@@ -333,7 +333,7 @@ fn a_mark_of_somebody_erased_takes_what_is_stated() {
         for n in 0..count {
             let id = salted_id("salt", &customer_id(n, true));
             let until = Timestamp(T0 + i64::try_from(n).expect("few"));
-            marks.set(id, Mark { until });
+            marks.set(id, Mark::erased(until));
             if n % 50 == 49 {
                 marks.commit();
             }
@@ -343,6 +343,29 @@ fn a_mark_of_somebody_erased_takes_what_is_stated() {
         assert_eq!(marks.estimated_bytes(), count * MARK_BYTES);
         assert!(bytes.abs_diff(MARK_BYTES) <= 24, "{bytes} bytes, stated {MARK_BYTES}");
     }
+}
+
+#[test]
+fn a_redirect_takes_what_is_stated() {
+    let count = 50_000_u64;
+    let before = LIVE.get();
+    let mut marks = Marks::default();
+    let mut texts = 0;
+    for n in 0..count {
+        let id = salted_id("salt", &customer_id(n, true));
+        let until = Timestamp(T0 + i64::try_from(n).expect("few"));
+        let to = customer_id(n + count, true);
+        texts += to.len() as u64;
+        marks.set(id, Mark { until, to: Some(to.into()) });
+        if n % 50 == 49 {
+            marks.commit();
+        }
+    }
+    let bytes = LIVE.get().wrapping_sub(before) as u64 / count;
+    println!("{count} redirects: {bytes} bytes each, {} of them the id", texts / count);
+    let stated = marks.estimated_bytes() / count;
+    assert_eq!(marks.estimated_bytes(), count * (MARK_BYTES + TO_BYTES) + texts);
+    assert!(bytes.abs_diff(stated) <= 24, "{bytes} bytes, stated {stated}");
 }
 
 /// The largest state that the bounds allow, so that damage meets every part.

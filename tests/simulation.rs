@@ -14,6 +14,7 @@ mod simulation {
     mod chain;
     mod changelog;
     mod cluster;
+    mod crossing;
     mod deployment;
     mod expiry;
     mod faults;
@@ -144,6 +145,11 @@ fn play(mode: Mode) {
 #[test]
 fn the_output_of_an_event_clock_equals_the_naive_reference() {
     play(Mode::Event);
+}
+
+#[test]
+fn whatever_crosses_partitions_arrives_once_and_who_is_one_is_one() {
+    play(Mode::Crossing);
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub fn pump_in_step<R: Record>(
     loop {
         let awaits = |lane: &Lane<'_, R>| lane.pumped.heads.contains(&Head::Awaited);
         if lanes.iter().any(awaits) {
-            return await_all(lanes);
+            await_all(lanes);
+            return Ok(());
         }
         let heads = lanes.iter().map(|lane| first(&lane.pumped.heads));
         let mut by_time: Vec<(Timestamp, usize)> =
@@ -78,11 +79,10 @@ fn first(heads: &[Head; 3]) -> Option<Timestamp> {
 }
 
 /// Says of every lane what it waits for.
-fn await_all<R>(lanes: &mut [Lane<'_, R>]) -> Result<(), UnpackError> {
+fn await_all<R>(lanes: &mut [Lane<'_, R>]) {
     for lane in lanes {
         lane.pumped.awaited = lane.pumped.heads.iter().position(|head| *head == Head::Awaited);
     }
-    Ok(())
 }
 
 /// With all tasks at their ends their clocks come as far as any of them, and what is due fires.

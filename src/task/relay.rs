@@ -181,6 +181,12 @@ impl PartitionTask {
             Standing::Erased => {
                 self.tally.after_erase += 1;
                 let teller = match &relayed.told {
+                    // Nobody keeps the id of somebody erased as another one of their own.
+                    Told::Move { into, why: Why::Merged } => {
+                        let told = Told::Forget { id: relayed.to.clone() };
+                        self.tell_by(into, &cause, told);
+                        None
+                    }
                     Told::Credit { from, .. } => {
                         let told = Told::Forget { id: relayed.to.clone() };
                         self.tell_by(from, &cause, told);
@@ -274,7 +280,7 @@ impl PartitionTask {
         now: Option<Timestamp>,
         what: impl FnOnce(&mut Customer),
     ) -> Result<(), EventError> {
-        if !self.store.deadline(to)?.is_some() {
+        if self.store.deadline(to)?.is_none() {
             return Ok(());
         }
         self.amend_subject(to, at, (CauseKind::Event, cause), now, what)

@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const EVENTS: usize = 20_000;
+const EVENTS: i64 = 20_000;
 /// The first thousand refer, the second are referred; who is one with whom is so among a thousand.
 const PEOPLE: i64 = 3_000;
 const ACCOUNTS: i64 = 1_000;
@@ -49,12 +49,12 @@ struct Line {
 /// A shop's events in the order in which they are sent.
 fn shop(seed: u64) -> Vec<Line> {
     let mut random = Random(seed);
-    let mut lines = Vec::with_capacity(EVENTS);
+    let mut lines = Vec::new();
     let mut known = BTreeSet::new();
     let mut last_order = BTreeMap::new();
-    for number in 0..EVENTS as i64 {
+    for number in 0..EVENTS {
         let person = random.below(PEOPLE);
-        let at = FIRST_MS + number * DAYS * DAY_MS / EVENTS as i64 - random.below(3 * 3_600_000);
+        let at = FIRST_MS + number * DAYS * DAY_MS / EVENTS - random.below(3 * 3_600_000);
         let mut event = json!({
             "event_id": format!("e-{number}"),
             "occurred_at": at,
@@ -62,7 +62,7 @@ fn shop(seed: u64) -> Vec<Line> {
         });
         // Every fourth has a visitor, who is known from half-way on.
         let has_visitor = person % 4 == 0;
-        match (has_visitor, number as usize > EVENTS / 2) {
+        match (has_visitor, number > EVENTS / 2) {
             (true, false) if random.below(3) == 0 => {
                 event["anonymous_id"] = json!(format!("v-{person}"));
             }
@@ -108,7 +108,7 @@ fn shop(seed: u64) -> Vec<Line> {
         if topic == "purchases" && random.below(100) == 0 {
             line(topic, &event, &mut random);
         }
-        if number % (EVENTS as i64 / MERGES) == 7 {
+        if number % (EVENTS / MERGES) == 7 {
             let thousand = 1_000 * random.below(3);
             let [into, from] = [(); 2].map(|()| thousand + random.below(1_000));
             if into != from {
@@ -118,7 +118,7 @@ fn shop(seed: u64) -> Vec<Line> {
                 line("interactions", &merge, &mut random);
             }
         }
-        if number % (EVENTS as i64 / REFERRALS) == 3 {
+        if number % (EVENTS / REFERRALS) == 3 {
             let (by, who) = (random.below(1_000), 1_000 + random.below(1_000));
             let referral = json!({"event_id": format!("r-{number}"), "kind": "referral_accepted",
                 "customer_id": format!("p-{by}"), "referred_customer_id": format!("p-{who}"),
@@ -163,7 +163,7 @@ fn known(customer: &Customer, rules: &Rules) -> Known {
         orders: facts.orders,
         net_minor: facts.net_minor,
         last_order_at: facts.last_counting_at,
-        interactions: customer.interactions.as_deref().map_or(0, |it| it.total.into()),
+        interactions: customer.interactions.as_deref().map_or(0, |it| it.total),
         referred_revenue_minor: customer.ties.as_deref().map_or(0, |it| it.referred_revenue_minor),
         contacts: contacts
             .iter()
@@ -387,7 +387,8 @@ fn unread(instances: &mut [Program]) -> Option<u64> {
 
 fn cross(seed: u64) {
     let rules: Arc<Rules> = from_sources(None, [], &[]).expect("the defaults").config.rules;
-    let settings = ["input.key=any", "clock=wall", "commit.interval=50ms"];
+    // Nobody is forgotten: the shop was long ago.
+    let settings = ["input.key=any", "clock=wall", "identity.keep_visitors=9000d"];
     let application = Application::new("crossing", &settings);
     let lines = shop(seed);
     let expected = expected(&lines, &rules);
@@ -395,15 +396,13 @@ fn cross(seed: u64) {
     send(&application, early);
     let start = |number: u32| application.with(&[&format!("instance_id={number}")]).start(&[]);
     let mut instances = [start(0), start(1)];
-    for place in 0..2 {
+    for (number, commits, then) in [(0, 5, late), (1, 8, &[])] {
         // Some transactions later, while much is on its way.
-        let commits = 5 + 3 * place as u64;
-        instances[place].wait_for_commits(commits).expect("it goes on");
-        instances[place].kill();
-        instances[place] = start(place as u32);
-        if place == 0 {
-            send(&application, late);
-        }
+        let instance = &mut instances[usize::from(number == 1)];
+        instance.wait_for_commits(commits).expect("it goes on");
+        instance.kill();
+        *instance = start(number);
+        send(&application, then);
     }
     let read = poll_for(|| unread(&mut instances).filter(|left| *left == 0));
     assert_eq!(read, Some(0), "everything is read");

@@ -95,16 +95,9 @@ impl Life<'_> {
             };
             let (mut tally, mut changes) = (Tally::default(), Vec::new());
             let topic = "naive".into();
-            let origin = (&topic, partition, timed.offset);
-            apply(
-                &mut customer,
-                &timed.event,
-                timed.at,
-                origin,
-                &context,
-                &mut tally,
-                &mut changes,
-            );
+            let cause = timed.cause(&topic, partition);
+            let out = (&mut tally, &mut changes);
+            apply(&mut customer, &timed.event, &cause, None, &context, out);
         }
         customer
     }

@@ -15,7 +15,9 @@ use ebbflow::codec::state::{customer_key, encode_mark, erased_key, frame};
 use ebbflow::domain::event::{Body, Event, Interaction};
 use ebbflow::domain::id::{partition_of, salted_id};
 use ebbflow::domain::mark::{Mark, SaltedId};
+use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::Phase;
+use ebbflow::domain::publish::context::CauseEvent;
 use ebbflow::domain::refusal::Reason;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::ProfileWrite;
@@ -54,6 +56,18 @@ pub(crate) struct Timed<'a> {
     pub(crate) offset: i64,
     pub(crate) at: Timestamp,
     pub(crate) event: Event<'a>,
+}
+
+impl<'a> Timed<'a> {
+    /// What its changes name as their cause.
+    pub(crate) fn cause(&'a self, topic: &'a Name, partition: u32) -> CauseEvent<'a> {
+        CauseEvent {
+            event_id: &self.event.event_id,
+            occurred_at: self.event.occurred_at,
+            effective_at: self.at,
+            origin: (topic, partition, self.offset),
+        }
+    }
 }
 
 /// A partition's records as events, by input, and the places of those that are refused:
@@ -164,7 +178,7 @@ pub(crate) fn expected(
     for (id, until) in marks {
         let mut key = Vec::new();
         erased_key(&id, &mut key);
-        expected.states.insert(key, encode_mark(Mark { until }));
+        expected.states.insert(key, encode_mark(&Mark::erased(until)));
     }
     expected
 }

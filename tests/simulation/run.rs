@@ -3,6 +3,7 @@
 //! Next: `stage.rs`, who acts when; `oracle.rs`, what must be true afterwards.
 
 use crate::simulation::cluster::{Cluster, Topic};
+use crate::simulation::crossing::{Clocks, end_of, play};
 use crate::simulation::faults::{Counts, Fault, Only, Plan};
 use crate::simulation::log::Payload;
 use crate::simulation::oracle::{
@@ -29,7 +30,7 @@ use std::time::Duration;
 /// Virtual time within which everything has drained after the last fault.
 const PATIENCE_MS: i64 = 300_000;
 /// Virtual time after which preloaded runs are left in peace.
-const FAULTS_MS: i64 = 60_000;
+pub(crate) const FAULTS_MS: i64 = 60_000;
 /// How long tasks wait for one that does not get on, in those runs in which they do.
 const MAX_HOLD: Duration = Duration::from_secs(3_600);
 /// Timers are detected at most so late in a drained cluster.
@@ -42,10 +43,12 @@ pub(crate) enum Mode {
     Event,
     /// The wall; input arrives.
     Wall,
+    /// Either, and facts belong to another key than the one whose event tells of them.
+    Crossing,
 }
 
 /// What happened beside the faults, by name.
-pub(crate) type Happened = [(&'static str, u64); 11];
+pub(crate) type Happened = Vec<(&'static str, u64)>;
 
 /// A run that went well.
 pub(crate) struct Report {
@@ -68,7 +71,7 @@ pub(crate) struct Run {
     workload: Workload,
     pub(crate) partitions: u32,
     pub(crate) instances: usize,
-    config: TaskConfig,
+    pub(crate) config: TaskConfig,
     pub(crate) advance_to: Option<Timestamp>,
     drained_ms: i64,
 }
@@ -87,6 +90,9 @@ fn is_mark(key: &[u8]) -> bool {
 /// Runs a seed.
 pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> {
     let mut run = Run::new(mode, seed, only);
+    if mode == Mode::Crossing {
+        return run.cross(seed);
+    }
     let mut random = Random::new(!seed);
     let rebuilds = mode == Mode::Event && seed != 0 && random.chance(400);
     if rebuilds && random.chance(600) {
@@ -94,7 +100,7 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
     }
     match mode {
         Mode::Event => run.play_preloaded()?,
-        Mode::Wall => run.play_arriving()?,
+        Mode::Wall | Mode::Crossing => run.play_arriving()?,
     }
     let (mut partitions, effort) = run.left()?;
     if rebuilds {
@@ -111,7 +117,7 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
     let changes = partitions.iter().flat_map(|it| &it.changes);
     let judged = changes.filter(by_rules).count() as u64;
     let in_parts = partitions.iter().map(Partition::cursors).sum();
-    let happened = [
+    let happened = vec![
         ("transactions timed out", cluster.timed_out),
         ("members expelled", cluster.expelled),
         ("partitions came straight back", cluster.group.came_back),
@@ -140,6 +146,29 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
 }
 
 impl Run {
+    /// A crossing run.
+    fn cross(&mut self, seed: u64) -> Result<Report, String> {
+        let (partitions, crossed) = play(self, seed)?;
+        let happened = vec![
+            ("records relayed", crossed.relayed),
+            ("redirects left", crossed.redirects),
+            ("lineages rebuilt", crossed.rebuilt),
+            ("changes by time compared", crossed.timers),
+            ("timers unproven", self.stage.unproven_timers()),
+            ("customers erased", partitions.iter().map(Partition::erasures).sum()),
+        ];
+        Ok(Report {
+            counts: self.stage.plan.borrow().counts.clone(),
+            happened,
+            drained_ms: self.drained_ms,
+            changes: partitions.iter().map(|records| records.changes.len()).sum(),
+            partitions,
+            config: self.config.clone(),
+            advance_to: None,
+            effort: Effort::default(),
+        })
+    }
+
     pub(crate) fn new(mode: Mode, seed: u64, only: &Only) -> Self {
         let mut random = Random::new(seed);
         let partitions = u32::try_from(2 + random.below(3)).unwrap();
@@ -157,7 +186,7 @@ impl Run {
         };
         let advance_to = Some(EPOCH.plus_days(random.between(100, 500)))
             .filter(|_| mode == Mode::Event && random.chance(800));
-        let settings = Settings {
+        let mut settings = Settings {
             task: config.clone(),
             topics: TOPICS.map(Into::into),
             commit: CommitConfig {
@@ -178,6 +207,18 @@ impl Run {
             forgetful: false,
             commit_patience: Duration::from_millis(3_000),
         };
+        let crossing = mode == Mode::Crossing;
+        let clocks = Clocks::of(seed);
+        let in_step = crossing && clocks == Clocks::InStep;
+        let (instances, only) = if in_step { (1, only) } else { (instances, only) };
+        if crossing {
+            settings.task.rules = rules::crossing(seed.is_multiple_of(2));
+            settings.task.keys_are_trusted = false;
+            settings.wall_clock = clocks == Clocks::Wall;
+            settings.max_hold = Some(MAX_HOLD);
+            settings.until_end = end_of(clocks);
+        }
+        let config = settings.task.clone();
         let intensity = if mode == Mode::Event { 4 } else { 1 };
         let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork(), intensity, only) };
         let cluster = Cluster::new(partitions, SESSION_MS, TRANSACTION_MS, random.fork());
@@ -205,7 +246,7 @@ impl Run {
 
     /// Appends records, some of them in transactions of their own, so that markers and aborted
     /// records lie between.
-    fn append(&mut self, records: Vec<Placed>) {
+    pub(crate) fn append(&mut self, records: Vec<Placed>) {
         let transactional = self.random.chance(300);
         let aborted = transactional && self.random.chance(300);
         let mut cluster = self.stage.cluster.borrow_mut();
@@ -238,7 +279,7 @@ impl Run {
                 let nothing = vec![Marks::new(); partitions.len()];
                 check_equal(&partitions, &self.config, (1, &nothing), self.advance_to)?;
             }
-            Mode::Wall => {
+            Mode::Wall | Mode::Crossing => {
                 effort =
                     check_replayed(&partitions, &self.config, self.stage.skew_ms(), self.holds())?;
                 check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
@@ -252,6 +293,20 @@ impl Run {
     fn rebuild(&mut self, first: &[Partition]) -> Result<Vec<Partition>, String> {
         // Whoever begins a lineage waits until the group has no members.
         self.stage.pass(SESSION_MS + 1);
+        self.forget_inputs();
+        for _ in 0..self.random.below(4) {
+            let at = EPOCH.plus_days(self.random.between(0, 100));
+            let record = self.workload.record(at, at);
+            self.append(vec![record]);
+        }
+        let began_at = self.begin_lineage();
+        self.stage.start_again(&self.ends());
+        self.play_to_the_end()?;
+        self.left_again(first, began_at)
+    }
+
+    /// Retention deletes some of the inputs.
+    pub(crate) fn forget_inputs(&mut self) {
         let mut cluster = self.stage.cluster.borrow_mut();
         for partition in 0..self.partitions {
             for topic in Topic::INPUTS {
@@ -262,16 +317,6 @@ impl Run {
                 }
             }
         }
-        drop(cluster);
-        for _ in 0..self.random.below(4) {
-            let at = EPOCH.plus_days(self.random.between(0, 100));
-            let record = self.workload.record(at, at);
-            self.append(vec![record]);
-        }
-        let began_at = self.begin_lineage();
-        self.stage.start_again(&self.ends());
-        self.play_to_the_end()?;
-        self.left_again(first, began_at)
     }
 
     /// Where the inputs end now.
@@ -405,7 +450,7 @@ impl Run {
     }
 
     /// Until everybody waits and nothing is left to do, or this time is over.
-    fn rest(&mut self, ms: i64) -> Result<bool, String> {
+    pub(crate) fn rest(&mut self, ms: i64) -> Result<bool, String> {
         let deadline_ms = self.stage.now_ms() + ms;
         while !self.is_drained() && self.stage.now_ms() < deadline_ms {
             self.step()?;
@@ -439,7 +484,7 @@ impl Run {
     }
 
     /// Nobody is at work and no input is left.
-    fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         if !self.stage.is_quiet() {
             return false;
         }

@@ -23,6 +23,7 @@ impl Total {
         for (fault, count) in &report.counts {
             *self.counts.entry(*fault).or_default() += count;
         }
+        self.happened.resize(report.happened.len(), ("", 0));
         for ((name, total), (what, count)) in self.happened.iter_mut().zip(&report.happened) {
             *name = what;
             *total += count;
