@@ -62,7 +62,6 @@ const NAMES: [&str; 60] = [
     "ebbflow_timers_pending",
     "ebbflow_transaction_aborts_total",
     "ebbflow_unmatched_events_total",
-    "ebbflow_unproven_timers_total",
     "ebbflow_unscored_interactions_total",
     "ebbflow_withheld_changes_total",
     "process_cpu_seconds_total",

@@ -101,7 +101,9 @@ pub fn schema(data: &[u8]) {
 pub fn state(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     match parse_key(&data[..end]) {
-        Ok(StateKey::Customer(_) | StateKey::Progress | StateKey::Erased(_)) => {}
+        Ok(
+            StateKey::Customer(_) | StateKey::Progress | StateKey::Erased(_) | StateKey::Waiting(_),
+        ) => {}
         Err(error) => drop(error.to_string()),
     }
     let value = data.get(end + 1..).unwrap_or_default();

@@ -19,6 +19,7 @@ pub const PROGRESS_KEY: &[u8] = b"p";
 
 const CUSTOMER_KEY: u8 = b'c';
 const ERASED_KEY: u8 = b'e';
+const WAITING_KEY: u8 = b'w';
 
 /// Key of the lineage in `control`.
 pub const LINEAGE_KEY: &[u8] = b"lineage";
@@ -32,6 +33,8 @@ pub enum StateKey<'a> {
     Progress,
     /// Somebody who was erased.
     Erased(SaltedId),
+    /// A record of the relay that waits, by number.
+    Waiting(u64),
 }
 
 /// Why a record of an internal topic cannot be read.
@@ -74,6 +77,9 @@ pub fn parse_key(key: &[u8]) -> Result<StateKey<'_>, StateError> {
         Some((&ERASED_KEY, id)) => SaltedId::try_from(id)
             .map(StateKey::Erased)
             .map_err(|_| StateError::damaged("the hash of an erased id has another length")),
+        Some((&WAITING_KEY, number)) => <[u8; 8]>::try_from(number)
+            .map(|number| StateKey::Waiting(u64::from_be_bytes(number)))
+            .map_err(|_| StateError::damaged("the number of what waits has another length")),
         _ => Err(StateError::damaged("an unknown key")),
     }
 }
@@ -113,6 +119,8 @@ struct WrittenProgress {
     erased: u64,
     #[serde(default, skip_serializing_if = "is_none")]
     erasures: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    waiting: u64,
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
@@ -153,6 +161,13 @@ pub fn erased_key(id: &SaltedId, key: &mut Vec<u8>) {
     key.clear();
     key.push(ERASED_KEY);
     key.extend_from_slice(id);
+}
+
+/// Fills `key` with the key of a record that waits; its value is that of the relay.
+pub fn waiting_key(number: u64, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(WAITING_KEY);
+    key.extend_from_slice(&number.to_be_bytes());
 }
 
 #[derive(Serialize, Deserialize)]
@@ -197,6 +212,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
         customers: progress.customers,
         erased: progress.erased,
         erasures: progress.erasures,
+        waiting: progress.waiting,
         partitions: progress.partitions,
         rules_revision: progress.rules_revision,
         rules_hash: progress.rules_hash.clone(),
@@ -239,6 +255,7 @@ pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
         customers: written.customers,
         erased: written.erased,
         erasures: written.erasures,
+        waiting: written.waiting,
         partitions: written.partitions,
         rules_revision: written.rules_revision,
         rules_hash: written.rules_hash,
@@ -338,6 +355,7 @@ mod tests {
             customers: 10,
             erased: 2,
             erasures: 5,
+            waiting: 8,
             partitions: 12,
             rules_revision: 3,
             rules_hash: "3f9a".into(),
@@ -363,7 +381,10 @@ mod tests {
         assert!(matches!(decode_progress(&[VERSION, b'{']), Err(StateError::Damaged(_))));
         assert_eq!(parse_key(b"cc-1"), Ok(StateKey::Customer("c-1")));
         assert_eq!(parse_key(b"p"), Ok(StateKey::Progress));
-        assert!(parse_key(b"x").is_err());
+        let mut key = Vec::new();
+        waiting_key(u64::MAX - 1, &mut key);
+        assert_eq!(parse_key(&key), Ok(StateKey::Waiting(u64::MAX - 1)));
+        assert!(parse_key(b"x").is_err() && parse_key(b"w1").is_err());
         let lineage =
             Lineage { number: 4, began_at: Timestamp(9), baseline: true, rules_revision: 3 };
         assert_eq!(decode_lineage(&encode_lineage(lineage)), Ok(lineage));

@@ -56,6 +56,8 @@ pub struct Relays {
     pub arrived: u64,
     /// Visitors who are said to be a second customer: they stay with the first.
     pub shared_visitors: u64,
+    /// Records that fired deadlines before their time, as there was no room to wait.
+    pub unproven: u64,
     /// Visitors of whom nothing was heard for long, forgotten.
     pub forgotten_visitors: u64,
 }
@@ -69,6 +71,7 @@ impl Relays {
         self.hops += others.hops;
         self.arrived += others.arrived;
         self.shared_visitors += others.shared_visitors;
+        self.unproven += others.unproven;
         self.forgotten_visitors += others.forgotten_visitors;
     }
 }

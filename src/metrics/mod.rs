@@ -57,7 +57,7 @@ pub struct Metrics {
     erased_customers: IntCounter,
     events_after_erase: IntCounter,
     reevaluated_customers: IntCounter,
-    unproven_timers: IntCounter,
+    relay_unproven: IntCounter,
     relay_records: IntCounterVec,
     relay_hops: IntCounter,
     relay_arrivals: IntCounter,
@@ -86,6 +86,7 @@ pub struct Metrics {
     customers: IntGaugeVec,
     state_bytes: IntGaugeVec,
     redirects: IntGaugeVec,
+    relay_waiting: IntGaugeVec,
     timers_pending: IntGaugeVec,
     reevaluation_left: IntGaugeVec,
     timer_overdue: GaugeVec,
@@ -250,11 +251,11 @@ impl Metrics {
                 "forgotten_visitors_total",
                 "Visitors forgotten since nothing was heard of them for identity.keep_visitors.",
             )?,
-            unproven_timers: counter(
+            relay_unproven: counter(
                 &to,
-                "unproven_timers_total",
-                "Timers that fired before all partitions had come as far, as a relayed event of \
-                 their customer came.",
+                "relay_unproven_total",
+                "Records of the relay that made timers fire before all partitions had come as \
+                 far, as too many others were waiting already.",
             )?,
             output_records: counters(
                 &to,
@@ -339,6 +340,12 @@ impl Metrics {
                 &to,
                 "redirects",
                 "Redirects: ids that have become another subject's.",
+                &["partition"],
+            )?,
+            relay_waiting: gauges(
+                &to,
+                "relay_waiting_records",
+                "Relayed records that wait for other partitions, by partition.",
                 &["partition"],
             )?,
             state_bytes: gauges(

@@ -36,6 +36,8 @@ pub struct TaskGauges {
     pub state_bytes: u64,
     /// Ids that have become another subject's.
     pub redirects: u64,
+    /// Relayed records that wait for other tasks.
+    pub relay_waiting: u64,
     /// Timers in the queue.
     pub timers_pending: u64,
     /// Customers that are still to be judged by the present rules.
@@ -112,6 +114,7 @@ impl Metrics {
         set(&self.customers, task.customers);
         set(&self.state_bytes, task.state_bytes);
         set(&self.redirects, task.redirects);
+        set(&self.relay_waiting, task.relay_waiting);
         set(&self.timers_pending, task.timers_pending);
         set(&self.reevaluation_left, task.reevaluation_left);
         self.timer_overdue.with_label_values(&[&partition]).set(task.timer_overdue_seconds);
@@ -132,6 +135,7 @@ impl Metrics {
             &self.customers,
             &self.state_bytes,
             &self.redirects,
+            &self.relay_waiting,
             &self.timers_pending,
             &self.reevaluation_left,
             &self.input_lag_records,

@@ -45,8 +45,6 @@ pub struct TransactionTally {
     pub reevaluated: u64,
     /// What went from subject to subject.
     pub relays: Relays,
-    /// Timers that fired though they should have waited for other tasks.
-    pub unproven: u64,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
     events: Series<[&'static str; 2]>,
@@ -78,7 +76,6 @@ impl Metrics {
             after_erase: 0,
             reevaluated: 0,
             relays: Relays::default(),
-            unproven: 0,
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
@@ -157,7 +154,7 @@ impl TransactionTally {
             (&metrics.relay_arrivals, self.relays.arrived),
             (&metrics.shared_visitors, self.relays.shared_visitors),
             (&metrics.forgotten_visitors, self.relays.forgotten_visitors),
-            (&metrics.unproven_timers, self.unproven),
+            (&metrics.relay_unproven, self.relays.unproven),
         ] {
             counter.inc_by(count);
         }
@@ -197,7 +194,6 @@ impl TransactionTally {
         (self.withheld, self.unscored) = (0, 0);
         (self.erased, self.after_erase, self.reevaluated) = (0, 0, 0);
         self.relays = Relays::default();
-        self.unproven = 0;
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();

@@ -34,6 +34,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let silent = self.slots.values().any(|slot| slot.task.reads_in_silence());
         let mut lanes = Vec::with_capacity(self.slots.len());
         for (partition, slot) in &mut self.slots {
+            slot.task.hold(None);
             busy |= slot.top_up(&mut self.broker, self.now, LOW_WATER, FETCH_RECORDS)? > 0;
             let judged = shares.judged.of_next();
             let waits = silent || (slot.task.begins_walk() && is_open);

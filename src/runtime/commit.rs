@@ -4,8 +4,9 @@
 //! Kafka has said that it is committed. Sources: KIP-98, KIP-447, librdkafka "INTRODUCTION.md",
 //! section "Transactional producer". Next: `group.rs`.
 
+use crate::codec::relay::encode_relayed;
 use crate::codec::state::{
-    PROGRESS_KEY, customer_key, encode_mark, encode_progress, erased_key, frame,
+    PROGRESS_KEY, customer_key, encode_mark, encode_progress, erased_key, frame, waiting_key,
 };
 use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
@@ -203,6 +204,16 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 erased_key(id, &mut key);
                 let value = mark.map(encode_mark);
                 out.send_value(Output::State, partition, &key, value.as_deref())?;
+                states += 1;
+            }
+            let lineage = slot.task.lineage();
+            for (number, relayed) in slot.task.waits() {
+                waiting_key(number, &mut key);
+                let value = relayed.map(|relayed| {
+                    encode_relayed(lineage, relayed, &mut value);
+                    value.as_slice()
+                });
+                out.send_value(Output::State, partition, &key, value)?;
                 states += 1;
             }
             let progress = slot.task.progress();

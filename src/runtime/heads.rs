@@ -88,7 +88,11 @@ pub(super) const fn refused(refusal: Refusal) -> Unread {
 }
 
 /// Decodes an event.
-fn decoded<'r>(input: usize, value: &'r [u8], decode: &impl Decode) -> Result<Event<'r>, Unread> {
+pub(super) fn decoded<'r>(
+    input: usize,
+    value: &'r [u8],
+    decode: &impl Decode,
+) -> Result<Event<'r>, Unread> {
     decode.decode(input, value).map_err(|error| match error {
         DecodeError::SchemaNeeded(id) => Unread::Schema { decoder: input, id },
         DecodeError::Refused(refusal) => refused(refusal),

@@ -37,9 +37,11 @@ pub(super) struct Hold {
 #[derive(Clone, Debug)]
 struct Seen {
     clock: Timestamp,
+    /// Of what it lets wait, the first; what comes of that is of then.
+    waits_at: Option<Timestamp>,
     /// Its next offset in the relay.
     relay: i64,
-    /// It has consumed all of its inputs.
+    /// It has consumed all of its inputs, and nothing waits.
     at_end: bool,
     /// Nobody waits for it until it moves again.
     given_up: bool,
@@ -91,6 +93,7 @@ impl Hold {
         let is_first = self.asked_ms.replace(sample.asked_ms).is_none();
         self.look(sample);
         let before = self.released;
+        self.wait_for_rooms();
         if let Some(ends) = self.relay_ends(sample) {
             self.pass(self.reached(), &ends);
         }
@@ -130,6 +133,14 @@ impl Hold {
         let least = behind.map(|task| task.clock).min();
         let most = || self.tasks.iter().map(|task| task.clock).max();
         least.or_else(most).unwrap_or(Timestamp::MIN)
+    }
+
+    /// What waits has consumed its record of the relay and not sent the next: no round passes it.
+    fn wait_for_rooms(&mut self) {
+        let Some(least) = self.counted().filter_map(|task| task.waits_at).min() else { return };
+        for round in self.rounds.iter_mut().flatten() {
+            round.until = round.until.min(least);
+        }
     }
 
     /// The ends of the relay, asked for after the offsets; `None` when one that counts is unknown.
@@ -190,13 +201,17 @@ impl Seen {
         let metadata = sample.committed.metadata.as_deref().and_then(OffsetMetadata::parse);
         let Some(told) = metadata.filter(|told| told.lineage == lineage) else {
             let (clock, relay) = (Timestamp::MIN, i64::MIN);
-            return Self { clock, relay, at_end: false, given_up: false };
+            return Self { clock, waits_at: None, relay, at_end: false, given_up: false };
         };
         let next = sample.committed.next_offsets.map(|next| next.unwrap_or(i64::MIN));
-        let at_end =
+        let consumed =
             sample.ends.is_some_and(|ends| next.iter().zip(ends).all(|(at, end)| *at >= end));
-        let clock = told.clock.max(wall.filter(|_| at_end).unwrap_or(Timestamp::MIN));
-        Self { clock, relay: next[Input::Relay.index()], at_end, given_up: false }
+        let waits_at = told.waits_at;
+        // With all consumed, only what waits holds it.
+        let passed = wall.or(waits_at).filter(|_| consumed).unwrap_or(Timestamp::MIN);
+        let clock = told.clock.max(passed).min(waits_at.unwrap_or(Timestamp::MAX));
+        let at_end = consumed && waits_at.is_none();
+        Self { clock, waits_at, relay: next[Input::Relay.index()], at_end, given_up: false }
     }
 }
 

@@ -7,10 +7,11 @@
 use crate::domain::name::Name;
 use crate::domain::pack::UnpackError;
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::relay::Told;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::runtime::broker::{Input, Record};
-use crate::runtime::heads::{Content, Decode, Decoded, Unread, event, refused, relayed};
+use crate::runtime::heads::{Content, Decode, Decoded, Unread, decoded, event, refused, relayed};
 use crate::task::clock::{Head, Reference};
 use crate::task::merge::{Next, next};
 use crate::task::partition_task::{EventError, EventRecord, PartitionTask};
@@ -34,7 +35,8 @@ pub struct Limits<'a> {
     pub in_step: Option<Timestamp>,
     /// Stands in for the record timestamp of inputs that have none.
     pub limit: Option<Timestamp>,
-    /// Events of customers who have a timer due that waits for other tasks wait, too.
+    /// Events before which a timer would fire that waits for other tasks wait, too: those of the
+    /// relay in the room of the task, others in their inputs.
     pub waits: bool,
     /// Records consumed at most.
     pub records: usize,
@@ -53,6 +55,8 @@ pub struct Pumped {
     pub handled: Vec<(usize, &'static str)>,
     /// Events whose time was clamped.
     pub clamped: u64,
+    /// Records taken out of the room.
+    pub waited: usize,
     /// Timers fired.
     pub timers: usize,
     /// The schema that an input waits for.
@@ -63,8 +67,6 @@ pub struct Pumped {
     pub awaited: Option<usize>,
     /// An event waits for other tasks.
     pub waits: bool,
-    /// Relayed events before which a timer fired that should have waited for other tasks.
-    pub unproven: u64,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
     /// What the inputs had at hand last.
@@ -78,12 +80,12 @@ impl Default for Pumped {
             refused: Vec::new(),
             handled: Vec::new(),
             clamped: 0,
+            waited: 0,
             timers: 0,
             schema_needed: None,
             left_alone: None,
             awaited: None,
             waits: false,
-            unproven: 0,
             limited: false,
             heads: [Head::Awaited; 3],
         }
@@ -136,6 +138,7 @@ pub fn pump_on<R: Record>(
     pumped: &mut Pumped,
 ) -> Result<(), UnpackError> {
     (pumped.awaited, pumped.waits, pumped.limited) = (None, false, false);
+    task.let_events_wait(limits.waits);
     let mut heads: [Option<Decoded<'_>>; 3] = [None, None, None];
     loop {
         look(task, &mut heads, records, decode, limits, pumped);
@@ -149,26 +152,36 @@ pub fn pump_on<R: Record>(
         {
             break;
         }
-        let handled = pumped.handled.len() + pumped.refused.len();
-        match next(&pumped.heads) {
-            Next::AtEnd => break,
-            Next::AwaitInput(input) => {
-                pumped.awaited = Some(input);
-                break;
-            }
-            Next::Input(_) if handled >= limits.records => {
+        let next = next(&pumped.heads);
+        if let Next::AwaitInput(input) = next {
+            pumped.awaited = Some(input);
+            break;
+        }
+        let first = match next {
+            Next::Input(first) => heads[first].as_ref().map(|head| (first, head.at)),
+            Next::AtEnd | Next::AwaitInput(_) => None,
+        };
+        let latest = first.map_or(Timestamp::MAX, |(_, at)| at);
+        let leaves = task.first_waited()?.is_some_and(|waited| waited.at <= latest);
+        let handled = pumped.handled.len() + pumped.refused.len() + pumped.waited;
+        match first {
+            None if !leaves => break,
+            _ if handled >= limits.records => {
                 pumped.limited = true;
                 break;
             }
-            Next::Input(first) => {
+            _ if leaves => {
+                if !leave_room(task, decode, limits, pumped)? {
+                    break;
+                }
+            }
+            None => break,
+            Some((first, _)) => {
                 let mut input = first;
-                if limits.waits && first != RELAY && must_wait(task, heads[first].as_ref())? {
+                if limits.waits && first != RELAY && event_waits(task, heads[first].as_ref())? {
                     // Others may wait for what the relay brings.
                     pumped.waits = true;
                     input = RELAY;
-                }
-                if limits.waits && input == RELAY && must_wait(task, heads[RELAY].as_ref())? {
-                    pumped.unproven += 1;
                 }
                 let Some(decoded) = heads[input]
                     .take_if(|head| limits.in_step.is_none_or(|others| head.at <= others))
@@ -242,13 +255,54 @@ fn look<'r, R: Record>(
     }
 }
 
-/// Whether an event's customer has a timer due that waits for other tasks: it would fire before
-/// the event.
-fn must_wait(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
-    let Some(head) = head else { return Ok(false) };
-    match &head.content {
-        Content::Event(event) => task.would_fire_before(&event.subject_id(), head.at),
-        Content::Relayed(relayed, _) => task.would_fire_before(&relayed.to, head.at),
+/// Whether an event of an input has to wait for other tasks.
+fn event_waits(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
+    match head {
+        Some(Decoded { at, content: Content::Event(event), .. }) => {
+            task.event_waits(&event.subject_id(), *at)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Lets the first record of the room go on, which does not have to wait any longer; false when it
+/// cannot be read yet.
+fn leave_room(
+    task: &mut PartitionTask,
+    decode: &impl Decode,
+    limits: &Limits<'_>,
+    pumped: &mut Pumped,
+) -> Result<bool, UnpackError> {
+    let value = match task.first_waited()?.map(|waited| &waited.told) {
+        Some(Told::Event { input, value }) => Some((*input, value.clone())),
+        _ => None,
+    };
+    let event = match &value {
+        None => None,
+        Some((input, value)) => match decoded(*input, value, decode) {
+            Ok(event) => Some(event),
+            Err(Unread::Schema { decoder, id }) => {
+                pumped.schema_needed = Some(SchemaNeeded { waiting: RELAY, decoder, id });
+                return Ok(false);
+            }
+            Err(unread) => {
+                // It was read before: other rates, or another program, have to read it again.
+                pumped.left_alone = Some(match unread {
+                    Unread::Refused(refusal, _) => format!(
+                        "a record that waits for other partitions cannot be read any more: \
+                         {refusal}; hint: set back what was changed in the configuration"
+                    ),
+                    _ => "a record that waits for other partitions cannot be read".to_owned(),
+                });
+                return Ok(false);
+            }
+        },
+    };
+    pumped.waited += 1;
+    match task.end_wait(event.as_ref(), limits.wall) {
+        // Only events of inputs are refused for their place.
+        Ok(()) | Err(EventError::Refused(_)) => Ok(true),
+        Err(EventError::State(error)) => Err(error),
     }
 }
 

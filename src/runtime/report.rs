@@ -94,6 +94,7 @@ fn status<R: Record>(slot: &mut Slot<R>, follows_wall: bool, now_ms: i64) -> Tas
         reevaluation,
         state_bytes: task.estimated_bytes(),
         redirects: task.redirects(),
+        relay_waiting: task.waiting(),
         timers_pending: timers.len() as u64,
         oldest_due_at: timers.first().filter(|first| *first <= task.timer_clock()),
         oldest_held_at: timers.first().filter(|first| waits.contains(first)),

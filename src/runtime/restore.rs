@@ -3,6 +3,7 @@
 //! Never goes on with half a state: what disagrees is an error that says what to do.
 //! Next: `prepare.rs`, which drives it.
 
+use crate::codec::relay::decode_relayed;
 use crate::codec::state::{
     Lineage, StateError, StateKey, VERSION, decode_mark, decode_progress, parse_key, unframe,
 };
@@ -112,6 +113,13 @@ impl Restore {
                     let erasure = value.as_deref().map(decode_mark).transpose();
                     erasure.map(|erasure| task.restore_mark(id, erasure))
                 }
+                (Ok(StateKey::Waiting(number)), value) => {
+                    let waiting = value.as_deref().map(decode_relayed).transpose();
+                    waiting.map(|waiting| {
+                        let relayed = waiting.map(|(_, relayed)| relayed.into_owned());
+                        task.restore_wait(number, relayed);
+                    })
+                }
                 // What newer programs have keys for.
                 (Err(error), Some(value)) => match unframe(value) {
                     Err(newer @ StateError::Newer(_)) => Err(newer),
@@ -210,6 +218,15 @@ impl Restore {
                 progress.erased
             )));
         }
+        let waiting = task.waiting();
+        if waiting != progress.waiting {
+            return Err(WorkerError::Failed(format!(
+                "partition {partition}: the state topic has {waiting} records that wait for other \
+                 partitions, its progress names {}; it was truncated, by delete-records or by \
+                 retention; {REBUILD}{MARKS}",
+                progress.waiting
+            )));
+        }
         let ours = &config.rules.identity;
         if progress.rules_revision > ours.revision && !Mutation::LowerRevisionRuns.is_on() {
             return Ok(Restored::Blocked(format!(
@@ -256,7 +273,8 @@ impl Restore {
         };
         let whole = self.ids.is_some()
             || (task.store().len() as u64 == progress.customers
-                && task.erasures() == progress.erased);
+                && task.erasures() == progress.erased
+                && task.waiting() == progress.waiting);
         whole && check_offsets(task.partition(), progress, &self.offsets).is_ok()
     }
 

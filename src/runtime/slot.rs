@@ -167,7 +167,12 @@ impl<R: Record> Slot<R> {
         let Some(until) = self.until.filter(|_| self.is_running()) else { return false };
         let task = &mut self.task;
         let reached = task.inputs().iter().zip(until).all(|(input, end)| input.next_offset >= end);
-        if !reached || task.is_due() || task.phase() != Phase::Live || task.is_reevaluating() {
+        if !reached
+            || task.waiting() > 0
+            || task.is_due()
+            || task.phase() != Phase::Live
+            || task.is_reevaluating()
+        {
             return false;
         }
         if self.finished {

@@ -314,7 +314,6 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.tally.event(crate::runtime::broker::Input::ALL[*input].name(), kind);
         }
         self.tally.clamped += pumped.clamped;
-        self.tally.unproven += pumped.unproven;
         let domain = slot.task.take_tally();
         self.tally.duplicates += domain.duplicates + domain.book.duplicates;
         self.tally.late += domain.late;

@@ -9,7 +9,7 @@ use crate::domain::id::{ACCOUNT_PREFIX, hash64, partition_of, salted_id};
 use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::publish::context::CauseEvent;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::relay::{EventOrigin, MAX_PATH, Told};
+use crate::domain::relay::{EventOrigin, MAX_PATH, Relayed, Told};
 use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::mutation::Mutation;
@@ -29,6 +29,16 @@ pub(super) struct Arrival<'a> {
     /// The input that its record came in with, and the record's value.
     pub(super) input: usize,
     pub(super) value: &'a [u8],
+}
+
+impl Arrival<'_> {
+    /// The event for a subject, after those that it went through.
+    fn relayed(&self, to: &str, path: Vec<String>) -> Relayed<'static> {
+        let value = Cow::Borrowed(self.value);
+        let (at, cause) = (self.cause.effective_at, origin_of(&self.cause));
+        let told = Told::Event { input: self.input, value };
+        Relayed { to: to.to_owned(), path, at, cause, told }.into_owned()
+    }
 }
 
 /// What the marks say of a subject.
@@ -64,8 +74,13 @@ impl PartitionTask {
         let origin = (record.topic, self.config.partition, record.offset);
         let cause = CauseEvent::of(event, record.at, origin);
         let arrival = Arrival { event, cause, input: record.input, value: record.value };
+        let left = self.outgoing.len() + self.room.len();
         self.arrive(subject_id, Vec::new(), &arrival, now)?;
-        self.settle(now)
+        self.settle(now)?;
+        if self.outgoing.len() + self.room.len() > left {
+            self.goes_ahead(record.at);
+        }
+        Ok(())
     }
 
     fn check_home(&self, subject_id: &str) -> Result<(), EventError> {
@@ -94,6 +109,11 @@ impl PartitionTask {
         while self.is_home_of(&to) {
             match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
+                    if self.has_to_wait(&to, arrival.cause.effective_at)? {
+                        let relayed = arrival.relayed(&to, path);
+                        self.wait(relayed);
+                        return Ok(());
+                    }
                     self.arrived(path.len());
                     return self.deliver(&to, &path, arrival, now);
                 }
@@ -108,9 +128,7 @@ impl PartitionTask {
                 }
             }
         }
-        let value = Cow::Borrowed(arrival.value);
-        let told = Told::Event { input: arrival.input, value };
-        self.tell(&to, path, arrival.cause.effective_at, &arrival.cause, told);
+        self.send(arrival.relayed(&to, path));
         Ok(())
     }
 

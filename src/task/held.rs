@@ -7,6 +7,32 @@ use crate::domain::pack::UnpackError;
 use crate::domain::time::Timestamp;
 use crate::task::PartitionTask;
 use crate::task::partition_task::Position;
+use crate::task::room::MAX_ROOM;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Events ahead of other tasks at most that others, or the room, have still to do with.
+const MAX_AHEAD: usize = 10_000;
+
+/// The times of events that left something to be done, and are not released.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(BinaryHeap<Reverse<Timestamp>>);
+
+impl Ahead {
+    fn push(&mut self, at: Timestamp) {
+        self.0.push(Reverse(at));
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_AHEAD
+    }
+
+    fn release(&mut self, until: Timestamp) {
+        while self.0.peek().is_some_and(|Reverse(at)| *at <= until) {
+            self.0.pop();
+        }
+    }
+}
 
 impl PartitionTask {
     /// How far timers fire: the clock, or where they wait for other tasks.
@@ -16,8 +42,41 @@ impl PartitionTask {
     }
 
     /// From now on timers fire up to `held_at`, whatever the clock; `None` = up to the clock.
-    pub const fn hold(&mut self, held_at: Option<Timestamp>) {
+    pub fn hold(&mut self, held_at: Option<Timestamp>) {
         self.position.held_at = held_at;
+        self.ahead.release(held_at.unwrap_or(Timestamp::MAX));
+    }
+
+    /// Whether what would fire a timer that waits for other tasks waits, too.
+    pub const fn let_events_wait(&mut self, events_wait: bool) {
+        self.events_wait = events_wait;
+    }
+
+    /// Whether an event of this customer at that time has to wait for other tasks, or any event,
+    /// since events have left so much to be done by others, or later.
+    ///
+    /// # Errors
+    /// When the customer's state cannot be read.
+    pub fn event_waits(&self, subject_id: &str, at: Timestamp) -> Result<bool, UnpackError> {
+        let ahead = self.events_wait && self.ahead.is_full();
+        Ok(ahead || (self.events_wait && self.would_fire_before(subject_id, at)?))
+    }
+
+    /// Whether what a subject is told has to wait in the room. Where that is full nothing waits.
+    pub(super) fn has_to_wait(&mut self, to: &str, at: Timestamp) -> Result<bool, UnpackError> {
+        if !self.events_wait || !self.would_fire_before(to, at)? {
+            return Ok(false);
+        }
+        let full = self.room.len() >= MAX_ROOM;
+        self.tally.relayed.unproven += u64::from(full);
+        Ok(!full)
+    }
+
+    /// Remembers an event that left something to be done by other tasks, or later.
+    pub(super) fn goes_ahead(&mut self, at: Timestamp) {
+        if self.events_wait && self.position.held_at.is_some_and(|held_at| held_at < at) {
+            self.ahead.push(at);
+        }
     }
 
     /// Whether an event of this customer at that time would fire a timer that waits for other
@@ -49,6 +108,7 @@ impl PartitionTask {
 impl Position {
     pub(super) fn timer_clock(&self) -> Timestamp {
         let clock = self.clock.unwrap_or(Timestamp::MIN);
-        self.held_at.map_or(clock, |held_at| held_at.min(clock))
+        let waits = [self.held_at, self.waits_at];
+        waits.into_iter().flatten().fold(clock, Timestamp::min)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure: events and time in, changes and states out; no Kafka, no I/O, no clock, no randomness.
 //! Reading order: `partition_task`, `events`, `relay`, `ties`, `transaction`, `clock`, `merge`,
-//! `store`, `timers`, `held`, `marks`.
+//! `store`, `timers`, `held`, `room`, `marks`.
 
 pub mod clock;
 mod events;
@@ -12,6 +12,7 @@ pub mod merge;
 pub mod partition_task;
 mod reevaluation;
 pub mod relay;
+pub mod room;
 pub mod store;
 mod ties;
 pub mod timers;

@@ -17,9 +17,11 @@ use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
+use crate::task::held::Ahead;
 use crate::task::marks::Marks;
 use crate::task::reevaluation::Walk;
 use crate::task::relay::Outgoing;
+use crate::task::room::Room;
 use crate::task::store::Store;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub(super) struct Position {
     pub(super) clock: Option<Timestamp>,
     /// Timers wait here for other tasks, whatever the clock; not undone.
     pub(super) held_at: Option<Timestamp>,
+    /// The first of what waits in the room: timers after it wait, too.
+    pub(super) waits_at: Option<Timestamp>,
     pub(super) latest_order_at: Option<Timestamp>,
     pub(super) phase: Phase,
     /// The next key of a re-evaluation of all customers.
@@ -95,6 +99,10 @@ pub struct PartitionTask {
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) tally: Tally,
     pub(super) marks: Marks,
+    pub(super) room: Room,
+    /// Events wait for other tasks too, not only timers.
+    pub(super) events_wait: bool,
+    pub(super) ahead: Ahead,
     /// The customers that a baseline or a re-evaluation goes through.
     pub(super) walk: Option<Walk>,
     /// A re-evaluation has come to the last customer once.
@@ -120,6 +128,9 @@ impl PartitionTask {
             outgoing: Vec::new(),
             tally: Tally::default(),
             marks: Marks::default(),
+            room: Room::default(),
+            events_wait: false,
+            ahead: Ahead::default(),
             walk: None,
             walked: false,
         }
@@ -146,6 +157,7 @@ impl PartitionTask {
         self.position.clock = Some(progress.clock).filter(|_| !Mutation::ClockNotRestored.is_on());
         self.position.latest_order_at = Some(progress.latest_order_at);
         self.position.phase = progress.phase;
+        self.position.waits_at = self.room.first_at();
         self.position.erasures =
             if Mutation::ErasuresNotCounted.is_on() { 0 } else { progress.erasures };
         self.committed = self.position;
@@ -158,6 +170,7 @@ impl PartitionTask {
     /// Begins a lineage after so many commits: what earlier ones left is deleted first.
     pub fn begin_anew(&mut self, lineage: u32, commit_counter: u64) {
         let clock = Some(Timestamp::MIN);
+        self.room.clear();
         self.position = Position { phase: Phase::Purging, clock, ..Position::default() };
         self.committed = self.position;
         (self.lineage, self.commit_counter) = (lineage, commit_counter);

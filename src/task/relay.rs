@@ -106,7 +106,7 @@ impl PartitionTask {
         self.send(relayed);
     }
 
-    fn send(&mut self, relayed: Relayed<'static>) {
+    pub(super) fn send(&mut self, relayed: Relayed<'static>) {
         let partition = partition_of(&relayed.to, self.config.partitions);
         if partition == self.config.partition {
             self.told_here.push_back(relayed);
@@ -148,6 +148,10 @@ impl PartitionTask {
         match &relayed.told {
             Told::Follow { from, to } => {
                 self.follow_another(&relayed.to, from, to);
+                return Ok(());
+            }
+            Told::Erase { .. } if self.has_to_wait(&relayed.to, relayed.at)? => {
+                self.wait(relayed.into_owned());
                 return Ok(());
             }
             Told::Erase { of } => return self.erase_alias(&relayed, of, now),
@@ -198,6 +202,10 @@ impl PartitionTask {
                 self.tell_gone(&relayed.to, teller, &cause);
                 return Ok(());
             }
+        }
+        if self.has_to_wait(&relayed.to, at)? {
+            self.wait(relayed.into_owned());
+            return Ok(());
         }
         self.arrived(relayed.path.len());
         let to = &relayed.to;

@@ -11,6 +11,7 @@ use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
+use crate::task::held::Ahead;
 use crate::task::marks::CommittedMarks;
 use crate::task::partition_task::Position;
 use std::sync::Arc;
@@ -52,10 +53,11 @@ impl PartitionTask {
         self.marks.redirects()
     }
 
-    /// Estimated heap bytes of customers and marks.
+    /// Estimated heap bytes of customers, marks and what waits.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        self.store.estimated_bytes() + self.marks.estimated_bytes()
+        let waiting = self.room.estimated_bytes() as u64;
+        self.store.estimated_bytes() + self.marks.estimated_bytes() + waiting
     }
 
     /// The marks of subjects that are gone that the open transaction set or removed.
@@ -99,6 +101,7 @@ impl PartitionTask {
             customers: self.store.len_after_commit(),
             erased: self.marks.len_after_commit(),
             erasures: self.position.erasures,
+            waiting: self.waiting(),
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),
@@ -121,6 +124,7 @@ impl PartitionTask {
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
             lineage: self.lineage,
+            waits_at: self.position.waits_at,
         }
     }
 
@@ -131,6 +135,7 @@ impl PartitionTask {
     pub fn commit(&mut self) -> Result<(), UnpackError> {
         self.store.commit()?;
         self.marks.commit();
+        self.room.commit();
         self.committed = self.position;
         self.commit_counter += 1;
         self.touched = false;
@@ -141,6 +146,9 @@ impl PartitionTask {
     pub fn rollback(&mut self) {
         self.store.rollback();
         self.marks.rollback();
+        self.room.rollback();
+        // What is to be done again is ahead once more when it is done.
+        self.ahead = Ahead::default();
         self.position = Position { held_at: self.position.held_at, ..self.committed };
         self.touched = false;
         self.changes.clear();

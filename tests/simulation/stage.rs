@@ -201,7 +201,7 @@ impl Stage {
     pub(crate) fn unproven_timers(&self) -> u64 {
         let now = EPOCH.plus_ms(self.now_ms());
         let told = self.metrics.render(now, &Snapshot::default()).unwrap();
-        let line = told.lines().find_map(|it| it.strip_prefix("ebbflow_unproven_timers_total "));
+        let line = told.lines().find_map(|it| it.strip_prefix("ebbflow_relay_unproven_total "));
         line.and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 

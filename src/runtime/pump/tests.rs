@@ -10,7 +10,7 @@ use crate::domain::progress::Phase;
 use crate::domain::relay::{EventOrigin, Relayed, Told};
 use crate::domain::rules::Rules;
 use crate::domain::time::DAY_MS;
-use crate::task::TaskConfig;
+use crate::task::{PartitionTask, TaskConfig};
 use std::sync::Arc;
 
 const PARTITIONS: u32 = 3;
@@ -176,15 +176,138 @@ fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_the_rela
 
     task.hold(at(400));
     let pumped = pump(&mut task, [&visits[1..], &[], &[]], &decode, &limits).expect("states");
-    assert_eq!((pumped.consumed, pumped.waits, pumped.unproven), ([2, 0, 0], false, 0));
-    // What the relay brings is not held up: others may wait for what is behind it.
+    assert_eq!((pumped.consumed, pumped.waits), ([2, 0, 0], false));
+    // What the relay brings is not held up in it: others may wait for what is behind.
     task.hold(at(402));
-    let late = [relayed_line(&here[0], 800)];
-    let pumped = pump(&mut task, [&[], &[], &late], &decode, &limits).expect("states");
-    assert_eq!((pumped.consumed, pumped.unproven), ([0, 0, 1], 1));
-    // Nor when it goes ahead of an event that waits.
-    let (waiting, ahead) = ([line(&here[1], 850)], [relayed_line(&here[1], 900)]);
-    let pumped = pump(&mut task, [&waiting, &[], &ahead], &decode, &limits).expect("states");
-    let counted = (pumped.consumed, pumped.waits, pumped.unproven);
-    assert_eq!(counted, ([1, 0, 1], true, 1));
+    let records = [relayed_line(&here[0], 800), relayed_line(&here[3], 801)];
+    let pumped = pump(&mut task, [&[], &[], &records], &decode, &limits).expect("states");
+    assert_eq!((pumped.consumed, pumped.timers, task.waiting()), ([0, 0, 2], 0, 1));
+    assert_eq!(task.offset_metadata().waits_at, at(800));
+    for (held, left) in [(402, 1), (800, 0)] {
+        task.hold(at(held));
+        pump(&mut task, none(), &decode, &limits).expect("states");
+        assert_eq!(task.waiting(), left);
+    }
+    assert_eq!(task.offset_metadata().waits_at, None);
+}
+
+/// A task of one of the partitions, and its limits, far from the present.
+fn task_of(partition: u32, rules: &Arc<Rules>) -> PartitionTask {
+    let config = TaskConfig {
+        application_id: "test".into(),
+        partition,
+        partitions: PARTITIONS,
+        rules: Arc::clone(rules),
+        keys_are_trusted: false,
+        profiles_on_touch: false,
+        run_id: "run".into(),
+        rebuilt_at: Timestamp::MIN,
+    };
+    PartitionTask::new(config, 1, Phase::Live)
+}
+
+/// Lets the clock go on to the present.
+fn pass_all(task: &mut PartitionTask) {
+    (0..3).for_each(|input| task.pass(input, Timestamp(500 * DAY_MS)));
+}
+
+fn none() -> [&'static [Line]; 3] {
+    [&[], &[], &[]]
+}
+
+fn history(topics: &[Name; 3]) -> Limits<'_> {
+    Limits {
+        topics,
+        ends: [Some(0); 3],
+        stop_at_ends: false,
+        wall: Some(Timestamp(500 * DAY_MS)),
+        in_step: None,
+        limit: None,
+        waits: true,
+        records: 100,
+        timers: 100,
+    }
+}
+
+fn order_line(id: &str, account: &str, day: i64) -> Line {
+    let at = day * DAY_MS;
+    let value = format!(
+        r#"{{"event_id":"o-{at}","kind":"order_completed","customer_id":"{id}","occurred_at":{at},
+            "account_id":"{account}","order_id":"o-{day}","amount_minor":5000,"currency":"EUR"}}"#
+    );
+    Line { offset: at, key: None, value: value.into_bytes() }
+}
+
+fn visit_line(id: &str, day: i64) -> Line {
+    let at = day * DAY_MS;
+    let value = event("product_added", id, at).into_bytes();
+    Line { offset: at, key: None, value }
+}
+
+/// What a task tells the others, as it is written to the relay.
+fn relayed_by(task: &mut PartitionTask) -> Vec<(u32, Line)> {
+    let outgoing = task.take_outgoing().map(|outgoing| {
+        let mut value = Vec::new();
+        encode_relayed(1, &outgoing.relayed, &mut value);
+        (outgoing.partition, Line { offset: outgoing.relayed.at.0, key: None, value })
+    });
+    outgoing.collect()
+}
+
+/// Dimension, value and time of what a task tells.
+fn told(task: &mut PartitionTask) -> Vec<(String, String, Option<String>, Timestamp)> {
+    let changes = task.take_changes().map(|change| {
+        let (who, dimension) = (change.customer_id.to_string(), change.dimension.to_string());
+        (who, dimension, change.current.map(|value| value.to_string()), change.occurred_at)
+    });
+    let mut told: Vec<_> = changes.collect();
+    told.sort_by(|one, other| (one.3, &one.0, &one.1).cmp(&(other.3, &other.0, &other.1)));
+    told
+}
+
+#[test]
+fn what_other_partitions_have_of_a_customer_is_told_as_if_it_had_come_in_order() {
+    let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let topics = ["interactions".into(), "purchases".into(), "relay".into()];
+    let (limits, decode) = (history(&topics), Json(Arc::clone(&rules)));
+    let home = |id: &String| partition_of(id, PARTITIONS) == 0;
+    let id = (0..).map(|n| format!("c-{n}")).find(home).expect("an id");
+    let account = (0..).map(|n| format!("a-{n}"));
+    let account = account.into_iter().find(|id| home(&format!("account:{id}"))).expect("an id");
+    let orders = || [order_line(&id, &account, 1), order_line(&id, &account, 100)];
+
+    let mut straight = task_of(0, &rules);
+    let records = [&[visit_line(&id, 300)][..], &orders(), &[]];
+    pump(&mut straight, records, &decode, &limits).expect("states");
+    pass_all(&mut straight);
+    pump(&mut straight, none(), &decode, &limits).expect("states");
+    let in_order = told(&mut straight);
+    assert!(in_order.len() > 10, "{in_order:?}");
+
+    // The visit, in one wrong partition, arrives before the second order, in another one.
+    let mut others = [task_of(1, &rules), task_of(2, &rules)];
+    for task in &mut others {
+        task.hold(Some(Timestamp(DAY_MS)));
+        pass_all(task);
+    }
+    let [first, second] = orders();
+    let visit = [visit_line(&id, 300)];
+    pump(&mut others[0], [&visit, &[], &[]], &decode, &limits).expect("states");
+    pump(&mut others[1], [&[], &[second], &[]], &decode, &limits).expect("states");
+    let on_its_way = others.each_mut().map(|task| relayed_by(task).pop().expect("a record"));
+    let mut task = task_of(0, &rules);
+    pass_all(&mut task);
+    task.hold(Some(Timestamp(DAY_MS)));
+    pump(&mut task, [&[], &[first], &[]], &decode, &limits).expect("states");
+    for (partition, line) in on_its_way {
+        assert_eq!(partition, 0);
+        pump(&mut task, [&[], &[], &[line]], &decode, &limits).expect("states");
+    }
+    for day in (1..300).step_by(7).chain([300, 500]) {
+        task.hold(Some(Timestamp(day * DAY_MS)));
+        pump(&mut task, none(), &decode, &limits).expect("states");
+        let waits_at = task.offset_metadata().waits_at;
+        assert!(waits_at.is_none_or(|at| at > Timestamp(day * DAY_MS)));
+    }
+    assert_eq!(told(&mut task), in_order);
 }

@@ -81,6 +81,7 @@ impl TaskStatus {
             customers: self.customers,
             state_bytes: self.state_bytes,
             redirects: self.redirects,
+            relay_waiting: self.relay_waiting,
             timers_pending: self.timers_pending,
             reevaluation_left: self.reevaluation.map_or(0, |reevaluation| reevaluation.left),
             timer_overdue_seconds: seconds(self.overdue_ms()),

@@ -141,6 +141,8 @@ pub struct TaskStatus {
     pub state_bytes: u64,
     /// Ids that have become another subject's.
     pub redirects: u64,
+    /// Relayed records that wait for other tasks.
+    pub relay_waiting: u64,
     /// How far it is with judging its customers by new rules; `None` when all are judged.
     pub reevaluation: Option<Reevaluation>,
     /// Timers in the queue.

@@ -74,6 +74,9 @@ fn left(outcome: &[Partition], config: &TaskConfig) -> Result<Left, String> {
                     gone += 1;
                     marks.insert(id, decode_mark(value).map_err(|error| error.to_string())?);
                 }
+                StateKey::Waiting(_) => {
+                    return Err(format!("partition {partition}: something still waits"));
+                }
                 StateKey::Progress => {
                     let progress = decode_progress(value).map_err(|error| error.to_string())?;
                     latest = latest.max(progress.clock);

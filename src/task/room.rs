@@ -1,0 +1,228 @@
+//! The waiting room: what subjects are told that would fire a deadline of theirs too early.
+//!
+//! It came through the relay, or from a subject of this partition, and the deadline waits for
+//! tasks that may still have events from before it. What is behind it in the relay goes on, so it
+//! is kept here, and in the `state` topic. Never reads the event in a record. Next: `held.rs`, who
+//! waits; `runtime/pump.rs`, which takes them out again.
+
+use crate::domain::event::Event;
+use crate::domain::pack::UnpackError;
+use crate::domain::relay::{Relayed, Told};
+use crate::domain::time::Timestamp;
+use crate::task::PartitionTask;
+use crate::task::partition_task::EventError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records that wait in a task at most; one more is applied at once, and counted.
+pub const MAX_ROOM: usize = 100_000;
+/// Estimated heap bytes of a record, with its places in both orders, beside its texts.
+const RECORD_BYTES: usize = 350;
+
+/// The records that wait in one task, by number in the order of their coming.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// As the open transaction leaves them.
+    waiting: BTreeMap<u64, Relayed<'static>>,
+    by_time: BTreeSet<(Timestamp, u64)>,
+    /// Put there by the open transaction.
+    put: BTreeSet<u64>,
+    /// Taken out by the open transaction, of those from before it.
+    taken: BTreeMap<u64, Relayed<'static>>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Room {
+    /// The time of the first record.
+    pub(super) fn first_at(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    fn first(&self) -> Option<&Relayed<'static>> {
+        self.by_time.first().and_then(|(_, number)| self.waiting.get(number))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) const fn estimated_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn put(&mut self, relayed: Relayed<'static>) {
+        let number = self.next;
+        self.add(number, relayed);
+        self.put.insert(number);
+    }
+
+    fn add(&mut self, number: u64, relayed: Relayed<'static>) {
+        self.next = self.next.max(number.saturating_add(1));
+        self.bytes += bytes(&relayed);
+        self.by_time.insert((relayed.at, number));
+        self.waiting.insert(number, relayed);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Relayed<'static>> {
+        let relayed = self.waiting.remove(&number)?;
+        self.by_time.remove(&(relayed.at, number));
+        self.bytes -= bytes(&relayed);
+        Some(relayed)
+    }
+
+    /// Takes the first record out.
+    fn take(&mut self) -> Option<Relayed<'static>> {
+        let number = self.by_time.first()?.1;
+        let relayed = self.remove(number)?;
+        if !self.put.remove(&number) {
+            self.taken.insert(number, relayed.clone());
+        }
+        Some(relayed)
+    }
+
+    /// Takes all records out, for nobody.
+    pub(super) fn clear(&mut self) {
+        while self.take().is_some() {}
+    }
+
+    /// What the open transaction put there, or took out, by number.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (u64, Option<&Relayed<'static>>)> {
+        let put = self.put.iter().map(|number| (*number, self.waiting.get(number)));
+        put.chain(self.taken.keys().map(|number| (*number, None)))
+    }
+
+    /// The open transaction is committed.
+    pub(super) fn commit(&mut self) {
+        self.put.clear();
+        self.taken.clear();
+    }
+
+    /// The open transaction is aborted.
+    pub(super) fn rollback(&mut self) {
+        for number in std::mem::take(&mut self.put) {
+            self.remove(number);
+        }
+        for (number, relayed) in std::mem::take(&mut self.taken) {
+            self.add(number, relayed);
+        }
+    }
+
+    fn restore(&mut self, number: u64, relayed: Option<Relayed<'static>>) {
+        self.remove(number);
+        match relayed {
+            Some(relayed) => self.add(number, relayed),
+            None => self.next = self.next.max(number.saturating_add(1)),
+        }
+    }
+}
+
+fn bytes(relayed: &Relayed<'_>) -> usize {
+    let told = match &relayed.told {
+        Told::Event { value, .. } | Told::State(value) => value.len(),
+        _ => 0,
+    };
+    let path: usize = relayed.path.iter().map(|id| size_of::<String>() + id.len()).sum();
+    RECORD_BYTES + relayed.to.len() + path + relayed.cause.event_id.len() + told
+}
+
+impl PartitionTask {
+    /// Lets what a subject is told wait.
+    pub(super) fn wait(&mut self, relayed: Relayed<'static>) {
+        self.room.put(relayed);
+        self.position.waits_at = self.room.first_at();
+        self.touched = true;
+    }
+
+    /// The first record that waits, where it does not have to any longer.
+    ///
+    /// # Errors
+    /// When a customer's state cannot be read.
+    pub fn first_waited(&self) -> Result<Option<&Relayed<'static>>, UnpackError> {
+        let Some(first) = self.room.first() else { return Ok(None) };
+        let waits = self.events_wait && self.would_fire_before(&first.to, first.at)?;
+        Ok((!waits).then_some(first))
+    }
+
+    /// Takes the first record out that waits and lets it go on; `event` is the one in it, read.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub fn end_wait(
+        &mut self,
+        event: Option<&Event<'_>>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let Some(relayed) = self.room.take() else { return Ok(()) };
+        self.position.waits_at = self.room.first_at();
+        self.hand_over(relayed, event, now)
+    }
+
+    /// Records that wait.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.room.len() as u64
+    }
+
+    /// The records that the open transaction let wait, or took out, by number.
+    pub fn waits(&self) -> impl Iterator<Item = (u64, Option<&Relayed<'static>>)> {
+        self.room.changes()
+    }
+
+    /// Puts a record of the changelog that waits in its place; `None` removes it.
+    pub fn restore_wait(&mut self, number: u64, relayed: Option<Relayed<'static>>) {
+        self.room.restore(number, relayed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::relay::EventOrigin;
+
+    fn told(at: i64) -> Relayed<'static> {
+        let at = Timestamp(at);
+        let cause = EventOrigin {
+            event_id: "e".into(),
+            occurred_at: at,
+            at,
+            topic: "interactions".into(),
+            partition: 1,
+            offset: 0,
+        };
+        let told = Told::Event { input: 0, value: vec![7].into() };
+        Relayed { to: "c-1".into(), path: vec!["c-0".into()], at, cause, told }
+    }
+
+    fn changes(room: &Room) -> Vec<(u64, Option<i64>)> {
+        let at = |relayed: &Relayed<'_>| relayed.at.0;
+        room.changes().map(|(number, relayed)| (number, relayed.map(at))).collect()
+    }
+
+    #[test]
+    fn records_leave_by_time_and_what_comes_and_goes_within_a_transaction_is_nothing() {
+        let mut room = Room::default();
+        [5, 3, 5].into_iter().for_each(|at| room.put(told(at)));
+        assert_eq!(changes(&room), [(0, Some(5)), (1, Some(3)), (2, Some(5))]);
+        assert_eq!(room.take(), Some(told(3)));
+        assert_eq!(changes(&room), [(0, Some(5)), (2, Some(5))]);
+        room.commit();
+        assert_eq!((room.take(), room.len()), (Some(told(5)), 1));
+        room.put(told(9));
+        assert_eq!(changes(&room), [(3, Some(9)), (0, None)]);
+        room.rollback();
+        assert_eq!((changes(&room), room.len(), room.first_at()), (vec![], 2, Some(Timestamp(5))));
+        room.clear();
+        assert_eq!((changes(&room), room.estimated_bytes()), (vec![(0, None), (2, None)], 0));
+    }
+
+    #[test]
+    fn a_number_that_was_in_the_changelog_is_not_given_again_while_it_may_be_there() {
+        let mut room = Room::default();
+        room.restore(7, Some(told(4)));
+        room.restore(8, Some(told(2)));
+        room.restore(8, None);
+        assert_eq!((room.len(), room.first_at(), changes(&room)), (1, Some(Timestamp(4)), vec![]));
+        room.put(told(6));
+        assert_eq!(changes(&room), [(9, Some(6))]);
+    }
+}
