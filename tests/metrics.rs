@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 60] = [
+const NAMES: [&str; 59] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
