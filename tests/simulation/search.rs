@@ -355,12 +355,6 @@ impl<'a> Search<'a> {
                 let applied = apply(&mut customer, &timed.event, &cause, None, &context, out);
                 place.changed |= applied.changed;
                 place.published |= applied.published;
-                let body = &timed.event.body;
-                let accepts =
-                    matches!(body, Body::Interaction(Interaction::ReferralAccepted { .. }));
-                if accepts && applied.taken {
-                    customer.ties.get_or_insert_default().accepted();
-                }
                 place.customer = Some(customer);
             }
         }
