@@ -181,7 +181,8 @@ fn latency(broker: &TestBroker, key: &str, elsewhere: u64) {
     };
     println!(
         "end_to_end/latency: {elsewhere} % elsewhere, input.key = {key}: {} changes at \
-         {LATENCY_RATE} events/s, produce to read_committed: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+         {LATENCY_RATE} events/s, produce to read_committed: p50 {:.1} ms, p99 {:.1} ms, \
+         max {:.1} ms",
         latencies.len(),
         at(0.5),
         at(0.99),

@@ -12,6 +12,9 @@ use crate::domain::relay::{EventOrigin, Relayed, Told, Why};
 use crate::domain::time::Timestamp;
 use std::borrow::Cow;
 
+/// The first version of the state in which there were such records: they have not changed since.
+const FIRST_VERSION: u8 = 3;
+
 /// Fills `value` with a record of a lineage.
 pub fn encode_relayed(lineage: u32, relayed: &Relayed<'_>, value: &mut Vec<u8>) {
     value.clear();
@@ -74,7 +77,7 @@ fn bytes(writer: &mut Writer<'_>, bytes: &[u8]) {
 /// When the bytes are no such record, or of another version.
 pub fn decode_relayed(value: &[u8]) -> Result<(u32, Relayed<'_>), StateError> {
     match value.split_first() {
-        Some((&VERSION, datum)) => {
+        Some((&(FIRST_VERSION..=VERSION), datum)) => {
             decode(datum).map_err(|error| StateError::Damaged(error.to_string()))
         }
         Some((&version, _)) if version > VERSION => Err(StateError::Newer(version)),

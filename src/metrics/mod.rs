@@ -339,7 +339,7 @@ impl Metrics {
             redirects: gauges(
                 &to,
                 "redirects",
-                "Ids that have become another subject's, by partition.",
+                "Redirects: ids that have become another subject's.",
                 &["partition"],
             )?,
             relay_waiting: gauges(
@@ -351,7 +351,8 @@ impl Metrics {
             state_bytes: gauges(
                 &to,
                 "state_bytes",
-                "Estimated memory of the customers' states, and of the marks of erased ones.",
+                "Estimated memory of the customers' states, the marks of erased ones and the \
+                 redirects.",
                 &["partition"],
             )?,
             timers_pending: gauges(

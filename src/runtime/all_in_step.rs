@@ -30,12 +30,14 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let wall = self.settings.wall_clock.then_some(self.now);
         let is_open = self.transaction.is_open();
         let mut busy = false;
+        // What one task still reads may concern the customers of any.
+        let silent = self.slots.values().any(|slot| slot.task.reads_in_silence());
         let mut lanes = Vec::with_capacity(self.slots.len());
         for (partition, slot) in &mut self.slots {
             slot.task.hold(None);
             busy |= slot.top_up(&mut self.broker, self.now, LOW_WATER, FETCH_RECORDS)? > 0;
             let judged = shares.judged.of_next();
-            let waits = slot.task.begins_walk() && is_open;
+            let waits = silent || (slot.task.begins_walk() && is_open);
             let on_all = if waits { Ok(None) } else { slot.task.work_on_all(judged, wall) };
             let on_all = on_all.map_err(|error| damaged(*partition, &error))?;
             shares.judged.spend(on_all.unwrap_or(0));

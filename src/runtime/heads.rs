@@ -6,6 +6,7 @@ use crate::codec::decoder::{DecodeError, Decoder};
 use crate::codec::relay::decode_relayed;
 use crate::codec::state::StateError;
 use crate::domain::event::Event;
+use crate::domain::pack::unpack;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::relay::{REASONS, Relayed, Told};
 use crate::domain::time::Timestamp;
@@ -139,6 +140,12 @@ pub(super) fn relayed<'r>(
                 task.lineage()
             )));
         }
+    }
+    if let Told::State(packed) = &relayed.told
+        && let Err(error) = unpack(packed, &task.rules().rates)
+    {
+        let detail = format!("a record of the relay: {error}");
+        return Err(refused(Refusal::new(Reason::Undecodable, detail)));
     }
     let event = match &relayed.told {
         Told::Event { input, value: Cow::Borrowed(value) } => Some(decoded(*input, value, decode)?),

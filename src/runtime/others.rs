@@ -4,6 +4,7 @@
 //! here: what is not committed may be undone. Never decides up to when timers fire. Next:
 //! `hold.rs`, which does.
 
+use crate::mutation::Mutation;
 use crate::runtime::broker::Broker;
 use crate::runtime::clock::Clock;
 use crate::runtime::hold::Hold;
@@ -19,7 +20,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let settings = &self.settings;
         let partitions = settings.task.partitions;
         let alone = partitions < 2 || settings.until_end.is_some() || settings.forgetful;
-        let Some(max_hold) = settings.max_hold.filter(|_| !alone) else {
+        let waits = !alone && !Mutation::HoldLeftOut.is_on();
+        let Some(max_hold) = settings.max_hold.filter(|_| waits) else {
             self.hold = None;
             return Ok(());
         };

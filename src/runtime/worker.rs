@@ -307,6 +307,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             slot.oldest_waiting[input] =
                 waiting.and_then(crate::runtime::broker::Record::timestamp);
         }
+        if let Some(reason) = &pumped.left_alone {
+            self.remarks.stands_still(partition, reason, self.now_ms);
+        }
         for (input, kind) in &pumped.handled {
             self.tally.event(crate::runtime::broker::Input::ALL[*input].name(), kind);
         }

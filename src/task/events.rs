@@ -107,7 +107,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         let mut to = subject_id;
         while self.is_home_of(&to) {
-            match self.standing(&to, &path, arrival.cause.effective_at) {
+            match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
                     if self.has_to_wait(&to, arrival.cause.effective_at)? {
                         let relayed = arrival.relayed(&to, path);
@@ -147,12 +147,25 @@ impl PartitionTask {
 
     /// What the marks say of a subject to whom something came along a path. Where a path has come
     /// back to a subject, the least of those it goes round takes it: its redirect ends.
-    pub(super) fn standing(&mut self, to: &str, path: &[String], at: Timestamp) -> Standing {
-        if self.marks.is_empty() {
-            return Standing::Here;
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub(super) fn standing(
+        &mut self,
+        to: &str,
+        path: &[String],
+        at: Timestamp,
+    ) -> Result<Standing, EventError> {
+        // Whoever has a state is here: it goes when a mark is set, and a redirect ends before it
+        // comes back.
+        if self.marks.is_empty()
+            || Subject::of(to) == Subject::Account
+            || self.store.deadline(to)?.is_some()
+        {
+            return Ok(Standing::Here);
         }
         let id = self.salted_id(to);
-        match self.mark(&id, at) {
+        Ok(match self.mark(&id, at) {
             None => Standing::Here,
             Some(Mark { to: None, .. }) => Standing::Erased,
             Some(Mark { to: Some(target), .. }) if ends_at(to, &target, path) => {
@@ -160,16 +173,23 @@ impl PartitionTask {
                 Standing::Here
             }
             Some(Mark { to: Some(target), until }) => {
-                self.redirect(id, &target, Some(until));
+                self.redirect(id, &target, at, Some(until));
                 Standing::Moved(target)
             }
-        }
+        })
     }
 
-    /// Lets a subject be followed, from now on as long as configured; one that is followed already,
-    /// until `present`, is written again only where that makes a difference.
-    pub(super) fn redirect(&mut self, id: SaltedId, target: &str, present: Option<Timestamp>) {
-        let until = self.clock().plus_ms(self.config.rules.keep_redirects_ms);
+    /// Lets a subject be followed, from now on as long as configured, or from `at` where no clock
+    /// has come that far; one that is followed already, until `present`, is written again only
+    /// where that makes a difference.
+    pub(super) fn redirect(
+        &mut self,
+        id: SaltedId,
+        target: &str,
+        at: Timestamp,
+        present: Option<Timestamp>,
+    ) {
+        let until = self.clock().max(at).plus_ms(self.config.rules.keep_redirects_ms);
         if present.is_none_or(|present| until.since(present) >= REDIRECT_STEP_MS) {
             self.marks.set(id, Mark { until, to: Some(target.into()) });
             self.touched = true;
@@ -204,7 +224,13 @@ impl PartitionTask {
             }
             place
         } else {
-            self.touch_subject(to, at, now)?
+            let place = self.touch_subject(to, at, now)?;
+            let customer = &mut self.store.at(place).customer;
+            let before = customer.deadline;
+            let forget_at = customer.forget_at(self.config.rules.keep_visitors_ms);
+            customer.deadline = before.min(forget_at);
+            self.store.reschedule(place, before);
+            place
         };
         self.tie(place, event, cause);
         let Some(account) = event.account_id.as_deref() else { return Ok(()) };

@@ -183,13 +183,13 @@ impl PartitionTask {
                 self.mark(&self.salted_id(&relayed.to), at)
         {
             if *present == **into {
-                self.redirect(self.salted_id(&relayed.to), into, Some(until));
+                self.redirect(self.salted_id(&relayed.to), into, at, Some(until));
             } else {
                 self.tally.relayed.shared_visitors += 1;
             }
             return Ok(());
         }
-        match self.standing(&relayed.to, &relayed.path, at) {
+        match self.standing(&relayed.to, &relayed.path, at)? {
             Standing::Here => {}
             Standing::Moved(target) => {
                 let gone = std::mem::replace(&mut relayed.to, target.into());
@@ -199,20 +199,25 @@ impl PartitionTask {
             }
             Standing::Erased => {
                 self.tally.after_erase += 1;
-                let teller = match &relayed.told {
+                let teller = relayed.path.last();
+                match &relayed.told {
                     // Nobody keeps the id of somebody erased as another one of their own.
                     Told::Move { into, why: Why::Merged } => {
                         let told = Told::Forget { id: relayed.to.clone() };
                         self.tell_by(into, &cause, told);
-                        None
                     }
                     Told::Credit { from, .. } => {
-                        let told = Told::Forget { id: relayed.to.clone() };
-                        self.tell_by(from, &cause, told);
-                        None
+                        for id in relayed.path.iter().chain([&relayed.to]) {
+                            self.tell_by(from, &cause, Told::Forget { id: id.clone() });
+                        }
                     }
-                    _ => relayed.path.last(),
-                };
+                    Told::State(packed) => {
+                        let source = unpack(packed, &self.config.rules.rates)?;
+                        let ties = source.ties.map_or_else(Ties::default, |ties| *ties);
+                        self.tell_forgotten(&source.id, ties, None, &cause);
+                    }
+                    _ => {}
+                }
                 self.tell_gone(&relayed.to, teller, &cause);
                 return Ok(());
             }
@@ -315,7 +320,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         if Mutation::RedirectBeforeState.is_on() {
             // Whatever comes next finds the redirect, and the state is never sent.
-            self.redirect(self.salted_id(id), into, None);
+            self.redirect(self.salted_id(id), into, at, None);
             return Ok(());
         }
         if self.store.deadline(id)?.is_some() {
@@ -337,7 +342,7 @@ impl PartitionTask {
                 self.tell(into, vec![id.to_owned()], at, cause, state());
             }
         }
-        self.redirect(self.salted_id(id), into, None);
+        self.redirect(self.salted_id(id), into, at, None);
         Ok(())
     }
 
@@ -410,7 +415,13 @@ impl PartitionTask {
             }
             self.tell_left(place, cause);
         }
+        let lost_id = lost.as_ref().map(|lost| lost.id.clone());
         self.take_back(lost, cause, to);
+        if let Some(lost_id) = lost_id {
+            for id in [&source_id, to] {
+                self.tell_by(&lost_id, cause, Told::Forget { id: id.clone() });
+            }
+        }
         self.tell_credit(place, cause);
         Ok(())
     }
@@ -465,16 +476,35 @@ impl PartitionTask {
         let until = evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
         self.marks.set(self.salted_id(id), Mark::erased(until));
         self.tally.erased += 1;
-        let aliases = ties.aliases.into_iter().map(|alias| alias.id).chain(visitor);
-        for alias in aliases.filter(|alias| alias != id) {
-            self.tell_by(&alias, cause, Told::Erase { of: id.to_owned() });
-        }
-        let accounts = ties.memberships.into_iter().map(|membership| membership.account);
-        let referred = ties.referred.into_iter().map(|referred| referred.id);
-        let referrer = ties.referrer.map(|referrer| referrer.id);
-        for other in accounts.chain(referred).chain(referrer) {
-            self.tell_by(&other, cause, Told::Forget { id: id.to_owned() });
-        }
+        self.tell_forgotten(id, ties, visitor, cause);
         Ok(())
+    }
+
+    /// Tells all to whom somebody erased was tied: other ids of theirs go too, others forget them.
+    fn tell_forgotten(
+        &mut self,
+        id: &str,
+        ties: Ties,
+        visitor: Option<String>,
+        cause: &CauseEvent<'_>,
+    ) {
+        for membership in ties.memberships {
+            self.tell_by(&membership.account, cause, Told::Forget { id: id.to_owned() });
+        }
+        let mut ids: Vec<String> = ties.aliases.into_iter().map(|alias| alias.id).collect();
+        ids.extend(visitor);
+        ids.retain(|alias| alias != id);
+        for alias in &ids {
+            self.tell_by(alias, cause, Told::Erase { of: id.to_owned() });
+        }
+        // They may know the person by an id of before.
+        ids.retain(|alias| Subject::of(alias) == Subject::Customer);
+        ids.push(id.to_owned());
+        let referred = ties.referred.into_iter().map(|referred| referred.id);
+        for other in referred.chain(ties.referrer.map(|referrer| referrer.id)) {
+            for id in &ids {
+                self.tell_by(&other, cause, Told::Forget { id: id.clone() });
+            }
+        }
     }
 }

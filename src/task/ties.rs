@@ -55,6 +55,8 @@ impl PartitionTask {
             }
             Body::Interaction(Interaction::ReferralAccepted { referred_customer_id }) => {
                 if let Some(referred) = referred_customer_id.as_deref().filter(|who| **who != *id) {
+                    // Known by name, in case the referrer is erased.
+                    self.ties(place).brought(referred, at, 0);
                     self.tell(referred, Vec::new(), at, cause, Told::Referred { by: id });
                 }
             }
@@ -77,8 +79,16 @@ impl PartitionTask {
         let place = self.touch_subject(to, at, now)?;
         self.store.at(place).changed = true;
         let key = EventKey::of(hash64(cause.event_id));
+        let before = self.ties(place).referrer.as_ref().map(|referrer| referrer.id.clone());
         let lost = self.ties(place).refer(by, at, key);
         self.take_back(lost, cause, to);
+        // Whoever did not bring it need not know it.
+        let present = self.ties(place).referrer.as_ref().map(|referrer| referrer.id.clone());
+        for other in before.as_deref().into_iter().chain([by]) {
+            if present.as_deref() != Some(other) {
+                self.tell_by(other, cause, Told::Forget { id: to.to_owned() });
+            }
+        }
         self.tell_credit(place, cause);
         Ok(())
     }

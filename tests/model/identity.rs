@@ -5,7 +5,7 @@
 //! partition. Next: `network.rs`, the tasks; `absorb.rs`, two customers of one partition.
 
 use crate::absorb::{facts, of};
-use crate::fixture::{T0, config, event, rules, visited};
+use crate::fixture::{T0, config, day, event, rules, visited};
 use crate::network::Network;
 use crate::workload;
 use ebbflow::domain::customer::Customer;
@@ -263,6 +263,24 @@ proptest! {
     }
 }
 
+/// Before anything is known of time a task's clock stands at its beginning.
+#[test]
+fn whoever_becomes_another_one_is_followed_before_any_clock_is_known() {
+    let mut network = Network::new(&Arc::new(rules()), PARTITIONS, Timestamp::MIN);
+    let at = Timestamp(T0);
+    network.read(0, &event("e1", &person(1), at, visited(VisitKind::LoggedIn)));
+    network.read(1, &tied(&Tie::Merge(0, 1), 2, at));
+    network.drain();
+    assert_eq!(network.whoever_is(&person(1)), person(0));
+    for task in &mut network.tasks {
+        task.advance_to(at);
+        task.fire_timers(usize::MAX, None).expect("readable states");
+    }
+    network.read(2, &event("e3", &person(1), at, visited(VisitKind::LoggedIn)));
+    network.drain();
+    assert_eq!(network.subjects().len(), 1);
+}
+
 fn accounts_know_their_contacts(
     network: &Network,
     sent: &[Event<'static>],
@@ -343,4 +361,22 @@ fn referrers_are_credited(
         prop_assert_eq!(credited, revenue.get(&class).copied().unwrap_or(0), "{}", referrer);
     }
     Ok(())
+}
+
+#[test]
+fn somebody_erased_is_not_remembered_by_whom_they_are_merged_into() {
+    let rules = Arc::new(rules());
+    let mut network = Network::new(&rules, PARTITIONS, day(10));
+    let erased = event("e-1", "c-1", day(1), Body::Interaction(Interaction::EraseRequested));
+    let merged = Interaction::CustomersMerged { from_customer_id: "c-1".into() };
+    let merged = event("e-2", "c-0", day(2), Body::Interaction(merged));
+    network.read(0, &event("e-0", "c-1", day(0), visited(VisitKind::LoggedIn)));
+    network.drain();
+    network.read(0, &erased);
+    network.drain();
+    network.read(0, &merged);
+    network.drain();
+    let ties = network.subject("c-0").expect("it is known").ties;
+    assert_eq!(ties.map(|ties| ties.aliases), Some(Vec::new()));
+    assert_eq!(network.subject("c-1"), None);
 }

@@ -187,6 +187,12 @@ impl Status {
                          due for up to {seconds} s: they may still have events of its customers"
                     ));
                 }
+                if task.held_by == HeldBy::NewerProgram {
+                    told.push(format!(
+                        "partition {partition} stands still: a record of the relay is of a newer \
+                         program or a later lineage; hint: run that program here, or restart"
+                    ));
+                }
                 let Some(Reevaluation { revision, left, .. }) = task.reevaluation else { continue };
                 let customers = task.customers;
                 told.push(format!(

@@ -5,7 +5,7 @@
 //! Next: `naive.rs`, what the events say; `told.rs`, the changes.
 
 use crate::simulation::crossing::naive::{Identity, SHARED, folded, once, referrers};
-use crate::simulation::crossing::workload::{ACCOUNTS, referrer};
+use crate::simulation::crossing::workload::{ACCOUNTS, NEVER, referrer};
 use crate::simulation::oracle::{Check, ensure, last_by_key, shown};
 use crate::simulation::outcome::Partition;
 use crate::simulation::reference::{Timed, read};
@@ -184,22 +184,31 @@ impl<'a> Compared<'a> {
         for id in now.ids.iter().filter(|id| !is_erased(id, ever) && **id != SHARED) {
             let class = now.classes.of(id);
             let (one, other) = (self.of(id), self.of(&class));
-            ensure(one == other, || format!("{id} is {one}, and {class} is {other}"))?;
+            ensure(one == other, || {
+                let of_class =
+                    |timed: &&&Timed<'_>| now.classes.of(&timed.event.subject_id()) == class;
+                let events = self.events.iter().filter(of_class);
+                let events: Vec<_> = events.map(|it| (it.at, it.offset, &it.event)).collect();
+                format!("{id} is {one}, and {class} is {other}: {events:?}")
+            })?;
         }
         Ok(())
     }
 
-    /// Nothing is left of who was erased.
+    /// Nothing is left of who was erased. Somebody who was never seen, and became one of them by way
+    /// of others, may lead there until it is.
     fn check_erased(&self, ever: &Identity) -> Check {
         for id in &ever.erased {
-            let gone = !self.left.states.contains_key(id)
-                && !self.left.profiles.contains(id.as_bytes())
-                && !self.left.marks.values().any(|mark| mark.to.as_deref() == Some(id));
-            ensure(gone, || {
-                let (state, mark) = (self.left.states.get(id), self.left.mark(id, self.config));
-                let led = self.whoever.iter().filter(|(_, to)| *to == id).map(|(of, _)| of);
-                let led: Vec<_> = led.collect();
-                format!("{id} was erased, and there are {state:?}, {mark:?}, led by {led:?}")
+            let leads_there = |other: &&String| {
+                let mark = self.left.mark(other, self.config);
+                mark.is_some_and(|mark| mark.to.as_deref() == Some(id))
+            };
+            let seen = ever.ids.iter().filter(|other| !other.starts_with(NEVER));
+            let leads: Vec<&String> = seen.filter(leads_there).collect();
+            let state = self.left.states.get(id);
+            let shown = self.left.profiles.contains(id.as_bytes());
+            ensure(leads.is_empty() && state.is_none() && !shown, || {
+                format!("{id} was erased, and there are {state:?}, a profile {shown}, {leads:?}")
             })?;
         }
         Ok(())

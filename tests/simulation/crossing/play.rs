@@ -89,7 +89,8 @@ pub(crate) fn play(run: &mut Run, seed: u64) -> Result<(Vec<Partition>, Crossed)
     let second: Vec<Partition> =
         second.into_iter().zip(&first).map(|(second, first)| second.with_marks_of(first)).collect();
     run.config = TaskConfig { rebuilt_at: began_at, ..run.config.clone() };
-    check(run, &second, &ever, (&before, false), &mut crossed)?;
+    check(run, &second, &ever, (&before, false), &mut crossed)
+        .map_err(|text| format!("in the second lineage {text}"))?;
     Ok((second, crossed))
 }
 

@@ -19,8 +19,11 @@ use ebbflow::domain::time::Timestamp;
 pub(crate) const PERSONS: usize = 6;
 /// Accounts; one has the name of a customer.
 pub(crate) const ACCOUNTS: [&str; 2] = ["a-0", "c-0"];
-/// Of more interactions than this a subject may forget that it has seen one.
-const MAX_REMEMBERED: usize = 26;
+/// Of more events than this, orders aside, a subject may forget that it has seen one.
+const MAX_REMEMBERED: usize = 30;
+
+/// With this begin ids of which mostly nobody else ever tells but a merge.
+pub(crate) const NEVER: &str = "never-";
 
 pub(crate) fn person(number: usize) -> String {
     format!("c-{number}")
@@ -98,12 +101,13 @@ impl Workload {
     }
 
     fn event(&mut self, at: Timestamp) -> Event<'static> {
-        if self.random.chance(self.tied) {
+        let full = self.remembered >= MAX_REMEMBERED;
+        if !full && self.random.chance(self.tied) {
             return self.tie(at);
         }
         let who = self.random.below(PERSONS);
         let visitor = self.random.chance(250).then(|| self.visitor(who));
-        let body = if self.remembered < MAX_REMEMBERED && self.random.chance(450) {
+        let body = if !full && self.random.chance(450) {
             self.remembered += 1;
             let amount = self.money();
             match said::interaction(&mut self.random, amount) {
@@ -111,7 +115,7 @@ impl Workload {
                 interaction => Body::Interaction(interaction),
             }
         } else {
-            Body::Purchase(self.purchase(who))
+            Body::Purchase(self.purchase(who, full))
         };
         let account = self.random.chance(330).then(|| (*self.random.pick(&ACCOUNTS)).to_owned());
         let mut event = self.of(person(who), at, body);
@@ -153,7 +157,7 @@ impl Workload {
         match self.random.below(20) {
             // Into oneself, too.
             0..7 => self.of(person(one), at, merged(person(other))),
-            7 => self.of(person(one), at, merged(format!("never-{other}"))),
+            7 => self.of(person(one), at, merged(format!("{NEVER}{other}"))),
             8..14 => {
                 let mut known = self.of(person(one), at, visited());
                 known.anonymous_id = Some(self.visitor(one));
@@ -171,7 +175,7 @@ impl Workload {
                 let body = Body::Interaction(Interaction::EraseRequested);
                 self.of(person(PERSONS - 1), at, body)
             }
-            _ => self.of(format!("never-{other}"), at, visited()),
+            _ => self.of(format!("{NEVER}{other}"), at, visited()),
         }
     }
 
@@ -192,9 +196,11 @@ impl Workload {
         }
     }
 
-    fn purchase(&mut self, who: usize) -> Purchase<'static> {
+    fn purchase(&mut self, who: usize, only_orders: bool) -> Purchase<'static> {
         let amount = self.money();
-        match self.random.below(20) {
+        let kind = if only_orders { 20 } else { self.random.below(20) };
+        self.remembered += usize::from(kind <= 6);
+        match kind {
             0 => Purchase::OrderUpdated { order_id: self.order(who), amount },
             1 => Purchase::OrderCancelled { order_id: self.order(who) },
             2..5 => Purchase::OrderRefunded {
@@ -203,16 +209,13 @@ impl Workload {
                 amount: Some(amount).filter(|_| self.random.chance(700)),
             },
             5 => Purchase::OrderPaid { order_id: self.order(who) },
-            6 => {
-                self.remembered += 1;
-                Purchase::SubscriptionStarted(Term {
-                    subscription_id: text(format!("s-{who}")),
-                    order_id: Some(text(format!("s-{who}-{}", self.count))),
-                    plan: None,
-                    amount: Some(amount),
-                    term_days: Some(30),
-                })
-            }
+            6 => Purchase::SubscriptionStarted(Term {
+                subscription_id: text(format!("s-{who}")),
+                order_id: Some(text(format!("s-{who}-{}", self.count))),
+                plan: None,
+                amount: Some(amount),
+                term_days: Some(30),
+            }),
             _ => {
                 let order_id = format!("o-{}", self.count);
                 self.orders.push((who, order_id.clone()));
