@@ -61,6 +61,23 @@ impl PartitionTask {
         event: Option<&Event<'_>>,
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
+        let relayed = match event {
+            Some(_) => Some(relayed),
+            None => self.queue(relayed),
+        };
+        match relayed {
+            Some(relayed) => self.bring(relayed, event, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings to its subject what does not have to wait behind anything.
+    pub(super) fn bring(
+        &mut self,
+        relayed: Relayed<'_>,
+        event: Option<&Event<'_>>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
         self.touched = true;
         match (&relayed.told, event) {
             (Told::Event { input, value }, Some(event)) => {
@@ -76,7 +93,9 @@ impl PartitionTask {
     /// Takes what the subjects of this partition have told one another.
     pub(super) fn settle(&mut self, now: Option<Timestamp>) -> Result<(), EventError> {
         while let Some(relayed) = self.told_here.pop_front() {
-            self.take(relayed, now)?;
+            if let Some(relayed) = self.queue(relayed) {
+                self.take(relayed, now)?;
+            }
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ pub(super) struct Room {
     /// As the open transaction leaves them.
     waiting: BTreeMap<u64, Relayed<'static>>,
     by_time: BTreeSet<(Timestamp, u64)>,
+    by_subject: BTreeSet<(String, Timestamp, u64)>,
     /// Put there by the open transaction.
     put: BTreeSet<u64>,
     /// Taken out by the open transaction, of those from before it.
@@ -40,6 +41,16 @@ impl Room {
 
     fn first(&self) -> Option<&Relayed<'static>> {
         self.by_time.first().and_then(|(_, number)| self.waiting.get(number))
+    }
+
+    /// The time of the last record that waits for a subject.
+    fn last_of(&self, to: &str) -> Option<Timestamp> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let bound = |at, number| (to.to_owned(), at, number);
+        let all = bound(Timestamp::MIN, 0)..=bound(Timestamp::MAX, u64::MAX);
+        self.by_subject.range(all).next_back().map(|(_, at, _)| *at)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -60,12 +71,14 @@ impl Room {
         self.next = self.next.max(number.saturating_add(1));
         self.bytes += bytes(&relayed);
         self.by_time.insert((relayed.at, number));
+        self.by_subject.insert((relayed.to.clone(), relayed.at, number));
         self.waiting.insert(number, relayed);
     }
 
     fn remove(&mut self, number: u64) -> Option<Relayed<'static>> {
         let relayed = self.waiting.remove(&number)?;
         self.by_time.remove(&(relayed.at, number));
+        self.by_subject.remove(&(relayed.to.clone(), relayed.at, number));
         self.bytes -= bytes(&relayed);
         Some(relayed)
     }
@@ -122,7 +135,7 @@ fn bytes(relayed: &Relayed<'_>) -> usize {
         _ => 0,
     };
     let path: usize = relayed.path.iter().map(|id| size_of::<String>() + id.len()).sum();
-    RECORD_BYTES + relayed.to.len() + path + relayed.cause.event_id.len() + told
+    RECORD_BYTES + 2 * relayed.to.len() + path + relayed.cause.event_id.len() + told
 }
 
 impl PartitionTask {
@@ -131,6 +144,15 @@ impl PartitionTask {
         self.room.put(relayed);
         self.position.waits_at = self.room.first_at();
         self.touched = true;
+    }
+
+    /// Lets what a subject is told otherwise than by an event wait behind what waits for it: unlike
+    /// events, it depends on what was told before. Gives it back where nothing does.
+    pub(super) fn queue<'a>(&mut self, mut relayed: Relayed<'a>) -> Option<Relayed<'a>> {
+        let Some(last) = self.room.last_of(&relayed.to) else { return Some(relayed) };
+        relayed.at = relayed.at.max(last);
+        self.wait(relayed.into_owned());
+        None
     }
 
     /// The first record that waits, where it does not have to any longer.
@@ -154,7 +176,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         let Some(relayed) = self.room.take() else { return Ok(()) };
         self.position.waits_at = self.room.first_at();
-        self.hand_over(relayed, event, now)
+        self.bring(relayed, event, now)
     }
 
     /// Records that wait.
