@@ -20,6 +20,7 @@ use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::state::{LINEAGE_KEY, Lineage, StateKey, encode_lineage, parse_key};
 use ebbflow::config::CommitConfig;
+use ebbflow::domain::progress::OffsetMetadata;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::Settings;
 use ebbflow::task::TaskConfig;
@@ -483,7 +484,7 @@ impl Run {
         Ok(())
     }
 
-    /// Nobody is at work and no input is left.
+    /// Nobody is at work, no input is left, and nothing waits for other tasks.
     pub(crate) fn is_drained(&self) -> bool {
         if !self.stage.is_quiet() {
             return false;
@@ -491,12 +492,16 @@ impl Run {
         let mut cluster = self.stage.cluster.borrow_mut();
         (0..self.partitions).all(|partition| {
             let offsets = cluster.group.committed(partition);
+            let told =
+                offsets.as_ref().and_then(|it| OffsetMetadata::parse(it.metadata.as_deref()?));
+            let waits = told.is_some_and(|told| told.waits_at.is_some());
             let next_offsets = offsets.map_or([None; 3], |offsets| offsets.next_offsets);
-            (0..3).all(|input| {
-                let log = cluster.log(Topic::INPUTS[input], partition);
-                let next = next_offsets[input].unwrap_or_else(|| log.low());
-                log.next_visible(next) == log.end()
-            })
+            !waits
+                && (0..3).all(|input| {
+                    let log = cluster.log(Topic::INPUTS[input], partition);
+                    let next = next_offsets[input].unwrap_or_else(|| log.low());
+                    log.next_visible(next) == log.end()
+                })
         })
     }
 }
