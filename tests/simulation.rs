@@ -13,6 +13,7 @@ mod simulation {
     mod broker;
     mod chain;
     mod changelog;
+    mod clock;
     mod cluster;
     mod crossing;
     mod deployment;

@@ -5,6 +5,7 @@
 //! `store`, `timers`, `held`, `room`, `marks`.
 
 pub mod clock;
+mod erase;
 mod events;
 mod held;
 pub mod marks;

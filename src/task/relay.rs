@@ -5,8 +5,8 @@
 //! `domain/relay.rs`, what can be told.
 
 use crate::domain::absorb::absorb;
-use crate::domain::apply::{Applied, amend, catch_up};
-use crate::domain::change::{CauseKind, Change};
+use crate::domain::apply::{amend, catch_up};
+use crate::domain::change::CauseKind;
 use crate::domain::customer::Customer;
 use crate::domain::event::Event;
 use crate::domain::facts::ties::Ties;
@@ -14,7 +14,7 @@ use crate::domain::id::{hash64, partition_of};
 use crate::domain::mark::Mark;
 use crate::domain::pack::{pack, unpack};
 use crate::domain::publish::close::close;
-use crate::domain::publish::context::{CauseEvent, Context};
+use crate::domain::publish::context::CauseEvent;
 use crate::domain::relay::{Relayed, Told, Why};
 use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
@@ -434,77 +434,6 @@ impl PartitionTask {
             && alias != to
         {
             self.marks.set(id, Mark { to: Some(to.into()), ..mark });
-        }
-    }
-
-    /// An id of somebody who was erased is erased, unless it is somebody else's by now.
-    fn erase_alias(
-        &mut self,
-        relayed: &Relayed<'_>,
-        of: &str,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
-        let (to, at) = (&relayed.to, relayed.at);
-        let mark = self.mark(&self.salted_id(to), at);
-        if mark.is_some_and(|mark| mark.to.as_deref() != Some(of)) {
-            return Ok(());
-        }
-        let cause = relayed.cause.clone();
-        self.erase(to, None, at, &cause.as_cause(), now)
-    }
-
-    /// Erases a subject, its other ids, and its traces with others; `visitor` is an id of it that
-    /// the request names.
-    pub(super) fn erase(
-        &mut self,
-        id: &str,
-        visitor: Option<String>,
-        at: Timestamp,
-        cause: &CauseEvent<'_>,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
-        let place = self.touch_subject(id, at, now)?;
-        let context: Context<'_> = context(&self.config, self.lineage, &self.position, now);
-        let touched = self.store.at(place);
-        let customer = &mut touched.customer;
-        let before = customer.deadline;
-        let evaluated_at = at.max(context.clock).max(customer.evaluated_at);
-        let changes: &mut Vec<Change> = &mut self.changes;
-        let _: Applied = catch_up(customer, evaluated_at, &context, (&mut self.tally, changes));
-        let ties = customer.ties.take().map_or_else(Ties::default, |ties| *ties);
-        self.remove(place, before, evaluated_at, (CauseKind::Erase, Some(cause)), now);
-        let until = evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
-        self.marks.set(self.salted_id(id), Mark::erased(until));
-        self.tally.erased += 1;
-        self.tell_forgotten(id, ties, visitor, cause);
-        Ok(())
-    }
-
-    /// Tells all to whom somebody erased was tied: other ids of theirs go too, others forget them.
-    fn tell_forgotten(
-        &mut self,
-        id: &str,
-        ties: Ties,
-        visitor: Option<String>,
-        cause: &CauseEvent<'_>,
-    ) {
-        for membership in ties.memberships {
-            self.tell_by(&membership.account, cause, Told::Forget { id: id.to_owned() });
-        }
-        let mut ids: Vec<String> = ties.aliases.into_iter().map(|alias| alias.id).collect();
-        ids.extend(visitor);
-        ids.retain(|alias| alias != id);
-        for alias in &ids {
-            self.tell_by(alias, cause, Told::Erase { of: id.to_owned() });
-        }
-        // They may know the person by an id of before.
-        ids.retain(|alias| Subject::of(alias) == Subject::Customer);
-        ids.push(id.to_owned());
-        let referred = ties.referred.into_iter().map(|referred| referred.id);
-        for other in referred.chain(ties.referrer.map(|referrer| referrer.id)) {
-            for id in &ids {
-                self.tell_by(&other, cause, Told::Forget { id: id.clone() });
-            }
         }
     }
 }

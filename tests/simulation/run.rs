@@ -226,7 +226,6 @@ impl Run {
         let avro = seed != 0 && random.chance(200);
         let workload = Workload::new(random.fork(), partitions, avro);
         let stage = Stage::new(cluster, plan, random.fork(), settings, avro, instances);
-        let drained_ms = 0;
         Self {
             mode,
             stage,
@@ -236,7 +235,7 @@ impl Run {
             instances,
             config,
             advance_to,
-            drained_ms,
+            drained_ms: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 //! rounds happen within its call. Nothing is borrowed across a round. Next: `broker.rs`.
 
 use crate::simulation::broker::SimBroker;
+use crate::simulation::clock::SimClock;
 use crate::simulation::cluster::Cluster;
 use crate::simulation::deployment::Deployment;
 use crate::simulation::faults::{Fault, Plan};
@@ -13,7 +14,6 @@ use crate::simulation::rules;
 use ebbflow::codec::decoder::Decoder;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::metrics::{Metrics, Snapshot};
-use ebbflow::runtime::clock::Clock;
 use ebbflow::runtime::heads::TopicDecoders;
 use ebbflow::runtime::settings::{Round, Settings, WorkerError};
 use ebbflow::runtime::start::Start;
@@ -48,22 +48,6 @@ const GIVEN_UP: &str = "the fourth producer within a minute was fenced";
 /// Ends of the inputs by partition.
 pub(crate) type Ends = BTreeMap<u32, [i64; 3]>;
 pub(crate) type SimWorker = Worker<SimBroker, SimClock>;
-
-/// The clocks of one host.
-pub(crate) struct SimClock {
-    stage: Rc<Stage>,
-    skew_ms: Rc<Cell<i64>>,
-}
-
-impl Clock for SimClock {
-    fn wall(&self) -> Timestamp {
-        EPOCH.plus_ms(self.stage.now_ms() + self.skew_ms.get())
-    }
-
-    fn monotonic_ms(&self) -> i64 {
-        self.stage.now_ms()
-    }
-}
 
 enum Process {
     /// It starts at this time.
@@ -502,7 +486,7 @@ impl Stage {
             self.set_skew(instance, ms);
         }
         let skew_ms = self.skews_ms[instance].clone();
-        let clock = SimClock { stage: stage.clone(), skew_ms: skew_ms.clone() };
+        let clock = SimClock::new(stage.clone(), skew_ms.clone());
         let broker = SimBroker::new(stage, instance, skew_ms);
         let registry_up = self.registry_up.clone();
         let ask = move |id| registry::answer(id, registry_up.load(Ordering::Relaxed));
