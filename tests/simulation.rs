@@ -28,6 +28,7 @@ mod simulation {
     mod outcome;
     mod producer;
     mod random;
+    mod rebuild;
     mod reference;
     mod registry;
     mod replay;

@@ -18,7 +18,7 @@ use crate::simulation::schedule::check_schedule;
 use crate::simulation::stage::{EPOCH, Ends, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
-use ebbflow::codec::state::{LINEAGE_KEY, Lineage, StateKey, encode_lineage, parse_key};
+use ebbflow::codec::state::{StateKey, parse_key};
 use ebbflow::config::CommitConfig;
 use ebbflow::domain::progress::OffsetMetadata;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
@@ -68,8 +68,8 @@ pub(crate) struct Report {
 pub(crate) struct Run {
     mode: Mode,
     pub(crate) stage: Rc<Stage>,
-    random: Random,
-    workload: Workload,
+    pub(crate) random: Random,
+    pub(crate) workload: Workload,
     pub(crate) partitions: u32,
     pub(crate) instances: usize,
     pub(crate) config: TaskConfig,
@@ -188,7 +188,7 @@ impl Run {
         let advance_to = Some(EPOCH.plus_days(random.between(100, 500)))
             .filter(|_| mode == Mode::Event && random.chance(800));
         let mut settings = Settings {
-            task: config.clone(),
+            task: config,
             topics: TOPICS.map(Into::into),
             commit: CommitConfig {
                 idle_gap: Duration::from_millis(5),
@@ -288,52 +288,11 @@ impl Run {
         Ok((partitions, effort))
     }
 
-    /// Everything again in a second lineage, from what the inputs have not forgotten and what is
-    /// new; gives what it has left. A process may have stood still meanwhile.
-    fn rebuild(&mut self, first: &[Partition]) -> Result<Vec<Partition>, String> {
-        // Whoever begins a lineage waits until the group has no members.
-        self.stage.pass(SESSION_MS + 1);
-        self.forget_inputs();
-        for _ in 0..self.random.below(4) {
-            let at = EPOCH.plus_days(self.random.between(0, 100));
-            let record = self.workload.record(at, at);
-            self.append(vec![record]);
-        }
-        let began_at = self.begin_lineage();
-        self.stage.start_again(&self.ends());
-        self.play_to_the_end()?;
-        self.left_again(first, began_at)
-    }
-
-    /// Retention deletes some of the inputs.
-    pub(crate) fn forget_inputs(&mut self) {
-        let mut cluster = self.stage.cluster.borrow_mut();
-        for partition in 0..self.partitions {
-            for topic in Topic::INPUTS {
-                let log = cluster.log(topic, partition);
-                let kept = self.random.between(log.low(), log.end());
-                if self.random.chance(300) {
-                    log.delete_before(kept);
-                }
-            }
-        }
-    }
-
     /// Where the inputs end now.
     pub(crate) fn ends(&self) -> Ends {
         let mut cluster = self.stage.cluster.borrow_mut();
         let mut ends = |it| Topic::INPUTS.map(|topic| cluster.log(topic, it).end());
         (0..self.partitions).map(|it| (it, ends(it))).collect()
-    }
-
-    /// A second lineage; gives its beginning.
-    pub(crate) fn begin_lineage(&self) -> Timestamp {
-        let began_at = EPOCH.plus_ms(self.stage.now_ms());
-        let lineage = encode_lineage(Lineage { number: 2, began_at, ..Lineage::FIRST });
-        let record =
-            Payload { key: Some(LINEAGE_KEY.to_vec()), value: Some(lineage), ..Payload::default() };
-        self.stage.cluster.borrow_mut().log(Topic::Control, 0).append(record, None);
-        began_at
     }
 
     /// What the second lineage has left after the first, checked.

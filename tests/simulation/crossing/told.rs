@@ -92,12 +92,12 @@ fn check_timer(
     let until = events.iter().copied().filter(|timed| timed.at < at);
     let naive = folded(id, until, rules);
     let measured = measure(&naive, rules, at);
-    let named = |it: &Dimension| json["dimension"] == &*it.name(rules);
+    let named = |it: &Dimension| json["dimension"] == *it.name(rules);
     let Some(dimension) = Dimension::all_of(Subject::Customer).find(named) else {
         return Err(format!("{json} is of no dimension"));
     };
     let value = dimension.value_name(measured.value(dimension), rules);
-    ensure(json["current"] == &*value, || {
+    ensure(json["current"] == *value, || {
         let told: Vec<_> = events.iter().map(|it| (it.at, it.offset, &it.event.body)).collect();
         format!("{id} is told {} and was {value:?}: {json} of {told:?}", json["current"])
     })?;

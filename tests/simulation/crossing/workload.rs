@@ -182,7 +182,8 @@ impl Workload {
     }
 
     fn money(&mut self) -> Money {
-        let currency = Currency::parse(*self.random.pick(&["EUR", "EUR", "USD"])).unwrap();
+        let code: &str = self.random.pick(&["EUR", "EUR", "USD"]);
+        let currency = Currency::parse(code).unwrap();
         Money { amount_minor: self.random.between(0, 900) * 10, currency }
     }
 
