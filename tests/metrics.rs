@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 60] = [
+const NAMES: [&str; 61] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
@@ -48,6 +48,8 @@ const NAMES: [&str; 60] = [
     "ebbflow_relay_arrivals_total",
     "ebbflow_relay_hops_total",
     "ebbflow_relay_records_total",
+    "ebbflow_relay_unproven_total",
+    "ebbflow_relay_waiting_records",
     "ebbflow_restore_records_total",
     "ebbflow_restore_seconds_total",
     "ebbflow_rules_revision",
