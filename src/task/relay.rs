@@ -20,7 +20,7 @@ use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
-use crate::task::events::{Arrival, Standing, origin_of};
+use crate::task::events::{Standing, origin_of};
 use crate::task::partition_task::{EventError, context};
 use std::borrow::Cow;
 
@@ -69,25 +69,6 @@ impl PartitionTask {
             Some(relayed) => self.bring(relayed, event, now),
             None => Ok(()),
         }
-    }
-
-    /// Brings to its subject what does not have to wait behind anything.
-    pub(super) fn bring(
-        &mut self,
-        relayed: Relayed<'_>,
-        event: Option<&Event<'_>>,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
-        self.touched = true;
-        match (&relayed.told, event) {
-            (Told::Event { input, value }, Some(event)) => {
-                let cause = relayed.cause.as_cause();
-                let arrival = Arrival { event, cause, input: *input, value };
-                self.arrive(Cow::Borrowed(&relayed.to), relayed.path.clone(), &arrival, now)?;
-            }
-            _ => self.take(relayed, now)?,
-        }
-        self.settle(now)
     }
 
     /// Takes what the subjects of this partition have told one another.
@@ -163,7 +144,11 @@ impl PartitionTask {
     }
 
     /// Brings what was told to its subject, which may have become another one.
-    fn take(&mut self, mut relayed: Relayed<'_>, now: Option<Timestamp>) -> Result<(), EventError> {
+    pub(super) fn take(
+        &mut self,
+        mut relayed: Relayed<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
         match &relayed.told {
             Told::Follow { from, to } => {
                 self.follow_another(&relayed.to, from, to);

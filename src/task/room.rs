@@ -10,7 +10,9 @@ use crate::domain::pack::UnpackError;
 use crate::domain::relay::{Relayed, Told};
 use crate::domain::time::Timestamp;
 use crate::task::PartitionTask;
+use crate::task::events::Arrival;
 use crate::task::partition_task::EventError;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that wait in a task at most; one more is applied at once, and counted.
@@ -177,6 +179,25 @@ impl PartitionTask {
         let Some(relayed) = self.room.take() else { return Ok(()) };
         self.position.waits_at = self.room.first_at();
         self.bring(relayed, event, now)
+    }
+
+    /// Brings to its subject what does not have to wait behind anything.
+    pub(super) fn bring(
+        &mut self,
+        relayed: Relayed<'_>,
+        event: Option<&Event<'_>>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        self.touched = true;
+        match (&relayed.told, event) {
+            (Told::Event { input, value }, Some(event)) => {
+                let cause = relayed.cause.as_cause();
+                let arrival = Arrival { event, cause, input: *input, value };
+                self.arrive(Cow::Borrowed(&relayed.to), relayed.path.clone(), &arrival, now)?;
+            }
+            _ => self.take(relayed, now)?,
+        }
+        self.settle(now)
     }
 
     /// Records that wait.
