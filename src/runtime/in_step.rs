@@ -116,8 +116,6 @@ fn hand_over<R: Record>(
             unreachable!("in step a run has every partition")
         };
         task.advance_to(clock);
-        // What was due before is over, as where all events are one task's.
-        task.fire_timers(usize::MAX, limits.wall)?;
         let result = match &relayed.told {
             Told::Event { input, value } => {
                 let value = value.clone();

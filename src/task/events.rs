@@ -4,6 +4,7 @@
 //! another; `domain/apply.rs`, what an event does.
 
 use crate::domain::apply::{Applied, apply};
+use crate::domain::change::CauseKind;
 use crate::domain::event::{Body, Event, Interaction};
 use crate::domain::id::{ACCOUNT_PREFIX, hash64, partition_of, salted_id};
 use crate::domain::mark::{Mark, SaltedId};
@@ -253,6 +254,7 @@ impl PartitionTask {
         at: Timestamp,
         now: Option<Timestamp>,
     ) -> Result<usize, EventError> {
+        self.forget_visitor(to, at, now)?;
         // Whoever was gone and comes back is somebody else, when no mark tells any more too.
         let incarnation = self.position.erasures;
         let place = self.store.touch(to, at, incarnation, &self.config.rules)?;
@@ -261,6 +263,27 @@ impl PartitionTask {
         }
         self.store.at(place).customer.hear(at);
         Ok(place)
+    }
+
+    /// A visitor whose time is over by then is forgotten, if the timers have not come to it yet.
+    pub(super) fn forget_visitor(
+        &mut self,
+        id: &str,
+        at: Timestamp,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        if Subject::of(id) != Subject::Visitor || self.store.deadline(id)?.is_none() {
+            return Ok(());
+        }
+        let place = self.store.touch(id, at, 0, &self.config.rules)?;
+        let customer = &self.store.at(place).customer;
+        let (before, end) =
+            (customer.deadline, customer.forget_at(self.config.rules.keep_visitors_ms));
+        if end <= at {
+            self.tally.relayed.forgotten_visitors += 1;
+            self.remove(place, before, end, (CauseKind::Timer, None), now);
+        }
+        Ok(())
     }
 
     fn apply_to(

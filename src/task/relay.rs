@@ -308,6 +308,7 @@ impl PartitionTask {
             self.redirect(self.salted_id(id), into, at, None);
             return Ok(());
         }
+        self.forget_visitor(id, at, now)?;
         if self.store.deadline(id)?.is_some() {
             let place = self.store.touch(id, at, 0, &self.config.rules)?;
             self.prepare(place, now);
