@@ -57,7 +57,7 @@ use std::sync::Mutex;
 
 /// Seeds of each mode that a plain run plays; those of crossing runs are short.
 const SEEDS: u64 = 400;
-const CROSSING_SEEDS: u64 = 800;
+const CROSSING_SEEDS: u64 = 2_000;
 /// After so many failures the rest is left out.
 const MAX_FAILURES: usize = 5;
 

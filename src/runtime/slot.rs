@@ -161,12 +161,19 @@ impl<R: Record> Slot<R> {
         Ok(fetched)
     }
 
+    /// In a run that ends by itself: whether everything up to the ends is read.
+    pub(super) fn has_read_all(&self) -> bool {
+        let inputs = self.task.inputs();
+        self.until.is_some_and(|until| {
+            inputs.iter().zip(until).all(|(input, end)| input.next_offset >= end)
+        })
+    }
+
     /// In a run that ends by itself: true when everything up to the ends is processed, the clock
     /// was advanced and nothing is due.
     pub(super) fn finish(&mut self, advance_to: Option<Timestamp>) -> bool {
-        let Some(until) = self.until.filter(|_| self.is_running()) else { return false };
+        let reached = self.is_running() && self.has_read_all();
         let task = &mut self.task;
-        let reached = task.inputs().iter().zip(until).all(|(input, end)| input.next_offset >= end);
         if !reached
             || task.waiting() > 0
             || task.is_due()

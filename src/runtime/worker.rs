@@ -374,6 +374,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Advances the clocks of tasks that reached their ends; true when all have finished.
     fn finish_tasks(&mut self) -> bool {
         let Some(advance_to) = self.settings.until_end else { return false };
+        // What one task reads last may concern the customers of any.
+        if self.goes_in_step() && !self.slots.values().all(Slot::has_read_all) {
+            return false;
+        }
         let mut done = self.assigned;
         for slot in self.slots.values_mut() {
             done &= slot.finish(advance_to);
