@@ -384,15 +384,14 @@ impl PartitionTask {
         touched.changed = true;
         touched.published |= applied.published && !context.silent;
         self.store.reschedule(place, before);
-        if source_id == *to {
-            return Ok(());
-        }
-        for alias in aliases.iter().filter(|alias| alias.id != *to) {
+        // What comes back in a circle is nobody else's.
+        let is_other = source_id != *to;
+        for alias in aliases.iter().filter(|alias| is_other && alias.id != *to) {
             let told = Told::Follow { from: source_id.clone(), to: to.clone() };
             self.tell_by(&alias.id, cause, told);
         }
         if Subject::of(to) == Subject::Customer {
-            let is_customer = Subject::of(&source_id) == Subject::Customer;
+            let is_customer = is_other && Subject::of(&source_id) == Subject::Customer;
             let was = is_customer.then(|| hash64(&source_id));
             for membership in memberships {
                 let (first_at, last_at) = (membership.first_at, membership.last_at);

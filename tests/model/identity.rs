@@ -5,13 +5,14 @@
 //! partition. Next: `network.rs`, the tasks; `absorb.rs`, two customers of one partition.
 
 use crate::absorb::{facts, of};
-use crate::fixture::{T0, config, day, event, rules, visited};
+use crate::fixture::{T0, config, day, eur, event, ordered, rules, visited};
 use crate::network::Network;
 use crate::workload;
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::event::{Body, Event, Interaction, VisitKind};
 use ebbflow::domain::facts::order_facts::OrderFacts;
-use ebbflow::domain::id::{EventKey, hash64};
+use ebbflow::domain::facts::ties::Ties;
+use ebbflow::domain::id::{EventKey, hash64, partition_of};
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
@@ -215,6 +216,8 @@ proptest! {
         let mut rules = rules();
         // Of days that only one of two still has counts of, each was capped by itself.
         rules.fold.daily_cap = 1_000;
+        // And nobody is forgotten.
+        rules.keep_visitors_ms = 36_500 * DAY_MS;
         let rules = Arc::new(rules);
         let last = events.iter().map(|event| event.occurred_at.0).max().unwrap_or(T0);
         let clock = last.max(T0 + DAY_MS * 4) + DAY_MS;
@@ -379,4 +382,97 @@ fn somebody_erased_is_not_remembered_by_whom_they_are_merged_into() {
     let ties = network.subject("c-0").expect("it is known").ties;
     assert_eq!(ties.map(|ties| ties.aliases), Some(Vec::new()));
     assert_eq!(network.subject("c-1"), None);
+}
+
+/// Reads events in partitions in turn, each when everything before has arrived.
+fn network_of(events: &[Event<'static>]) -> Network {
+    let mut network = Network::new(&Arc::new(rules()), PARTITIONS, day(30));
+    for (number, event) in events.iter().enumerate() {
+        network.read(number % PARTITIONS as usize, event);
+        network.drain();
+    }
+    network
+}
+
+fn said(id: &str, who: &str, days: i64, interaction: Interaction<'static>) -> Event<'static> {
+    event(id, who, day(days), Body::Interaction(interaction))
+}
+
+fn merged(id: &str, into: &str, from: &'static str, days: i64) -> Event<'static> {
+    said(id, into, days, Interaction::CustomersMerged { from_customer_id: from.into() })
+}
+
+fn referred(id: &str, by: &str, who: &'static str, days: i64) -> Event<'static> {
+    let referred_customer_id = Some(who.into());
+    said(id, by, days, Interaction::ReferralAccepted { referred_customer_id })
+}
+
+fn bought(id: &str, who: &str, days: i64) -> Event<'static> {
+    event(id, who, day(days), ordered(id, eur(1_000)))
+}
+
+fn erased(id: &str, who: &str, days: i64) -> Event<'static> {
+    said(id, who, days, Interaction::EraseRequested)
+}
+
+/// Ids that a subject keeps of others.
+fn kept(network: &Network, id: &str) -> Vec<String> {
+    let ties = network.subject(id).and_then(|it| it.ties).map_or_else(Ties::default, |it| *it);
+    let aliases = ties.aliases.into_iter().chain(ties.referred).map(|heard| heard.id);
+    aliases.chain(ties.referrer.map(|referrer| referrer.id)).collect()
+}
+
+#[test]
+fn a_referrer_who_is_erased_is_forgotten_by_who_has_not_bought_yet() {
+    let network = network_of(&[referred("e-0", "r-0", "c-1", 0), erased("e-1", "r-0", 1)]);
+    assert_eq!(kept(&network, "c-1"), Vec::<String>::new());
+}
+
+#[test]
+fn an_erase_reaches_who_knows_an_id_of_before_a_merge() {
+    let network = network_of(&[
+        referred("e-0", "r-0", "c-2", 0),
+        bought("o-0", "c-2", 1),
+        referred("e-1", "c-2", "c-3", 2),
+        bought("o-1", "c-3", 3),
+        merged("e-2", "c-1", "c-2", 4),
+        erased("e-3", "c-1", 5),
+    ]);
+    assert_eq!(kept(&network, "r-0"), Vec::<String>::new());
+    assert_eq!(kept(&network, "c-3"), Vec::<String>::new());
+    // What was counted stays.
+    assert_eq!(network.subject("r-0").as_ref().map(net), Some(1_000));
+}
+
+#[test]
+fn a_referrer_who_did_not_bring_somebody_need_not_know_them() {
+    let network = network_of(&[
+        referred("e-1", "r-1", "c-2", 2),
+        bought("o-0", "c-2", 3),
+        referred("e-0", "r-0", "c-2", 1),
+    ]);
+    assert_eq!(kept(&network, "r-1"), Vec::<String>::new());
+    assert_eq!(kept(&network, "r-0"), ["c-2"]);
+    assert_eq!(network.subject("r-1").as_ref().map(net), Some(0));
+}
+
+#[test]
+fn a_state_that_comes_after_the_erase_takes_its_traces_along() {
+    let rules = Arc::new(rules());
+    let mut network = Network::new(&rules, PARTITIONS, day(30));
+    let mut visit = said("e-0", "c-2", 0, Interaction::Shared { score: None, sku: None });
+    visit.account_id = Some("a-0".into());
+    for event in [&visit, &referred("e-1", "r-0", "c-2", 0), &bought("o-0", "c-2", 1)] {
+        network.read(0, event);
+        network.drain();
+    }
+    // The target's task learns of the erase before the state of the source arrives.
+    let home = partition_of("c-1", PARTITIONS) as usize;
+    network.read(home, &merged("e-2", "c-1", "c-2", 2));
+    network.read(home, &erased("e-3", "c-1", 3));
+    network.drain();
+    assert_eq!(kept(&network, "r-0"), Vec::<String>::new());
+    let account = network.subject("account:a-0").expect("it is known");
+    let contacts = account.contacts.expect("it had one").list;
+    assert!(contacts.iter().all(|contact| contact.hash != hash64("c-2")), "{contacts:?}");
 }

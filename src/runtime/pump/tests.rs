@@ -311,3 +311,26 @@ fn what_other_partitions_have_of_a_customer_is_told_as_if_it_had_come_in_order()
     }
     assert_eq!(told(&mut task), in_order);
 }
+
+#[test]
+fn a_record_of_another_program_or_lineage_is_left_alone_or_passed_over() {
+    let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let topics = ["interactions".into(), "purchases".into(), "relay".into()];
+    let (limits, decode) = (history(&topics), Json(Arc::clone(&rules)));
+    let home = |id: &String| partition_of(id, PARTITIONS) == 0;
+    let id = (0..).map(|n| format!("c-{n}")).find(home).expect("an id");
+    let of = |first: &dyn Fn(&mut Vec<u8>)| {
+        let mut line = relayed_line(&id, 402);
+        first(&mut line.value);
+        let mut task = task_of(0, &rules);
+        pass_all(&mut task);
+        let pumped = pump(&mut task, [&[], &[], &[line]], &decode, &limits).expect("states");
+        (pumped.consumed[2], pumped.left_alone, task.store().len())
+    };
+    let (consumed, left_alone, _) = of(&|value| value[0] += 1);
+    assert!(consumed == 0 && left_alone.is_some_and(|why| why.contains("newer")));
+    // The lineage stands behind the version: 2 is a later one, 0 an earlier one, as Avro writes it.
+    let (consumed, left_alone, _) = of(&|value| value[1] = 4);
+    assert!(consumed == 0 && left_alone.is_some_and(|why| why.contains("lineage 2")));
+    assert_eq!(of(&|value| value[1] = 0), (1, None, 0));
+}
