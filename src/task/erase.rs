@@ -6,6 +6,7 @@
 use crate::domain::apply::catch_up;
 use crate::domain::change::CauseKind;
 use crate::domain::facts::ties::Ties;
+use crate::domain::id::hash64;
 use crate::domain::mark::Mark;
 use crate::domain::publish::context::CauseEvent;
 use crate::domain::relay::{Relayed, Told};
@@ -83,5 +84,28 @@ impl PartitionTask {
                 self.tell_by(&other, cause, Told::Forget { id: id.clone() });
             }
         }
+    }
+
+    /// A subject that is known forgets an id; nothing that is counted changes by it.
+    pub(super) fn forget(
+        &mut self,
+        to: &str,
+        id: &str,
+        at: Timestamp,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        if self.store.deadline(to)?.is_none() {
+            return Ok(());
+        }
+        let place = self.touch_subject(to, at, now)?;
+        let touched = self.store.at(place);
+        touched.changed = true;
+        if let Some(ties) = &mut touched.customer.ties {
+            ties.forget(id);
+        }
+        if let Some(contacts) = &mut touched.customer.contacts {
+            contacts.forget(hash64(id));
+        }
+        Ok(())
     }
 }

@@ -227,19 +227,10 @@ impl PartitionTask {
                 let what = |customer: &mut Customer| {
                     customer.ties.get_or_insert_default().brought(from, at, *minor);
                 };
-                self.amend_known(to, at, &cause, now, what)
+                // Not as of then: events of its own from before may be still to come.
+                self.amend_known(to, Timestamp::MIN, &cause, now, what)
             }
-            Told::Forget { id } => {
-                let what = |customer: &mut Customer| {
-                    if let Some(ties) = &mut customer.ties {
-                        ties.forget(id);
-                    }
-                    if let Some(contacts) = &mut customer.contacts {
-                        contacts.forget(hash64(id));
-                    }
-                };
-                self.amend_known(to, at, &cause, now, what)
-            }
+            Told::Forget { id } => self.forget(to, id, at, now),
             Told::Contact { was, now: hash, first_at, last_at } => {
                 let what = |customer: &mut Customer| {
                     let contacts = customer.contacts.get_or_insert_default();
