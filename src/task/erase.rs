@@ -86,25 +86,24 @@ impl PartitionTask {
         }
     }
 
-    /// A subject that is known forgets an id; nothing that is counted changes by it.
+    /// A subject that is known forgets an id; of an account a contact goes with it.
     pub(super) fn forget(
         &mut self,
         to: &str,
         id: &str,
-        at: Timestamp,
+        cause: &CauseEvent<'_>,
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
-        if self.store.deadline(to)?.is_none() {
-            return Ok(());
+        if Subject::of(to) == Subject::Account {
+            return self.amend_known(to, Timestamp::MIN, cause, now, |account| {
+                account.contacts.get_or_insert_default().forget(hash64(id));
+            });
         }
-        let place = self.touch_subject(to, at, now)?;
-        let touched = self.store.at(place);
-        touched.changed = true;
-        if let Some(ties) = &mut touched.customer.ties {
-            ties.forget(id);
-        }
-        if let Some(contacts) = &mut touched.customer.contacts {
-            contacts.forget(hash64(id));
+        if self.store.deadline(to)?.is_some() {
+            let place = self.touch_subject(to, Timestamp::MIN, now)?;
+            let touched = self.store.at(place);
+            touched.changed = true;
+            touched.customer.ties.get_or_insert_default().forget(id);
         }
         Ok(())
     }

@@ -230,7 +230,7 @@ impl PartitionTask {
                 // Not as of then: events of its own from before may be still to come.
                 self.amend_known(to, Timestamp::MIN, &cause, now, what)
             }
-            Told::Forget { id } => self.forget(to, id, at, now),
+            Told::Forget { id } => self.forget(to, id, &cause, now),
             Told::Contact { was, now: hash, first_at, last_at } => {
                 let what = |customer: &mut Customer| {
                     let contacts = customer.contacts.get_or_insert_default();
@@ -272,7 +272,7 @@ impl PartitionTask {
     }
 
     /// The same of one that is known; nobody comes about by it.
-    fn amend_known(
+    pub(super) fn amend_known(
         &mut self,
         to: &str,
         at: Timestamp,

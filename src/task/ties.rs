@@ -76,7 +76,9 @@ impl PartitionTask {
             return Ok(());
         }
         let at = cause.effective_at;
-        let place = self.touch_subject(to, at, now)?;
+        // Events of its own from before may be still to come.
+        let known_at = if self.clock() == Timestamp::MIN { at } else { at.min(self.clock()) };
+        let place = self.touch_subject(to, known_at, now)?;
         self.store.at(place).changed = true;
         let key = EventKey::of(hash64(cause.event_id));
         let before = self.ties(place).referrer.as_ref().map(|referrer| referrer.id.clone());
