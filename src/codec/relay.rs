@@ -33,8 +33,9 @@ pub fn encode_relayed(lineage: u32, relayed: &Relayed<'_>, value: &mut Vec<u8>) 
     writer.long(cause.offset);
     writer.count(told.reason());
     match told {
-        Told::Event { input, value } => {
+        Told::Event { input, tied, value } => {
             writer.count(*input);
+            writer.boolean(*tied);
             bytes(&mut writer, value);
         }
         Told::Move { into, why } => {
@@ -108,7 +109,9 @@ fn decode(datum: &[u8]) -> Result<(u32, Relayed<'_>), UnpackError> {
 
 fn told<'r>(reader: &mut Reader<'r>) -> Result<Told<'r>, UnpackError> {
     Ok(match reader.long()? {
-        0 => Told::Event { input: reader.number()?, value: taken(reader)? },
+        0 => {
+            Told::Event { input: reader.number()?, tied: reader.boolean()?, value: taken(reader)? }
+        }
         1 => Told::Move {
             into: text(reader)?,
             why: if reader.boolean()? { Why::Known } else { Why::Merged },

@@ -77,7 +77,7 @@ pub struct OffsetMetadata {
     pub commit_counter: u64,
     /// +1 per rebuild.
     pub lineage: u32,
-    /// Time of the first record that waits for other tasks: what comes of it is of then.
+    /// Time of the first record that waits for other tasks and will tell more: that is of then.
     pub waits_at: Option<Timestamp>,
 }
 

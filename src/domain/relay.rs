@@ -65,6 +65,8 @@ pub enum Told<'a> {
     Event {
         /// Index of the input.
         input: usize,
+        /// Whom it names were told already, while it waited.
+        tied: bool,
         /// The record's value.
         value: Cow<'a, [u8]>,
     },
@@ -161,7 +163,7 @@ impl Told<'_> {
     fn into_owned(self) -> Told<'static> {
         let owned = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
         match self {
-            Self::Event { input, value } => Told::Event { input, value: owned(value) },
+            Self::Event { input, tied, value } => Told::Event { input, tied, value: owned(value) },
             Self::State(packed) => Told::State(owned(packed)),
             Self::Move { into, why } => Told::Move { into, why },
             Self::Follow { from, to } => Told::Follow { from, to },

@@ -1,5 +1,5 @@
 //! How far all tasks of the group have come, as they have committed it: asked for once a second
-//! by a thread of its own.
+//! by a thread of its own, more often while something waits for the answer.
 //!
 //! Its consumer never joins the group, and as it reads what is uncommitted its question for
 //! offsets does not wait for open transactions: it is told what was committed last. The ends are
@@ -18,10 +18,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the group's offsets are asked for.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// The same while something waits for it.
+const SAMPLE_SOON: Duration = Duration::from_millis(200);
 /// How long the answer may take.
 const OFFSETS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     latest: Option<Arc<ClockSample>>,
+    /// Somebody waits for the next sample.
+    soon: bool,
     stopping: bool,
 }
 
@@ -82,9 +86,14 @@ impl Clocks {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// The latest sample.
-    pub(crate) fn latest(&self) -> Option<Arc<ClockSample>> {
-        self.shared.lock().latest.clone()
+    /// The latest sample; `soon` when something waits for the next one.
+    pub(crate) fn latest(&self, soon: bool) -> Option<Arc<ClockSample>> {
+        let mut state = self.shared.lock();
+        if soon && !state.soon {
+            self.shared.changed.notify_one();
+        }
+        state.soon = soon;
+        state.latest.clone()
     }
 }
 
@@ -106,11 +115,19 @@ fn sample(shared: &Shared, asking: &Asking) {
             Ok(sample) => shared.lock().latest = Some(Arc::new(sample)),
             Err(error) => tracing::debug!(%error, "the clocks of tasks are not known"),
         }
-        let going_on = |state: &mut State| !state.stopping;
-        let waited = shared.changed.wait_timeout_while(shared.lock(), SAMPLE_EVERY, going_on);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.stopping {
-            return;
+        let asked = Instant::now();
+        let mut state = shared.lock();
+        loop {
+            if state.stopping {
+                return;
+            }
+            let every = if state.soon { SAMPLE_SOON } else { SAMPLE_EVERY };
+            let left = every.saturating_sub(asked.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            let waited = shared.changed.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -163,11 +163,15 @@ impl Broker for KafkaBroker {
         self.sampler.latest(partition)
     }
 
-    fn clocks(&mut self, partitions: u32) -> Result<Option<Arc<ClockSample>>, BrokerError> {
+    fn clocks(
+        &mut self,
+        partitions: u32,
+        soon: bool,
+    ) -> Result<Option<Arc<ClockSample>>, BrokerError> {
         if self.clocks.is_none() {
             self.clocks = Some(Clocks::start(&self.clients, &self.observer, partitions)?);
         }
-        Ok(self.clocks.as_ref().and_then(Clocks::latest))
+        Ok(self.clocks.as_ref().and_then(|clocks| clocks.latest(soon)))
     }
 
     fn watermarks(&mut self, partition: u32, input: Input) -> Result<Watermarks, BrokerError> {

@@ -261,7 +261,11 @@ pub trait Broker {
     ///
     /// # Errors
     /// `Fatal` when it cannot be asked for.
-    fn clocks(&mut self, partitions: u32) -> Result<Option<Arc<ClockSample>>, BrokerError>;
+    fn clocks(
+        &mut self,
+        partitions: u32,
+        soon: bool,
+    ) -> Result<Option<Arc<ClockSample>>, BrokerError>;
 
     /// Log start and end of an input, read now.
     ///

@@ -148,7 +148,9 @@ pub(super) fn relayed<'r>(
         return Err(refused(Refusal::new(Reason::Undecodable, detail)));
     }
     let event = match &relayed.told {
-        Told::Event { input, value: Cow::Borrowed(value) } => Some(decoded(*input, value, decode)?),
+        Told::Event { input, value: Cow::Borrowed(value), .. } => {
+            Some(decoded(*input, value, decode)?)
+        }
         _ => None,
     };
     Ok(Decoded { at: relayed.at, clamped: false, content: Content::Relayed(relayed, event) })

@@ -10,8 +10,9 @@ use crate::domain::progress::OffsetMetadata;
 use crate::domain::time::Timestamp;
 use crate::runtime::broker::{ClockSample, Input, TaskSample};
 
-/// Hops of an event at most: to its customer's home, behind a redirect, to the account.
-const HOPS: usize = 3;
+/// Hops at most of what an event brings about: to its customer's home, behind a redirect, to another
+/// id of the customer's, from there as a state, behind a redirect, to the account.
+const HOPS: usize = 6;
 /// With all tasks so close to the wall clock, in ms, events wait for nobody.
 const TOLERANCE_MS: i64 = 10_000;
 
@@ -78,6 +79,11 @@ impl Hold {
     /// Whether all tasks are about as far as the wall clock, `now`.
     pub(super) const fn is_caught_up(&self, now: Timestamp) -> bool {
         self.wall && now.since(self.released) <= TOLERANCE_MS
+    }
+
+    /// Whether the next sample may let more timers fire than are due by the wall clock anyway.
+    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
+        !self.is_caught_up(now) || self.rounds.iter().any(Option::is_some)
     }
 
     /// The lineage that it is about.

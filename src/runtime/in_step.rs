@@ -117,7 +117,7 @@ fn hand_over<R: Record>(
         };
         task.advance_to(clock);
         let result = match &relayed.told {
-            Told::Event { input, value } => {
+            Told::Event { input, value, .. } => {
                 let value = value.clone();
                 let event = match decode.decode(*input, &value) {
                     Ok(event) => event,

@@ -30,7 +30,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let new = || Hold::new(max_hold_ms, settings.wall_clock, lineage);
         let hold = self.hold.take().filter(|hold| hold.lineage() == lineage);
         let hold = self.hold.insert(hold.unwrap_or_else(new));
-        if let Some(sample) = self.broker.clocks(partitions)? {
+        let soon = hold.is_under_way(self.now);
+        if let Some(sample) = self.broker.clocks(partitions, soon)? {
             let given_up = hold.take(&sample);
             if given_up > 0 {
                 tracing::warn!(

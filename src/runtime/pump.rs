@@ -35,8 +35,8 @@ pub struct Limits<'a> {
     pub in_step: Option<Timestamp>,
     /// Stands in for the record timestamp of inputs that have none.
     pub limit: Option<Timestamp>,
-    /// Events before which a timer would fire that waits for other tasks wait, too: those of the
-    /// relay in the room of the task, others in their inputs.
+    /// Events before which a timer would fire that waits for other tasks wait, too, in the room of
+    /// the task.
     pub waits: bool,
     /// Records consumed at most.
     pub records: usize,
@@ -65,7 +65,7 @@ pub struct Pumped {
     pub left_alone: Option<String>,
     /// The input that nothing was at hand of, though its log has more.
     pub awaited: Option<usize>,
-    /// An event waits for other tasks.
+    /// The inputs wait for other tasks.
     pub waits: bool,
     /// Stopped by a limit, not for want of records.
     pub limited: bool,
@@ -178,7 +178,7 @@ pub fn pump_on<R: Record>(
             None => break,
             Some((first, _)) => {
                 let mut input = first;
-                if limits.waits && first != RELAY && event_waits(task, heads[first].as_ref())? {
+                if first != RELAY && task.is_far_ahead() {
                     // Others may wait for what the relay brings.
                     pumped.waits = true;
                     input = RELAY;
@@ -255,16 +255,6 @@ fn look<'r, R: Record>(
     }
 }
 
-/// Whether an event of an input has to wait for other tasks.
-fn event_waits(task: &PartitionTask, head: Option<&Decoded<'_>>) -> Result<bool, UnpackError> {
-    match head {
-        Some(Decoded { at, content: Content::Event(event), .. }) => {
-            task.event_waits(&event.subject_id(), *at)
-        }
-        _ => Ok(false),
-    }
-}
-
 /// Lets the first record of the room go on, which does not have to wait any longer; false when it
 /// cannot be read yet.
 fn leave_room(
@@ -274,7 +264,7 @@ fn leave_room(
     pumped: &mut Pumped,
 ) -> Result<bool, UnpackError> {
     let value = match task.first_waited()?.map(|waited| &waited.told) {
-        Some(Told::Event { input, value }) => Some((*input, value.clone())),
+        Some(Told::Event { input, value, .. }) => Some((*input, value.clone())),
         _ => None,
     };
     let event = match &value {

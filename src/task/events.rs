@@ -30,6 +30,8 @@ pub(super) struct Arrival<'a> {
     /// The input that its record came in with, and the record's value.
     pub(super) input: usize,
     pub(super) value: &'a [u8],
+    /// Whom it names were told already.
+    pub(super) tied: bool,
 }
 
 impl Arrival<'_> {
@@ -37,7 +39,7 @@ impl Arrival<'_> {
     fn relayed(&self, to: &str, path: Vec<String>) -> Relayed<'static> {
         let value = Cow::Borrowed(self.value);
         let (at, cause) = (self.cause.effective_at, origin_of(&self.cause));
-        let told = Told::Event { input: self.input, value };
+        let told = Told::Event { input: self.input, tied: self.tied, value };
         Relayed { to: to.to_owned(), path, at, cause, told }.into_owned()
     }
 }
@@ -74,7 +76,8 @@ impl PartitionTask {
         }
         let origin = (record.topic, self.config.partition, record.offset);
         let cause = CauseEvent::of(event, record.at, origin);
-        let arrival = Arrival { event, cause, input: record.input, value: record.value };
+        let (input, value) = (record.input, record.value);
+        let arrival = Arrival { event, cause, input, value, tied: false };
         let left = self.outgoing.len() + self.room.len();
         self.arrive(subject_id, Vec::new(), &arrival, now)?;
         self.settle(now)?;
@@ -111,8 +114,9 @@ impl PartitionTask {
             match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
                     if self.has_to_wait(&to, arrival.cause.effective_at)? {
-                        let relayed = arrival.relayed(&to, path);
-                        self.wait(relayed);
+                        let tied = arrival.tied || self.tie_waiting(&to, arrival, now)?;
+                        let relayed = Arrival { tied, ..*arrival }.relayed(&to, path);
+                        self.put(relayed);
                         return Ok(());
                     }
                     self.arrived(path.len());
@@ -233,16 +237,48 @@ impl PartitionTask {
             self.store.reschedule(place, before);
             place
         };
+        if matches!(event.body, Body::Purchase(_)) {
+            self.tell_credit(place, cause);
+        }
+        if arrival.tied { Ok(()) } else { self.tie_all(place, to, arrival, now) }
+    }
+
+    /// Tells whom an event names, before the event itself is applied: nobody elsewhere has to wait
+    /// for it. False where only the event itself says what they are told.
+    fn tie_waiting(
+        &mut self,
+        to: &str,
+        arrival: &Arrival<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<bool, EventError> {
+        let erases = Body::Interaction(Interaction::EraseRequested);
+        if Subject::of(to) == Subject::Account || arrival.event.body == erases {
+            return Ok(false);
+        }
+        let place = self.touch_subject(to, Timestamp::MIN, now)?;
+        self.tie_all(place, to, arrival, now)?;
+        Ok(true)
+    }
+
+    /// Tells all whom an event names: persons, and the account.
+    fn tie_all(
+        &mut self,
+        place: usize,
+        to: &str,
+        arrival: &Arrival<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        let Arrival { event, cause, .. } = arrival;
         self.tie(place, event, cause);
         let Some(account) = event.account_id.as_deref() else { return Ok(()) };
         let account = format!("{ACCOUNT_PREFIX}{account}");
-        if feeds.account {
+        if self.config.rules.feeds(event).account {
             return self.arrive(Cow::Owned(account), vec![to.to_owned()], arrival, now);
         }
         if Subject::of(to) == Subject::Customer {
-            let (first_at, last_at) = (at, at);
+            let (first_at, last_at) = (cause.effective_at, cause.effective_at);
             let told = Told::Contact { was: None, now: hash64(to), first_at, last_at };
-            self.tell(&account, Vec::new(), at, cause, told);
+            self.tell_by(&account, cause, told);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! for how long. Next: `runtime/hold.rs`, which does.
 
 use crate::domain::pack::UnpackError;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::task::PartitionTask;
 use crate::task::partition_task::Position;
@@ -52,24 +53,31 @@ impl PartitionTask {
         self.events_wait = events_wait;
     }
 
-    /// Whether an event of this customer at that time has to wait for other tasks, or any event,
-    /// since events have left so much to be done by others, or later.
-    ///
-    /// # Errors
-    /// When the customer's state cannot be read.
-    pub fn event_waits(&self, subject_id: &str, at: Timestamp) -> Result<bool, UnpackError> {
-        let ahead = self.events_wait && self.ahead.is_full();
-        Ok(ahead || (self.events_wait && self.would_fire_before(subject_id, at)?))
+    /// Whether events have left so much to be done by others, or later, that others wait.
+    #[must_use]
+    pub fn is_far_ahead(&self) -> bool {
+        self.events_wait && self.ahead.is_full()
     }
 
     /// Whether what a subject is told has to wait in the room. Where that is full nothing waits.
     pub(super) fn has_to_wait(&mut self, to: &str, at: Timestamp) -> Result<bool, UnpackError> {
-        if !self.events_wait || !self.would_fire_before(to, at)? {
+        if !self.events_wait || !self.would_fire_before(to, at)? || !self.is_told_of(to, at)? {
             return Ok(false);
         }
         let full = self.room.len() >= MAX_ROOM;
         self.tally.relayed.unproven += u64::from(full);
         Ok(!full)
+    }
+
+    /// Whether somebody hears of a subject's silence until then; of a visitor's, where its changes
+    /// are not written, nobody, but then it would be forgotten.
+    fn is_told_of(&mut self, to: &str, at: Timestamp) -> Result<bool, UnpackError> {
+        let rules = &self.config.rules;
+        if Subject::of(to) != Subject::Visitor || rules.emits_subject(Subject::Visitor) {
+            return Ok(true);
+        }
+        let place = self.store.touch(to, at, 0, rules)?;
+        Ok(self.store.at(place).customer.forget_at(rules.keep_visitors_ms) <= at)
     }
 
     /// Remembers an event that left something to be done by other tasks, or later.

@@ -63,7 +63,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         let relayed = match event {
             Some(_) => Some(relayed),
-            None => self.queue(relayed),
+            None => self.queue(relayed, now)?,
         };
         match relayed {
             Some(relayed) => self.bring(relayed, event, now),
@@ -74,7 +74,7 @@ impl PartitionTask {
     /// Takes what the subjects of this partition have told one another.
     pub(super) fn settle(&mut self, now: Option<Timestamp>) -> Result<(), EventError> {
         while let Some(relayed) = self.told_here.pop_front() {
-            if let Some(relayed) = self.queue(relayed) {
+            if let Some(relayed) = self.queue(relayed, now)? {
                 self.take(relayed, now)?;
             }
         }
@@ -155,8 +155,7 @@ impl PartitionTask {
                 return Ok(());
             }
             Told::Erase { .. } if self.has_to_wait(&relayed.to, relayed.at)? => {
-                self.wait(relayed.into_owned());
-                return Ok(());
+                return self.wait(relayed, now);
             }
             Told::Erase { of } => return self.erase_alias(&relayed, of, now),
             _ => {}
@@ -208,8 +207,7 @@ impl PartitionTask {
             }
         }
         if self.has_to_wait(&relayed.to, at)? {
-            self.wait(relayed.into_owned());
-            return Ok(());
+            return self.wait(relayed, now);
         }
         self.arrived(relayed.path.len());
         let to = &relayed.to;
@@ -320,6 +318,7 @@ impl PartitionTask {
             }
         }
         self.redirect(self.salted_id(id), into, at, None);
+        self.follow(id, into);
         Ok(())
     }
 
@@ -341,6 +340,56 @@ impl PartitionTask {
         self.touched = true;
     }
 
+    /// A subject takes over other ids and accounts of the one that became it, and tells those; gives
+    /// back the state without them. That can be done before the state itself is taken over, for
+    /// nobody's values depend on it but those of accounts.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub(super) fn take_ties(
+        &mut self,
+        relayed: &Relayed<'_>,
+        packed: &[u8],
+        touched_at: Timestamp,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<u8>, EventError> {
+        let mut source = unpack(packed, &self.config.rules.rates)?;
+        let (to, cause) = (&relayed.to, relayed.cause.as_cause());
+        let mut theirs = Ties::default();
+        if let Some(ties) = source.ties.as_deref_mut() {
+            theirs.aliases = std::mem::take(&mut ties.aliases);
+            theirs.memberships = std::mem::take(&mut ties.memberships);
+        }
+        let place = self.touch_subject(to, touched_at, now)?;
+        let (aliases, memberships) = (theirs.aliases.clone(), theirs.memberships.clone());
+        let ties = self.ties(place);
+        ties.absorb(theirs);
+        // Nobody is tied to themselves.
+        ties.aliases.retain(|alias| alias.id != *to);
+        // What comes back in a circle is nobody else's.
+        let is_other = source.id != *to;
+        if is_other {
+            ties.know(&source.id, relayed.at);
+        }
+        for alias in aliases.iter().filter(|alias| is_other && alias.id != *to) {
+            let told = Told::Follow { from: source.id.clone(), to: to.clone() };
+            self.tell_by(&alias.id, &cause, told);
+        }
+        if Subject::of(to) == Subject::Customer {
+            let is_customer = is_other && Subject::of(&source.id) == Subject::Customer;
+            let was = is_customer.then(|| hash64(&source.id));
+            for membership in memberships {
+                let (first_at, last_at) = (membership.first_at, membership.last_at);
+                let told = Told::Contact { was, now: hash64(to), first_at, last_at };
+                self.tell_by(&membership.account, &cause, told);
+            }
+            self.tell_left(place, &cause);
+        }
+        let mut rest = Vec::with_capacity(packed.len());
+        pack(&source, self.config.rules.rates.base(), &mut rest);
+        Ok(rest)
+    }
+
     /// A subject takes over all that was known of the one that became it.
     fn take_over(
         &mut self,
@@ -349,8 +398,9 @@ impl PartitionTask {
         cause: &CauseEvent<'_>,
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
-        let mut source = unpack(packed, &self.config.rules.rates)?;
         let (to, at) = (&relayed.to, relayed.at);
+        let packed = self.take_ties(relayed, packed, at, now)?;
+        let mut source = unpack(&packed, &self.config.rules.rates)?;
         let theirs = source.ties.take().map_or_else(Ties::default, |ties| *ties);
         let place = self.touch_subject(to, at, now)?;
         let source_id = std::mem::take(&mut source.id);
@@ -358,16 +408,9 @@ impl PartitionTask {
         let touched = self.store.at(place);
         let before = touched.customer.deadline;
         let mut lost = None;
-        let (aliases, memberships) = (theirs.aliases.clone(), theirs.memberships.clone());
         let amendment = |customer: &mut Customer, tally: &mut _| {
             absorb(customer, source, context.rules, tally);
-            let ties = customer.ties.get_or_insert_default();
-            lost = ties.absorb(theirs);
-            // Nobody is tied to themselves.
-            ties.aliases.retain(|alias| alias.id != customer.id);
-            if source_id != *customer.id {
-                ties.know(&source_id, at);
-            }
+            lost = customer.ties.get_or_insert_default().absorb(theirs);
         };
         let out = (&mut self.tally, &mut self.changes);
         let kind = (CauseKind::Merge, cause);
@@ -375,22 +418,6 @@ impl PartitionTask {
         touched.changed = true;
         touched.published |= applied.published && !context.silent;
         self.store.reschedule(place, before);
-        // What comes back in a circle is nobody else's.
-        let is_other = source_id != *to;
-        for alias in aliases.iter().filter(|alias| is_other && alias.id != *to) {
-            let told = Told::Follow { from: source_id.clone(), to: to.clone() };
-            self.tell_by(&alias.id, cause, told);
-        }
-        if Subject::of(to) == Subject::Customer {
-            let is_customer = is_other && Subject::of(&source_id) == Subject::Customer;
-            let was = is_customer.then(|| hash64(&source_id));
-            for membership in memberships {
-                let (first_at, last_at) = (membership.first_at, membership.last_at);
-                let told = Told::Contact { was, now: hash64(to), first_at, last_at };
-                self.tell_by(&membership.account, cause, told);
-            }
-            self.tell_left(place, cause);
-        }
         let lost_id = lost.as_ref().map(|lost| lost.id.clone());
         self.take_back(lost, cause, to);
         if let Some(lost_id) = lost_id {

@@ -27,6 +27,8 @@ pub(super) struct Room {
     waiting: BTreeMap<u64, Relayed<'static>>,
     by_time: BTreeSet<(Timestamp, u64)>,
     by_subject: BTreeSet<(String, Timestamp, u64)>,
+    /// Those that tell others something when they leave, which nobody knows by then.
+    movers: BTreeSet<(Timestamp, u64)>,
     /// Put there by the open transaction.
     put: BTreeSet<u64>,
     /// Taken out by the open transaction, of those from before it.
@@ -41,18 +43,25 @@ impl Room {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    /// The time of the first record of which more will come for others.
+    pub(super) fn first_mover_at(&self) -> Option<Timestamp> {
+        self.movers.first().map(|(at, _)| *at)
+    }
+
     fn first(&self) -> Option<&Relayed<'static>> {
         self.by_time.first().and_then(|(_, number)| self.waiting.get(number))
     }
 
     /// The time of the last record that waits for a subject.
     fn last_of(&self, to: &str) -> Option<Timestamp> {
-        if self.waiting.is_empty() {
-            return None;
-        }
+        self.of(to).next_back().map(|(_, at, _)| *at)
+    }
+
+    fn of(&self, to: &str) -> impl DoubleEndedIterator<Item = &(String, Timestamp, u64)> {
         let bound = |at, number| (to.to_owned(), at, number);
         let all = bound(Timestamp::MIN, 0)..=bound(Timestamp::MAX, u64::MAX);
-        self.by_subject.range(all).next_back().map(|(_, at, _)| *at)
+        let none = self.waiting.is_empty();
+        (!none).then(|| self.by_subject.range(all)).into_iter().flatten()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,6 +82,9 @@ impl Room {
         self.next = self.next.max(number.saturating_add(1));
         self.bytes += bytes(&relayed);
         self.by_time.insert((relayed.at, number));
+        if matches!(relayed.told, Told::Move { .. }) {
+            self.movers.insert((relayed.at, number));
+        }
         self.by_subject.insert((relayed.to.clone(), relayed.at, number));
         self.waiting.insert(number, relayed);
     }
@@ -80,6 +92,7 @@ impl Room {
     fn remove(&mut self, number: u64) -> Option<Relayed<'static>> {
         let relayed = self.waiting.remove(&number)?;
         self.by_time.remove(&(relayed.at, number));
+        self.movers.remove(&(relayed.at, number));
         self.by_subject.remove(&(relayed.to.clone(), relayed.at, number));
         self.bytes -= bytes(&relayed);
         Some(relayed)
@@ -88,6 +101,16 @@ impl Room {
     /// Takes the first record out.
     fn take(&mut self) -> Option<Relayed<'static>> {
         let number = self.by_time.first()?.1;
+        self.take_out(number)
+    }
+
+    /// Takes all out that wait for a subject, in order.
+    fn take_all_of(&mut self, to: &str) -> Vec<Relayed<'static>> {
+        let numbers: Vec<u64> = self.of(to).map(|(_, _, number)| *number).collect();
+        numbers.into_iter().filter_map(|number| self.take_out(number)).collect()
+    }
+
+    fn take_out(&mut self, number: u64) -> Option<Relayed<'static>> {
         let relayed = self.remove(number)?;
         if !self.put.remove(&number) {
             self.taken.insert(number, relayed.clone());
@@ -141,8 +164,27 @@ fn bytes(relayed: &Relayed<'_>) -> usize {
 }
 
 impl PartitionTask {
-    /// Lets what a subject is told wait.
-    pub(super) fn wait(&mut self, relayed: Relayed<'static>) {
+    /// Lets what a subject is told wait; whom it names is told at once.
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub(super) fn wait(
+        &mut self,
+        mut relayed: Relayed<'_>,
+        now: Option<Timestamp>,
+    ) -> Result<(), EventError> {
+        if let Told::State(packed) = &relayed.told
+            && self.store.deadline(&relayed.to)?.is_some()
+        {
+            let ties_taken = self.take_ties(&relayed, packed, Timestamp::MIN, now)?;
+            relayed.told = Told::State(ties_taken.into());
+        }
+        self.put(relayed.into_owned());
+        Ok(())
+    }
+
+    /// Puts a record in the room.
+    pub(super) fn put(&mut self, relayed: Relayed<'static>) {
         self.room.put(relayed);
         self.position.waits_at = self.room.first_at();
         self.touched = true;
@@ -150,11 +192,31 @@ impl PartitionTask {
 
     /// Lets what a subject is told otherwise than by an event wait behind what waits for it: unlike
     /// events, it depends on what was told before. Gives it back where nothing does.
-    pub(super) fn queue<'a>(&mut self, mut relayed: Relayed<'a>) -> Option<Relayed<'a>> {
-        let Some(last) = self.room.last_of(&relayed.to) else { return Some(relayed) };
+    ///
+    /// # Errors
+    /// When a state cannot be read.
+    pub(super) fn queue<'a>(
+        &mut self,
+        mut relayed: Relayed<'a>,
+        now: Option<Timestamp>,
+    ) -> Result<Option<Relayed<'a>>, EventError> {
+        let Some(last) = self.room.last_of(&relayed.to) else { return Ok(Some(relayed)) };
         relayed.at = relayed.at.max(last);
-        self.wait(relayed.into_owned());
-        None
+        self.wait(relayed, now)?;
+        Ok(None)
+    }
+
+    /// What waits for a subject that is another one now goes there.
+    pub(super) fn follow(&mut self, from: &str, to: &str) {
+        for mut relayed in self.room.take_all_of(from) {
+            relayed.path.push(std::mem::replace(&mut relayed.to, to.to_owned()));
+            // An event is read when it leaves the room.
+            match self.is_home_of(to) {
+                true => self.put(relayed),
+                false => self.send(relayed),
+            }
+        }
+        self.position.waits_at = self.room.first_at();
     }
 
     /// The first record that waits, where it does not have to any longer.
@@ -190,9 +252,9 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         self.touched = true;
         match (&relayed.told, event) {
-            (Told::Event { input, value }, Some(event)) => {
+            (Told::Event { input, tied, value }, Some(event)) => {
                 let cause = relayed.cause.as_cause();
-                let arrival = Arrival { event, cause, input: *input, value };
+                let arrival = Arrival { event, cause, input: *input, tied: *tied, value };
                 self.arrive(Cow::Borrowed(&relayed.to), relayed.path.clone(), &arrival, now)?;
             }
             _ => self.take(relayed, now)?,
@@ -232,7 +294,7 @@ mod tests {
             partition: 1,
             offset: 0,
         };
-        let told = Told::Event { input: 0, value: vec![7].into() };
+        let told = Told::Event { input: 0, tied: false, value: vec![7].into() };
         Relayed { to: "c-1".into(), path: vec!["c-0".into()], at, cause, told }
     }
 

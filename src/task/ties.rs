@@ -18,16 +18,12 @@ use crate::task::partition_task::EventError;
 impl PartitionTask {
     /// Tells the others what an event says of whom its subject is tied to.
     pub(super) fn tie(&mut self, place: usize, event: &Event<'_>, cause: &CauseEvent<'_>) {
-        let names_others = match &event.body {
-            Body::Purchase(_) => {
-                self.tell_credit(place, cause);
-                false
-            }
-            Body::Interaction(interaction) => matches!(
-                interaction,
+        let names_others = matches!(
+            event.body,
+            Body::Interaction(
                 Interaction::CustomersMerged { .. } | Interaction::ReferralAccepted { .. }
-            ),
-        };
+            )
+        );
         let names_visitor = event.customer_id.is_some() && event.anonymous_id.is_some();
         if !names_others && !names_visitor && event.account_id.is_none() {
             return;
@@ -95,7 +91,7 @@ impl PartitionTask {
         Ok(())
     }
 
-    fn ties(&mut self, place: usize) -> &mut Ties {
+    pub(super) fn ties(&mut self, place: usize) -> &mut Ties {
         let touched = self.store.at(place);
         touched.changed = true;
         touched.customer.ties.get_or_insert_default()

@@ -124,7 +124,7 @@ impl PartitionTask {
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
             lineage: self.lineage,
-            waits_at: self.position.waits_at,
+            waits_at: self.room.first_mover_at(),
         }
     }
 

@@ -27,11 +27,12 @@ fn next_sample(broker: &mut KafkaBroker) -> Arc<ClockSample> {
     let later = |sample: Arc<ClockSample>| Some(sample).filter(|sample| sample.at > before);
     // The answer may have been given before, and its time read after.
     for _ in 0..2 {
-        let last = broker.clocks(2).expect("clocks").map_or(Timestamp::MIN, |sample| sample.at);
+        let last =
+            broker.clocks(2, true).expect("clocks").map_or(Timestamp::MIN, |sample| sample.at);
         let is_new = |sample: &Arc<ClockSample>| sample.at > last;
-        wait_for("a sample", || broker.clocks(2).expect("clocks").filter(is_new));
+        wait_for("a sample", || broker.clocks(2, true).expect("clocks").filter(is_new));
     }
-    wait_for("a sample", || broker.clocks(2).expect("clocks").and_then(later))
+    wait_for("a sample", || broker.clocks(2, true).expect("clocks").and_then(later))
 }
 
 #[test]

@@ -365,7 +365,11 @@ impl Broker for SimBroker {
         self.samples.get(&partition).copied()
     }
 
-    fn clocks(&mut self, partitions: u32) -> Result<Option<Arc<ClockSample>>, BrokerError> {
+    fn clocks(
+        &mut self,
+        partitions: u32,
+        _: bool,
+    ) -> Result<Option<Arc<ClockSample>>, BrokerError> {
         let now_ms = self.stage.now_ms();
         let is_fresh = |last: &ClockSample| now_ms - last.asked_ms < CLOCKS_MS;
         let fresh = self.clocks.as_deref().is_some_and(is_fresh);

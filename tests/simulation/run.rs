@@ -18,9 +18,8 @@ use crate::simulation::schedule::check_schedule;
 use crate::simulation::stage::{EPOCH, Ends, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
-use ebbflow::codec::state::{StateKey, parse_key};
+use ebbflow::codec::state::{PROGRESS_KEY, StateKey, decode_progress, parse_key};
 use ebbflow::config::CommitConfig;
-use ebbflow::domain::progress::OffsetMetadata;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::Settings;
 use ebbflow::task::TaskConfig;
@@ -453,16 +452,17 @@ impl Run {
         let mut cluster = self.stage.cluster.borrow_mut();
         (0..self.partitions).all(|partition| {
             let offsets = cluster.group.committed(partition);
-            let told =
-                offsets.as_ref().and_then(|it| OffsetMetadata::parse(it.metadata.as_deref()?));
-            let waits = told.is_some_and(|told| told.waits_at.is_some());
             let next_offsets = offsets.map_or([None; 3], |offsets| offsets.next_offsets);
-            !waits
-                && (0..3).all(|input| {
-                    let log = cluster.log(Topic::INPUTS[input], partition);
-                    let next = next_offsets[input].unwrap_or_else(|| log.low());
-                    log.next_visible(next) == log.end()
-                })
+            let consumed = (0..3).all(|input| {
+                let log = cluster.log(Topic::INPUTS[input], partition);
+                let next = next_offsets[input].unwrap_or_else(|| log.low());
+                log.next_visible(next) == log.end()
+            });
+            let is_progress = |payload: &Payload| payload.key.as_deref() == Some(PROGRESS_KEY);
+            let states = cluster.log(Topic::State, partition).committed();
+            let told = consumed.then(|| states.filter(|(_, it)| is_progress(it)).last()).flatten();
+            let told = told.and_then(|(_, payload)| payload.value.as_deref());
+            consumed && told.is_none_or(|it| decode_progress(it).expect("progress").waiting == 0)
         })
     }
 }

@@ -19,7 +19,11 @@ fn at() -> impl Strategy<Value = Timestamp> {
 fn told() -> impl Strategy<Value = Told<'static>> {
     let bytes = || vec(any::<u8>(), 0..40).prop_map(Cow::Owned);
     prop_oneof![
-        (0..2_usize, bytes()).prop_map(|(input, value)| Told::Event { input, value }),
+        (0..2_usize, any::<bool>(), bytes()).prop_map(|(input, tied, value)| Told::Event {
+            input,
+            tied,
+            value
+        }),
         (text(), any::<bool>()).prop_map(|(into, known)| {
             Told::Move { into, why: if known { Why::Known } else { Why::Merged } }
         }),

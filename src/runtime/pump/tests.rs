@@ -7,7 +7,7 @@ use crate::config::from_sources;
 use crate::domain::event::Event;
 use crate::domain::id::partition_of;
 use crate::domain::progress::Phase;
-use crate::domain::relay::{EventOrigin, Relayed, Told};
+use crate::domain::relay::{EventOrigin, Relayed, Told, Why};
 use crate::domain::rules::Rules;
 use crate::domain::time::DAY_MS;
 use crate::task::{PartitionTask, TaskConfig};
@@ -53,8 +53,17 @@ fn event(kind: &str, id: &str, at: i64) -> String {
 
 /// An event of a customer that was read in another partition.
 fn relayed_line(id: &str, day: i64) -> Line {
+    let value = event("product_added", id, day * DAY_MS).into_bytes();
+    told_line(id, day, Told::Event { input: 0, tied: false, value: value.into() })
+}
+
+/// A customer becomes another one.
+fn move_line(id: &str, into: &str, day: i64) -> Line {
+    told_line(id, day, Told::Move { into: into.to_owned(), why: Why::Merged })
+}
+
+fn told_line(id: &str, day: i64, told: Told<'_>) -> Line {
     let at = Timestamp(day * DAY_MS);
-    let value = event("product_added", id, at.0).into_bytes();
     let relayed = Relayed {
         to: id.to_owned(),
         path: Vec::new(),
@@ -67,7 +76,7 @@ fn relayed_line(id: &str, day: i64) -> Line {
             partition: 1,
             offset: 0,
         },
-        told: Told::Event { input: 0, value: value.into() },
+        told,
     };
     let mut value = Vec::new();
     encode_relayed(1, &relayed, &mut value);
@@ -125,7 +134,7 @@ fn what_is_refused_of_somebody_erased_is_dropped_and_counted() {
     assert_eq!(task.take_tally().after_erase, 2);
 }
 #[test]
-fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_the_relay_goes_on() {
+fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_others_go_on() {
     let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
     let ids = (0..40).map(|n| format!("c-{n}"));
     let here: Vec<String> = ids.filter(|id| partition_of(id, PARTITIONS) == 0).collect();
@@ -164,31 +173,61 @@ fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_the_rela
     let decode = Json(rules);
     let pumped = pump(&mut task, [&visits, &[], &relayed[..1]], &decode, &limits);
     let pumped = pumped.expect("states");
-    assert_eq!((pumped.consumed, pumped.timers, pumped.waits), ([1, 0, 1], 0, true));
+    assert_eq!((pumped.consumed, pumped.timers, task.waiting()), ([3, 0, 1], 0, 1));
     assert!(task.take_changes().all(|change| change.cause.event_id.is_some()));
 
-    // With all about as far as the wall clock only timers wait.
-    let near = Limits { waits: false, ..limits };
-    task.hold(at(399));
-    let pumped = pump(&mut task, [&visits[1..1], &[], &[]], &decode, &near).expect("states");
-    assert!(pumped.timers > 0 && !pumped.waits);
-    assert!(task.take_changes().all(|change| change.occurred_at <= Timestamp(399 * DAY_MS)));
-
+    task.hold(at(2));
+    pump(&mut task, none(), &decode, &limits).expect("states");
+    assert_eq!((task.take_changes().count(), task.waiting()), (0, 1));
     task.hold(at(400));
-    let pumped = pump(&mut task, [&visits[1..], &[], &[]], &decode, &limits).expect("states");
-    assert_eq!((pumped.consumed, pumped.waits), ([2, 0, 0], false));
-    // What the relay brings is not held up in it: others may wait for what is behind.
+    let pumped = pump(&mut task, none(), &decode, &limits).expect("states");
+    assert!(pumped.timers > 0);
+    assert!(task.take_changes().all(|change| change.occurred_at <= Timestamp(400 * DAY_MS)));
+    assert_eq!((pumped.waited, task.waiting()), (1, 0));
+
+    // What the relay brings is not held up in it, and others are held up by it only where it will
+    // tell them something.
     task.hold(at(402));
     let records = [relayed_line(&here[0], 800), relayed_line(&here[3], 801)];
     let pumped = pump(&mut task, [&[], &[], &records], &decode, &limits).expect("states");
     assert_eq!((pumped.consumed, pumped.timers, task.waiting()), ([0, 0, 2], 0, 1));
-    assert_eq!(task.offset_metadata().waits_at, at(800));
-    for (held, left) in [(402, 1), (800, 0)] {
+    assert_eq!(task.offset_metadata().waits_at, None);
+    let moves = move_line(&here[2], "c-elsewhere", 802);
+    pump(&mut task, [&[], &[], &[moves]], &decode, &limits).expect("states");
+    assert_eq!((task.waiting(), task.offset_metadata().waits_at), (2, at(802)));
+    for (held, left) in [(402, 2), (802, 0)] {
         task.hold(at(held));
         pump(&mut task, none(), &decode, &limits).expect("states");
         assert_eq!(task.waiting(), left);
     }
     assert_eq!(task.offset_metadata().waits_at, None);
+
+    // With all about as far as the wall clock only timers wait.
+    let near = Limits { waits: false, ..limits };
+    let pumped = pump(&mut task, [&[line(&here[0], 1300)], &[], &[]], &decode, &near);
+    assert_eq!((pumped.expect("states").consumed, task.waiting()), ([1, 0, 0], 0));
+}
+
+#[test]
+fn inputs_wait_when_they_are_far_ahead_of_other_tasks_and_the_relay_does_not() {
+    let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let topics = ["interactions".into(), "purchases".into(), "relay".into()];
+    let limits = Limits { records: 20_000, ..history(&topics) };
+    let decode = Json(Arc::clone(&rules));
+    let is_home = |id: &String| partition_of(id, PARTITIONS) == 0;
+    let here = (0..).map(|n| format!("c-{n}")).find(is_home).expect("an id");
+    let elsewhere = (0..).map(|n| format!("c-{n}")).find(|id| !is_home(id)).expect("an id");
+    let visits: Vec<Line> = (1..=10_010).map(|day| visit_line(&elsewhere, day)).collect();
+    let mut task = task_of(0, &rules);
+    task.hold(Some(Timestamp::MIN));
+    let relayed = relayed_line(&here, 20_000);
+    let records: [&[Line]; 3] = [&visits, &[], &[relayed]];
+    let pumped = pump(&mut task, records, &decode, &limits).expect("states");
+    assert_eq!((pumped.consumed, pumped.waits), ([10_000, 0, 1], true));
+    task.hold(Some(Timestamp(5 * DAY_MS)));
+    let records: [&[Line]; 3] = [&visits[10_000..], &[], &[]];
+    let pumped = pump(&mut task, records, &decode, &limits).expect("states");
+    assert_eq!((pumped.consumed, pumped.waits), ([5, 0, 0], true));
 }
 
 /// A task of one of the partitions, and its limits, far from the present.
