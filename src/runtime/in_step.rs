@@ -112,10 +112,11 @@ fn hand_over<R: Record>(
     let mut told: VecDeque<Outgoing> = lanes[teller].task.take_outgoing().collect();
     while let Some(Outgoing { partition, relayed }) = told.pop_front() {
         let place = usize::try_from(partition).unwrap_or(usize::MAX);
-        let Some(Lane { task, limits, .. }) = lanes.get_mut(place) else {
+        let Some(Lane { task, limits, pumped, .. }) = lanes.get_mut(place) else {
             unreachable!("in step a run has every partition")
         };
-        task.advance_to(clock);
+        // The teller may have come further, in a run before, than what is still to be read here.
+        task.advance_to(first(&pumped.heads).map_or(clock, |next| clock.min(next)));
         let result = match &relayed.told {
             Told::Event { input, value, .. } => {
                 let value = value.clone();
@@ -137,3 +138,6 @@ fn hand_over<R: Record>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
