@@ -67,7 +67,7 @@ impl PartitionTask {
         };
         match relayed {
             Some(relayed) => self.bring(relayed, event, now),
-            None => Ok(()),
+            None => self.settle(now),
         }
     }
 

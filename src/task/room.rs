@@ -35,12 +35,19 @@ pub(super) struct Room {
     taken: BTreeMap<u64, Relayed<'static>>,
     next: u64,
     bytes: usize,
+    /// Time of the record that was taken out and goes on now: no timer after it may have fired.
+    leaves_at: Option<Timestamp>,
 }
 
 impl Room {
     /// The time of the first record.
     pub(super) fn first_at(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// The time of the first record that waits or goes on now.
+    fn least_at(&self) -> Option<Timestamp> {
+        self.leaves_at.into_iter().chain(self.first_at()).min()
     }
 
     /// The time of the first record of which more will come for others.
@@ -186,7 +193,7 @@ impl PartitionTask {
     /// Puts a record in the room.
     pub(super) fn put(&mut self, relayed: Relayed<'static>) {
         self.room.put(relayed);
-        self.position.waits_at = self.room.first_at();
+        self.position.waits_at = self.room.least_at();
         self.touched = true;
     }
 
@@ -216,7 +223,7 @@ impl PartitionTask {
                 false => self.send(relayed),
             }
         }
-        self.position.waits_at = self.room.first_at();
+        self.position.waits_at = self.room.least_at();
     }
 
     /// The first record that waits, where it does not have to any longer.
@@ -239,8 +246,11 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
         let Some(relayed) = self.room.take() else { return Ok(()) };
-        self.position.waits_at = self.room.first_at();
-        self.bring(relayed, event, now)
+        self.room.leaves_at = Some(relayed.at);
+        let brought = self.bring(relayed, event, now);
+        self.room.leaves_at = None;
+        self.position.waits_at = self.room.least_at();
+        brought
     }
 
     /// Brings to its subject what does not have to wait behind anything.
