@@ -47,7 +47,7 @@ pub fn pump_in_step<R: Record>(
             await_all(lanes);
             return Ok(());
         }
-        let heads = lanes.iter().map(|lane| first(&lane.pumped.heads));
+        let heads = lanes.iter().map(Lane::first);
         let mut by_time: Vec<(Timestamp, usize)> =
             heads.enumerate().map(|(place, at)| (at.unwrap_or(Timestamp::MAX), place)).collect();
         by_time.sort_unstable();
@@ -58,9 +58,9 @@ pub fn pump_in_step<R: Record>(
         let others = by_time.get(1).map_or(Timestamp::MAX, |(at, _)| *at);
         let Lane { task, records, limits, pumped } = &mut lanes[chosen];
         limits.in_step = Some(others);
-        let before = pumped.consumed;
+        let before = (pumped.consumed, pumped.waited);
         pump_on(task, *records, decode, limits, pumped)?;
-        let stands = pumped.consumed == before;
+        let stands = (pumped.consumed, pumped.waited) == before;
         hand_over(lanes, chosen, decode)?;
         let pumped = &lanes[chosen].pumped;
         if pumped.limited || stands {
@@ -69,13 +69,16 @@ pub fn pump_in_step<R: Record>(
     }
 }
 
-/// The time of the next record, where there is one.
-fn first(heads: &[Head; 3]) -> Option<Timestamp> {
-    let times = heads.iter().filter_map(|head| match head {
-        Head::Event(at) => Some(*at),
-        Head::AtEnd | Head::Awaited => None,
-    });
-    times.min()
+impl<R> Lane<'_, R> {
+    /// The time of the next record, where there is one: of the inputs, or of what waits since a run
+    /// before.
+    fn first(&self) -> Option<Timestamp> {
+        let times = self.pumped.heads.iter().filter_map(|head| match head {
+            Head::Event(at) => Some(*at),
+            Head::AtEnd | Head::Awaited => None,
+        });
+        times.chain(self.task.waits_at()).min()
+    }
 }
 
 /// Says of every lane what it waits for.
@@ -112,11 +115,13 @@ fn hand_over<R: Record>(
     let mut told: VecDeque<Outgoing> = lanes[teller].task.take_outgoing().collect();
     while let Some(Outgoing { partition, relayed }) = told.pop_front() {
         let place = usize::try_from(partition).unwrap_or(usize::MAX);
-        let Some(Lane { task, limits, pumped, .. }) = lanes.get_mut(place) else {
+        let Some(lane) = lanes.get_mut(place) else {
             unreachable!("in step a run has every partition")
         };
         // The teller may have come further, in a run before, than what is still to be read here.
-        task.advance_to(first(&pumped.heads).map_or(clock, |next| clock.min(next)));
+        let until = lane.first().map_or(clock, |next| clock.min(next));
+        let Lane { task, limits, .. } = lane;
+        task.advance_to(until);
         let result = match &relayed.told {
             Told::Event { input, value, .. } => {
                 let value = value.clone();

@@ -15,11 +15,11 @@ const SHOW_MS: i64 = 1_000;
 
 impl<B: Broker, C: Clock> Worker<B, C> {
     /// Learns how far all tasks of the application are, and whether timers wait for them at all:
-    /// not where one process has all tasks and ends with its inputs.
+    /// not where all tasks go in step.
     pub(super) fn look_at_others(&mut self) -> Result<(), Trip> {
         let settings = &self.settings;
         let partitions = settings.task.partitions;
-        let alone = partitions < 2 || settings.until_end.is_some() || settings.forgetful;
+        let alone = partitions < 2 || self.goes_in_step() || settings.forgetful;
         let waits = !alone && !Mutation::HoldLeftOut.is_on();
         let Some(max_hold) = settings.max_hold.filter(|_| waits) else {
             self.hold = None;

@@ -162,6 +162,7 @@ pub fn pump_on<R: Record>(
             Next::AtEnd | Next::AwaitInput(_) => None,
         };
         let latest = first.map_or(Timestamp::MAX, |(_, at)| at);
+        let latest = limits.in_step.map_or(latest, |others| latest.min(others));
         let leaves = task.first_waited()?.is_some_and(|waited| waited.at <= latest);
         let handled = pumped.handled.len() + pumped.refused.len() + pumped.waited;
         match first {
@@ -172,6 +173,9 @@ pub fn pump_on<R: Record>(
             }
             _ if leaves => {
                 if !leave_room(task, decode, limits, pumped)? {
+                    break;
+                }
+                if limits.in_step.is_some() && task.has_outgoing() {
                     break;
                 }
             }

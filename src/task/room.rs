@@ -272,6 +272,12 @@ impl PartitionTask {
         self.settle(now)
     }
 
+    /// The time of the first record that waits.
+    #[must_use]
+    pub fn waits_at(&self) -> Option<Timestamp> {
+        self.room.first_at()
+    }
+
     /// Records that wait.
     #[must_use]
     pub fn waiting(&self) -> u64 {

@@ -108,13 +108,13 @@ impl Life<'_> {
 pub(crate) fn check_states(
     config: &TaskConfig,
     records: &Partition,
-    (marks, held): (&Marks, bool),
+    marks: &Marks,
     progress: Option<&Progress>,
 ) -> Check {
     let Some(progress) = progress else { return Ok(()) };
     let rules = rules::of(progress, rules::withhold(&config.rules));
     let (events, _) = read(config.partition, config.partitions, records);
-    let lives = lives(config, records, &events, (marks, held))?;
+    let lives = lives(config, records, &events, marks)?;
     let latest = events.iter().flatten().map(|it| it.at).fold(progress.clock, Timestamp::max);
     let mut states = BTreeMap::new();
     for (key, value) in last_by_key(&records.states) {
@@ -190,7 +190,7 @@ fn lives<'a>(
     config: &TaskConfig,
     records: &Partition,
     events: &'a [Vec<Timed<'a>>; 3],
-    (marks, held): (&Marks, bool),
+    marks: &Marks,
 ) -> Result<BTreeMap<&'a str, Life<'a>>, String> {
     let mut lives: BTreeMap<&str, Life<'_>> = BTreeMap::new();
     let (mut marks, mut next, mut clock) = (marks.clone(), records.lows, Timestamp::MIN);
@@ -225,8 +225,7 @@ fn lives<'a>(
         ensure(progress.erased == marks.len() as u64, || {
             format!("commit {}: {} marks", progress.commit_counter, marks.len())
         })?;
-        // Where timers are held marks last longer, nobody knows how much.
-        (next, clock) = (progress.next_offsets, if held { clock } else { progress.clock });
+        (next, clock) = (progress.next_offsets, progress.clock);
     }
     Ok(lives)
 }

@@ -156,12 +156,11 @@ pub(crate) fn check_forgotten(whole: &[Partition], second: &[Partition]) -> Chec
 }
 
 /// What is true of every run, however its instances fared; each partition had so many commits and
-/// these marks before; timers are held for other tasks or not.
+/// these marks before.
 pub(crate) fn check_invariants(
     outcome: &[Partition],
     config: &TaskConfig,
     before: &[(u64, Marks)],
-    held: bool,
 ) -> Check {
     let mut change_ids = BTreeSet::new();
     for ((partition, records), (commits, marks)) in (0..).zip(outcome).zip(before) {
@@ -184,7 +183,7 @@ pub(crate) fn check_invariants(
         }
         check_dead_letters(&config, records, (marks, &erases)).map_err(context)?;
         let progress = check_progress(records, *commits).map_err(context)?;
-        check_states(&config, records, (marks, held), progress.as_ref()).map_err(context)?;
+        check_states(&config, records, marks, progress.as_ref()).map_err(context)?;
     }
     Ok(())
 }

@@ -42,18 +42,16 @@ pub(crate) struct Effort {
     pub(crate) given_up: u64,
 }
 
-/// Replays every partition; `skew_ms` is how far a host's clock may be off, and timers are held for
-/// other tasks or not.
+/// Replays every partition; `skew_ms` is how far a host's clock may be off.
 pub(crate) fn check_replayed(
     outcome: &[Partition],
     config: &TaskConfig,
     skew_ms: i64,
-    held: bool,
 ) -> Result<Effort, String> {
     let mut effort = Effort::default();
     for (partition, records) in (0..).zip(outcome) {
         let config = TaskConfig { partition, ..config.clone() };
-        replay(records, &config, (skew_ms, held), &mut effort)
+        replay(records, &config, skew_ms, &mut effort)
             .map_err(|text| format!("partition {partition}: {text}"))?;
     }
     Ok(effort)
@@ -73,7 +71,7 @@ fn sorted(records: &[Payload]) -> BTreeMap<u64, BTreeMap<String, Vec<&Payload>>>
 fn replay(
     records: &Partition,
     config: &TaskConfig,
-    (skew_ms, held): (i64, bool),
+    skew_ms: i64,
     effort: &mut Effort,
 ) -> Result<(), String> {
     let (events, _) = read(config.partition, config.partitions, records);
@@ -147,8 +145,7 @@ fn replay(
                 erasures: (erasures, progress.erasures),
             };
             let events = within.each_ref().map(|list| list.iter().copied().filter(ours).collect());
-            // Where timers are held may be anywhere before, and begins anew with a process.
-            let clocks = (if held { Timestamp::MIN } else { clock }, progress.clock);
+            let clocks = (clock, progress.clock);
             let found =
                 Search::new(&id, config, rules.clone(), events, written, clocks).run(before);
             effort.cases += 1;

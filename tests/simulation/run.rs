@@ -199,7 +199,7 @@ impl Run {
                 max_bytes: *random.pick(&[500, 5_000, 1_000_000]),
             },
             wall_clock: mode == Mode::Wall,
-            max_hold: (mode == Mode::Wall && seed % 3 == 1).then_some(MAX_HOLD),
+            max_hold: None,
             timers_per_round: *random.pick(&[1, 2, 5, 1_000]),
             dead_letter_max_bytes: 100_000,
             changes: OutputFormat::Json,
@@ -241,11 +241,6 @@ impl Run {
         }
     }
 
-    /// Whether timers wait for other tasks.
-    fn holds(&self) -> bool {
-        self.stage.settings.max_hold.is_some()
-    }
-
     /// Appends records, some of them in transactions of their own, so that markers and aborted
     /// records lie between.
     pub(crate) fn append(&mut self, records: Vec<Placed>) {
@@ -273,7 +268,7 @@ impl Run {
         }
         let partitions = outcome(&mut cluster, self.partitions, self.stage.avro);
         let nothing = vec![(0, Marks::new()); partitions.len()];
-        check_invariants(&partitions, &self.config, &nothing, self.holds())?;
+        check_invariants(&partitions, &self.config, &nothing)?;
         check_schedule(&partitions)?;
         let mut effort = Effort::default();
         match self.mode {
@@ -282,8 +277,7 @@ impl Run {
                 check_equal(&partitions, &self.config, (1, &nothing), self.advance_to)?;
             }
             Mode::Wall | Mode::Crossing => {
-                effort =
-                    check_replayed(&partitions, &self.config, self.stage.skew_ms(), self.holds())?;
+                effort = check_replayed(&partitions, &self.config, self.stage.skew_ms())?;
                 check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
             }
         }
@@ -315,7 +309,7 @@ impl Run {
         let marks: Vec<Marks> = first.iter().map(marks_of).collect::<Result<_, _>>()?;
         let before: Vec<_> =
             first.iter().map(Partition::transactions).zip(marks.iter().cloned()).collect();
-        check_invariants(&second, &config, &before, false)?;
+        check_invariants(&second, &config, &before)?;
         check_schedule(&second)?;
         check_equal(&second, &config, (2, &marks), self.advance_to)?;
         Ok(second)

@@ -24,9 +24,7 @@ fn script(mode: Mode) -> Run {
         let ends = mode == Mode::Wall || run.advance_to.is_some();
         let settings = &run.stage.settings;
         let patient = settings.commit.max_records > 1_000 && settings.commit.max_bytes > 10_000;
-        // Where timers wait for other tasks, others act during a question.
-        let alone = settings.max_hold.is_none();
-        run.instances > 1 && alone && !run.stage.avro && !settings.leave_on_stop && patient && ends
+        run.instances > 1 && !run.stage.avro && !settings.leave_on_stop && patient && ends
     };
     let run = runs.into_iter().find(fits).unwrap();
     *run.stage.plan.borrow_mut() = Plan::calm();

@@ -227,7 +227,7 @@ fn the_oracle_notices_damage() {
     let whole = &report.partitions;
     let before = vec![(0, Marks::new()); whole.len()];
     let marks = vec![Marks::new(); whole.len()];
-    let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config, &before, false);
+    let holds = |outcome: &[Partition]| check_invariants(outcome, &report.config, &before);
     let equal = |outcome: &[Partition]| {
         check_equal(outcome, &report.config, (1, &marks), report.advance_to)
     };
@@ -294,8 +294,7 @@ fn reword(records: &mut Partition, part: &str, by: &str) -> bool {
 fn the_replay_notices_damage() {
     let report = run(Mode::Wall, 0, &None).unwrap();
     let whole = &report.partitions;
-    let holds =
-        |outcome: &[Partition]| check_replayed(outcome, &report.config, 0, false).map(|_| ());
+    let holds = |outcome: &[Partition]| check_replayed(outcome, &report.config, 0).map(|_| ());
     holds(whole).unwrap();
     check_schedule(whole).unwrap();
     notices(whole, holds, |it| it.changes.pop().is_some());
