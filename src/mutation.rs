@@ -85,11 +85,17 @@ pub enum Mutation {
     RelayLineageNotCompared,
     /// Timers wait for nobody.
     HoldLeftOut,
+    /// What waits for other tasks is not read after a restart.
+    WaitingNotRestored,
+    /// Nobody is told that somebody waits to become another one.
+    WaitingMovesNotShown,
+    /// What has waited is judged as of the clock.
+    WaitingJudgedAtClock,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self::CommitBeforeDrain,
         Self::TimersWithoutOffsets,
         Self::UnknownCommitCounts,
@@ -129,6 +135,9 @@ impl Mutation {
         Self::RelayKeptAfterAbort,
         Self::RelayLineageNotCompared,
         Self::HoldLeftOut,
+        Self::WaitingNotRestored,
+        Self::WaitingMovesNotShown,
+        Self::WaitingJudgedAtClock,
     ];
 
     /// Whether it is on in this thread.

@@ -307,8 +307,8 @@ impl PartitionTask {
             catch_up(customer, at, &context, (&mut self.tally, &mut self.changes));
             let mut packed = Vec::with_capacity(512);
             pack(customer, self.config.rules.rates.base(), &mut packed);
-            let at = at.max(customer.evaluated_at);
-            self.remove(place, before, at, (CauseKind::Merge, Some(cause)), now);
+            let closed_at = at.max(customer.evaluated_at);
+            self.remove(place, before, closed_at, (CauseKind::Merge, Some(cause)), now);
             let state = || Told::State(Cow::Borrowed(&packed));
             if !Mutation::StateNotSent.is_on() {
                 self.tell(into, vec![id.to_owned()], at, cause, state());

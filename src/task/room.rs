@@ -9,6 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::pack::UnpackError;
 use crate::domain::relay::{Relayed, Told};
 use crate::domain::time::Timestamp;
+use crate::mutation::Mutation;
 use crate::task::PartitionTask;
 use crate::task::events::Arrival;
 use crate::task::partition_task::EventError;
@@ -52,7 +53,8 @@ impl Room {
 
     /// The time of the first record of which more will come for others.
     pub(super) fn first_mover_at(&self) -> Option<Timestamp> {
-        self.movers.first().map(|(at, _)| *at)
+        let shown = !Mutation::WaitingMovesNotShown.is_on();
+        self.movers.first().filter(|_| shown).map(|(at, _)| *at)
     }
 
     fn first(&self) -> Option<&Relayed<'static>> {
@@ -207,6 +209,10 @@ impl PartitionTask {
         mut relayed: Relayed<'a>,
         now: Option<Timestamp>,
     ) -> Result<Option<Relayed<'a>>, EventError> {
+        // Facts are what they are, in whatever order they come, and what waits follows them.
+        if matches!(relayed.told, Told::State(_) | Told::Move { .. }) {
+            return Ok(Some(relayed));
+        }
         let Some(last) = self.room.last_of(&relayed.to) else { return Ok(Some(relayed)) };
         relayed.at = relayed.at.max(last);
         self.wait(relayed, now)?;
@@ -246,7 +252,8 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
         let Some(relayed) = self.room.take() else { return Ok(()) };
-        self.room.leaves_at = Some(relayed.at);
+        self.room.leaves_at = Some(relayed.at).filter(|_| !Mutation::WaitingJudgedAtClock.is_on());
+        self.position.waits_at = self.room.least_at();
         let brought = self.bring(relayed, event, now);
         self.room.leaves_at = None;
         self.position.waits_at = self.room.least_at();
@@ -291,7 +298,9 @@ impl PartitionTask {
 
     /// Puts a record of the changelog that waits in its place; `None` removes it.
     pub fn restore_wait(&mut self, number: u64, relayed: Option<Relayed<'static>>) {
-        self.room.restore(number, relayed);
+        if !Mutation::WaitingNotRestored.is_on() {
+            self.room.restore(number, relayed);
+        }
     }
 }
 

@@ -14,7 +14,10 @@ fn wait_until_drained(program: &mut Program, workload: &Workload) {
     let expected = u64::try_from(workload.lines.len()).expect("few");
     program.wait_for("everything to be read", |program| {
         let (_, metrics) = program.get("/metrics");
-        (metric(&metrics, "ebbflow_input_records_total") == expected).then_some(())
+        let read = ["interactions", "purchases"].map(|topic| {
+            metric(&metrics, &format!("ebbflow_input_records_total{{topic=\"{topic}\"}}"))
+        });
+        (read.iter().sum::<u64>() == expected).then_some(())
     });
 }
 

@@ -35,7 +35,10 @@ fn hunt(mutation: Mutation) -> Option<(u64, Mode, String)> {
         | Mutation::RedirectBeforeState
         | Mutation::RelayKeptAfterAbort
         | Mutation::RelayLineageNotCompared
-        | Mutation::HoldLeftOut => &[Mode::Crossing],
+        | Mutation::HoldLeftOut
+        | Mutation::WaitingNotRestored
+        | Mutation::WaitingMovesNotShown
+        | Mutation::WaitingJudgedAtClock => &[Mode::Crossing],
         _ => &[Mode::Event, Mode::Wall],
     };
     let found = (1..=BUDGET).find_map(|seed| {

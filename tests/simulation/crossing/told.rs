@@ -11,8 +11,10 @@ use crate::simulation::oracle::{Check, by_key, check_progress, ensure, shown};
 use crate::simulation::outcome::Partition;
 use crate::simulation::reference::Timed;
 use ebbflow::domain::dimension::Dimension;
+use ebbflow::domain::event::{Body, Interaction};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::raw::measure;
+use ebbflow::domain::rules::Rules;
 use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
@@ -37,9 +39,9 @@ pub(crate) fn check_told(outcome: &[Partition], config: &TaskConfig, before: &[u
     Ok(())
 }
 
-/// What time brought about is what the events until then make of it, of customers who were never
-/// anybody else; how many changes were compared. Only where every event lay in its partition in
-/// order of time, before anything was read.
+/// What time brought about is what the events until then make of it, of customers who never became
+/// anybody else, whoever became them; how many changes were compared. Only where every event lay in
+/// its partition in order of time, before anything was read.
 pub(crate) fn check_absence(
     outcome: &[Partition],
     config: &TaskConfig,
@@ -47,24 +49,56 @@ pub(crate) fn check_absence(
 ) -> Result<u64, String> {
     let all = all_events(outcome, config);
     let events = once(all.iter().collect());
+    let moved = moved(&events);
     let mut compared = 0;
     for (key, changes) in outcome.iter().flat_map(|records| by_key(&records.changes)) {
         let id = shown(Some(key));
         let class = ever.classes.of(&id);
-        let alone = ever.ids.iter().filter(|other| ever.classes.of(other) == class).count() == 1;
-        let has_others = ever.sharing.contains(&id) || ever.erased.contains(&id);
-        if Subject::of(&id) != Subject::Customer || !alone || has_others {
+        let mut others = ever.ids.iter().filter(|other| ever.classes.of(other) == class);
+        let is_clear = others.all(|other| {
+            let stays = Subject::of(other) == Subject::Customer && !moved.contains(other.as_str());
+            (stays == (*other == id))
+                && !ever.sharing.contains(other)
+                && !ever.erased.contains(other)
+        });
+        if Subject::of(&id) != Subject::Customer || !is_clear {
             continue;
         }
-        let own = |timed: &&&Timed<'_>| {
-            timed.event.subject_id() == id && config.rules.feeds(&timed.event).person
-        };
-        let own: Vec<&Timed<'_>> = events.iter().filter(own).copied().collect();
         for change in changes {
-            compared += u64::from(check_timer(change, &id, &own, config)?);
+            compared += u64::from(check_timer(change, &id, &events, config)?);
         }
     }
     Ok(compared)
+}
+
+/// Customers who became another one, as an event says.
+fn moved<'a>(events: &'a [&Timed<'_>]) -> BTreeSet<&'a str> {
+    let from = |timed: &&'a Timed<'_>| match &timed.event.body {
+        Body::Interaction(Interaction::CustomersMerged { from_customer_id: from })
+            if **from != *timed.event.subject_id() =>
+        {
+            Some(&**from)
+        }
+        _ => None,
+    };
+    events.iter().filter_map(|timed| from(timed)).collect()
+}
+
+/// The events of all who were one with a customer by then, but those of that very instant.
+fn own_events<'a>(
+    events: &[&'a Timed<'a>],
+    id: &str,
+    at: Timestamp,
+    rules: &Rules,
+) -> Vec<&'a Timed<'a>> {
+    let mut identity = Identity::default();
+    let before = || events.iter().copied().filter(|timed| timed.at < at);
+    before().for_each(|timed| identity.add(timed));
+    let class = identity.classes.of(id);
+    let is_own = |timed: &&Timed<'_>| {
+        identity.classes.of(&timed.event.subject_id()) == class && rules.feeds(&timed.event).person
+    };
+    before().filter(is_own).collect()
 }
 
 /// Whether it was the passing of time, told rightly.
@@ -86,11 +120,18 @@ fn check_timer(
         .unwrap_or_default()
         .parse()
         .map_err(|error| format!("{json}: {error}"))?;
+    // Whoever became a customer while history was read brought what had been read of it, later
+    // orders too: the customer is told what they make of it, not silent.
+    let last_order_at = json["facts"]["last_order_at"].as_str().map(str::parse::<jiff::Timestamp>);
+    let knows_later = last_order_at.is_some_and(|last| last.is_ok_and(|last| last > at));
     let at = Timestamp(at.as_millisecond());
     let rules = &config.rules;
     // At its very instant it comes first.
-    let until = events.iter().copied().filter(|timed| timed.at < at);
-    let naive = folded(id, until, rules);
+    let own = own_events(events, id, at, rules);
+    if knows_later && own.iter().any(|timed| timed.event.subject_id() != id) {
+        return Ok(false);
+    }
+    let naive = folded(id, own.iter().copied(), rules);
     let measured = measure(&naive, rules, at);
     let named = |it: &Dimension| json["dimension"] == *it.name(rules);
     let Some(dimension) = Dimension::all_of(Subject::Customer).find(named) else {
@@ -98,7 +139,7 @@ fn check_timer(
     };
     let value = dimension.value_name(measured.value(dimension), rules);
     ensure(json["current"] == *value, || {
-        let told: Vec<_> = events.iter().map(|it| (it.at, it.offset, &it.event.body)).collect();
+        let told: Vec<_> = own.iter().map(|it| (it.at, it.offset, &it.event.body)).collect();
         format!("{id} is told {} and was {value:?}: {json} of {told:?}", json["current"])
     })?;
     Ok(true)
