@@ -158,9 +158,13 @@ pub fn pump_on<R: Record>(
             break;
         }
         let first = match next {
-            Next::Input(first) => heads[first].as_ref().map(|head| (first, head.at)),
+            Next::Input(first) => Some(first),
             Next::AtEnd | Next::AwaitInput(_) => None,
         };
+        // Others may wait for what the relay brings.
+        pumped.waits = first.is_some_and(|first| first != RELAY) && task.is_far_ahead();
+        let first = if pumped.waits { Some(RELAY) } else { first };
+        let first = first.and_then(|first| heads[first].as_ref().map(|head| (first, head.at)));
         let latest = first.map_or(Timestamp::MAX, |(_, at)| at);
         let latest = limits.in_step.map_or(latest, |others| latest.min(others));
         let leaves = task.first_waited()?.is_some_and(|waited| waited.at <= latest);
@@ -180,13 +184,7 @@ pub fn pump_on<R: Record>(
                 }
             }
             None => break,
-            Some((first, _)) => {
-                let mut input = first;
-                if first != RELAY && task.is_far_ahead() {
-                    // Others may wait for what the relay brings.
-                    pumped.waits = true;
-                    input = RELAY;
-                }
+            Some((input, _)) => {
                 let Some(decoded) = heads[input]
                     .take_if(|head| limits.in_step.is_none_or(|others| head.at <= others))
                 else {

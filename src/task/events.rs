@@ -113,8 +113,11 @@ impl PartitionTask {
         while self.is_home_of(&to) {
             match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
-                    if self.has_to_wait(&to, arrival.cause.effective_at)? {
-                        let tied = arrival.tied || self.tie_waiting(&to, arrival, now)?;
+                    let at = arrival.cause.effective_at;
+                    let waits = self.room.waits_before(&to, at);
+                    if waits || self.has_to_wait(&to, at)? {
+                        let known = arrival.tied || self.room.has_event(&to, &arrival.cause);
+                        let tied = known || self.tie_waiting(&to, arrival, now)?;
                         let relayed = Arrival { tied, ..*arrival }.relayed(&to, path);
                         self.put(relayed);
                         return Ok(());
@@ -240,7 +243,12 @@ impl PartitionTask {
         if matches!(event.body, Body::Purchase(_)) {
             self.tell_credit(place, cause);
         }
-        if arrival.tied { Ok(()) } else { self.tie_all(place, to, arrival, now) }
+        if arrival.tied {
+            // They know; the subject may be another one than when they were told.
+            self.remember(place, event, at);
+            return Ok(());
+        }
+        self.tie_all(place, to, arrival, now)
     }
 
     /// Tells whom an event names, before the event itself is applied: nobody elsewhere has to wait

@@ -19,6 +19,12 @@ const MAX_AHEAD: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Ahead(BinaryHeap<Reverse<Timestamp>>);
 
+impl FromIterator<Timestamp> for Ahead {
+    fn from_iter<I: IntoIterator<Item = Timestamp>>(times: I) -> Self {
+        Self(times.into_iter().map(Reverse).collect())
+    }
+}
+
 impl Ahead {
     fn push(&mut self, at: Timestamp) {
         self.0.push(Reverse(at));

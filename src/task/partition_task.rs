@@ -158,6 +158,7 @@ impl PartitionTask {
         self.position.latest_order_at = Some(progress.latest_order_at);
         self.position.phase = progress.phase;
         self.position.waits_at = self.room.first_at();
+        self.ahead = self.room.times().collect();
         self.position.erasures =
             if Mutation::ErasuresNotCounted.is_on() { 0 } else { progress.erasures };
         self.committed = self.position;

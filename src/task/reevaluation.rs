@@ -95,7 +95,7 @@ impl PartitionTask {
             Phase::Purging => Ok(None),
             Phase::Live => self.reevaluate_some(budget, now),
             Phase::Silent(_) => {
-                let reached = !self.reads_in_silence();
+                let reached = !self.reads_in_silence() && self.waiting() == 0;
                 let due = self.store.timers().due(self.timer_clock()).is_some();
                 if reached && !due && !self.touched {
                     self.position.phase = Phase::Baseline;

@@ -63,7 +63,7 @@ impl PartitionTask {
     ) -> Result<(), EventError> {
         let relayed = match event {
             Some(_) => Some(relayed),
-            None => self.queue(relayed, now)?,
+            None => self.queue(relayed),
         };
         match relayed {
             Some(relayed) => self.bring(relayed, event, now),
@@ -74,7 +74,7 @@ impl PartitionTask {
     /// Takes what the subjects of this partition have told one another.
     pub(super) fn settle(&mut self, now: Option<Timestamp>) -> Result<(), EventError> {
         while let Some(relayed) = self.told_here.pop_front() {
-            if let Some(relayed) = self.queue(relayed, now)? {
+            if let Some(relayed) = self.queue(relayed) {
                 self.take(relayed, now)?;
             }
         }

@@ -7,7 +7,8 @@
 
 use crate::domain::event::Event;
 use crate::domain::pack::UnpackError;
-use crate::domain::relay::{Relayed, Told};
+use crate::domain::publish::context::CauseEvent;
+use crate::domain::relay::{Relayed, Told, Why};
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
@@ -48,7 +49,8 @@ impl Room {
 
     /// The time of the first record that waits or goes on now.
     fn least_at(&self) -> Option<Timestamp> {
-        self.leaves_at.into_iter().chain(self.first_at()).min()
+        let leaves_at = self.leaves_at.filter(|_| !Mutation::WaitingJudgedAtClock.is_on());
+        leaves_at.into_iter().chain(self.first_at()).min()
     }
 
     /// The time of the first record of which more will come for others.
@@ -59,6 +61,25 @@ impl Room {
 
     fn first(&self) -> Option<&Relayed<'static>> {
         self.by_time.first().and_then(|(_, number)| self.waiting.get(number))
+    }
+
+    /// Whether something waits for a subject that comes before.
+    pub(super) fn waits_before(&self, to: &str, at: Timestamp) -> bool {
+        self.leaves_at.is_none() && self.of(to).next().is_some_and(|(_, first, _)| *first <= at)
+    }
+
+    /// Whether the same event waits already.
+    pub(super) fn has_event(&self, to: &str, cause: &CauseEvent<'_>) -> bool {
+        let waiting = self.of(to).filter_map(|(_, _, number)| self.waiting.get(number));
+        let is_it = |it: &Relayed<'_>| {
+            matches!(it.told, Told::Event { .. }) && it.cause.event_id == cause.event_id
+        };
+        waiting.into_iter().any(is_it)
+    }
+
+    /// The times of all that waits.
+    pub(super) fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.by_time.iter().map(|(at, _)| *at)
     }
 
     /// The time of the last record that waits for a subject.
@@ -113,9 +134,11 @@ impl Room {
         self.take_out(number)
     }
 
-    /// Takes all out that wait for a subject, in order.
-    fn take_all_of(&mut self, to: &str) -> Vec<Relayed<'static>> {
-        let numbers: Vec<u64> = self.of(to).map(|(_, _, number)| *number).collect();
+    /// Takes those that wait for a subject and follow it when it becomes another one, in order.
+    fn take_followers(&mut self, to: &str) -> Vec<Relayed<'static>> {
+        let numbers = self.of(to).map(|(_, _, number)| *number);
+        let follows = |number: &u64| self.waiting.get(number).is_some_and(follows);
+        let numbers: Vec<u64> = numbers.filter(follows).collect();
         numbers.into_iter().filter_map(|number| self.take_out(number)).collect()
     }
 
@@ -163,6 +186,14 @@ impl Room {
     }
 }
 
+/// Whether it is for whoever a subject becomes, and not for what is left of it: its redirect.
+const fn follows(relayed: &Relayed<'_>) -> bool {
+    !matches!(
+        relayed.told,
+        Told::Move { why: Why::Known, .. } | Told::Erase { .. } | Told::Follow { .. }
+    )
+}
+
 fn bytes(relayed: &Relayed<'_>) -> usize {
     let told = match &relayed.told {
         Told::Event { value, .. } | Told::State(value) => value.len(),
@@ -199,29 +230,28 @@ impl PartitionTask {
         self.touched = true;
     }
 
-    /// Lets what a subject is told otherwise than by an event wait behind what waits for it: unlike
-    /// events, it depends on what was told before. Gives it back where nothing does.
-    ///
-    /// # Errors
-    /// When a state cannot be read.
-    pub(super) fn queue<'a>(
-        &mut self,
-        mut relayed: Relayed<'a>,
-        now: Option<Timestamp>,
-    ) -> Result<Option<Relayed<'a>>, EventError> {
-        // Facts are what they are, in whatever order they come, and what waits follows them.
-        if matches!(relayed.told, Told::State(_) | Told::Move { .. }) {
-            return Ok(Some(relayed));
-        }
-        let Some(last) = self.room.last_of(&relayed.to) else { return Ok(Some(relayed)) };
-        relayed.at = relayed.at.max(last);
-        self.wait(relayed, now)?;
-        Ok(None)
+    /// Lets what undoes something wait behind what waits for a subject: unlike all else, it depends
+    /// on what was told before. Gives back what does not have to.
+    pub(super) fn queue<'a>(&mut self, mut relayed: Relayed<'a>) -> Option<Relayed<'a>> {
+        let undoes = matches!(
+            relayed.told,
+            Told::Forget { .. } | Told::Erase { .. } | Told::Contact { was: Some(_), .. }
+        );
+        let Some(last) = self.room.last_of(&relayed.to).filter(|_| undoes) else {
+            return Some(relayed);
+        };
+        let mut undoing = relayed.clone();
+        undoing.at = relayed.at.max(last);
+        self.put(undoing.into_owned());
+        let Told::Contact { was, .. } = &mut relayed.told else { return None };
+        // That the person was seen is no news of later.
+        *was = None;
+        Some(relayed)
     }
 
     /// What waits for a subject that is another one now goes there.
     pub(super) fn follow(&mut self, from: &str, to: &str) {
-        for mut relayed in self.room.take_all_of(from) {
+        for mut relayed in self.room.take_followers(from) {
             relayed.path.push(std::mem::replace(&mut relayed.to, to.to_owned()));
             // An event is read when it leaves the room.
             match self.is_home_of(to) {
@@ -252,7 +282,7 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
         let Some(relayed) = self.room.take() else { return Ok(()) };
-        self.room.leaves_at = Some(relayed.at).filter(|_| !Mutation::WaitingJudgedAtClock.is_on());
+        self.room.leaves_at = Some(relayed.at);
         self.position.waits_at = self.room.least_at();
         let brought = self.bring(relayed, event, now);
         self.room.leaves_at = None;

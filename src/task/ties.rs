@@ -60,6 +60,16 @@ impl PartitionTask {
         }
     }
 
+    /// Remembers whom an event names, all of whom know it.
+    pub(super) fn remember(&mut self, place: usize, event: &Event<'_>, at: Timestamp) {
+        if let (Some(_), Some(visitor)) = (&event.customer_id, &event.anonymous_id) {
+            self.ties(place).know(&visitor_id(visitor), at);
+        }
+        if let Some(account) = event.account_id.as_deref() {
+            self.ties(place).join(&format!("{ACCOUNT_PREFIX}{account}"), at, at);
+        }
+    }
+
     /// A referral is heard of at the one who was referred.
     pub(super) fn be_referred(
         &mut self,

@@ -11,7 +11,6 @@ use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
-use crate::task::held::Ahead;
 use crate::task::marks::CommittedMarks;
 use crate::task::partition_task::Position;
 use std::sync::Arc;
@@ -148,7 +147,7 @@ impl PartitionTask {
         self.marks.rollback();
         self.room.rollback();
         // What is to be done again is ahead once more when it is done.
-        self.ahead = Ahead::default();
+        self.ahead = self.room.times().collect();
         self.position = Position { held_at: self.position.held_at, ..self.committed };
         self.touched = false;
         self.changes.clear();
