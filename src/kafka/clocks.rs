@@ -18,7 +18,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often the group's offsets are asked for.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -115,14 +115,15 @@ fn sample(shared: &Shared, asking: &Asking) {
             Ok(sample) => shared.lock().latest = Some(Arc::new(sample)),
             Err(error) => tracing::debug!(%error, "the clocks of tasks are not known"),
         }
-        let asked = Instant::now();
+        let asked_ms = monotonic_ms();
         let mut state = shared.lock();
         loop {
             if state.stopping {
                 return;
             }
             let every = if state.soon { SAMPLE_SOON } else { SAMPLE_EVERY };
-            let left = every.saturating_sub(asked.elapsed());
+            let passed_ms = u64::try_from(monotonic_ms() - asked_ms).unwrap_or(0);
+            let left = every.saturating_sub(Duration::from_millis(passed_ms));
             if left.is_zero() {
                 break;
             }

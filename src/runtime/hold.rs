@@ -10,8 +10,8 @@ use crate::domain::progress::OffsetMetadata;
 use crate::domain::time::Timestamp;
 use crate::runtime::broker::{ClockSample, Input, TaskSample};
 
-/// Hops at most of what an event brings about: to its customer's home, behind a redirect, to another
-/// id of the customer's, from there as a state, behind a redirect, to the account.
+/// Hops at most of what an event brings about: to its customer's home, behind a redirect, to
+/// another id of the customer's, from there as a state, behind a redirect, to the account.
 const HOPS: usize = 6;
 /// With all tasks so close to the wall clock, in ms, events wait for nobody.
 const TOLERANCE_MS: i64 = 10_000;

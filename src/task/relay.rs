@@ -340,9 +340,9 @@ impl PartitionTask {
         self.touched = true;
     }
 
-    /// A subject takes over other ids and accounts of the one that became it, and tells those; gives
-    /// back the state without them. That can be done before the state itself is taken over, for
-    /// nobody's values depend on it but those of accounts.
+    /// A subject takes over other ids and accounts of the one that became it, and tells those;
+    /// gives back the state without them. That can be done before the state itself is taken over,
+    /// for nobody's values depend on it but those of accounts.
     ///
     /// # Errors
     /// When a state cannot be read.
