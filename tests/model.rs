@@ -77,3 +77,5 @@ mod tables;
 mod tied;
 #[path = "model/untold.rs"]
 mod untold;
+#[path = "model/waiting.rs"]
+mod waiting;

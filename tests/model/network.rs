@@ -4,12 +4,13 @@
 //! Decides nothing. Next: `identity.rs`, which asks what comes of it.
 
 use ebbflow::codec::relay::{decode_relayed, encode_relayed};
+use ebbflow::domain::apply::Relays;
 use ebbflow::domain::change::Change;
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::event::{Body, Event};
 use ebbflow::domain::id::{partition_of, salted_id};
 use ebbflow::domain::progress::Phase;
-use ebbflow::domain::relay::Told;
+use ebbflow::domain::relay::{Relayed, Told};
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::store::look_up;
@@ -79,13 +80,7 @@ impl Network {
         let Some(value) = self.relay[partition].pop_front() else { return false };
         let (lineage, relayed) = decode_relayed(&value).expect("as it was written");
         assert_eq!(lineage, LINEAGE);
-        let event = match &relayed.told {
-            Told::Event { value, .. } => {
-                let number = usize::from_be_bytes((**value).try_into().expect("eight bytes"));
-                Some(self.events[number].clone())
-            }
-            _ => None,
-        };
+        let event = event_in(&relayed, &self.events);
         let offset = self.offsets;
         self.offsets += 1;
         let task = &mut self.tasks[partition];
@@ -106,6 +101,44 @@ impl Network {
         }
     }
 
+    /// A subject is told something without a record of the relay.
+    pub(crate) fn tell(&mut self, relayed: Relayed<'_>) {
+        let partition = self.partition_of(&relayed.to);
+        self.tasks[partition].hand_over(relayed, None, None).expect("readable states");
+        self.commit(partition);
+    }
+
+    /// From now on all tasks wait for others that have come so far: what is due by then is told,
+    /// in between goes on what had to wait for it.
+    pub(crate) fn release(&mut self, until: Timestamp) {
+        for partition in 0..self.tasks.len() {
+            let task = &mut self.tasks[partition];
+            task.let_events_wait(true);
+            task.hold(Some(until));
+            loop {
+                task.fire_timers(usize::MAX, None).expect("readable states");
+                let Some(first) = task.first_waited().expect("readable states") else { break };
+                let event = event_in(first, &self.events);
+                task.end_wait(event.as_ref(), None).expect("readable states");
+            }
+            self.commit(partition);
+        }
+    }
+
+    /// Records that wait in all tasks.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.tasks.iter().map(PartitionTask::waiting).sum()
+    }
+
+    /// What all tasks counted of the relay since the last call.
+    pub(crate) fn take_relays(&mut self) -> Relays {
+        let mut relays = Relays::default();
+        for task in &mut self.tasks {
+            relays.add(task.take_tally().relayed);
+        }
+        relays
+    }
+
     fn commit(&mut self, partition: usize) {
         let task = &mut self.tasks[partition];
         self.changes.extend(task.take_changes());
@@ -118,8 +151,12 @@ impl Network {
         task.commit().expect("readable states");
     }
 
+    fn partition_of(&self, id: &str) -> usize {
+        partition_of(id, u32::try_from(self.tasks.len()).expect("few")) as usize
+    }
+
     fn home(&self, id: &str) -> &PartitionTask {
-        &self.tasks[partition_of(id, u32::try_from(self.tasks.len()).expect("few")) as usize]
+        &self.tasks[self.partition_of(id)]
     }
 
     /// What is known of a subject.
@@ -149,4 +186,10 @@ impl Network {
         let all = self.tasks.iter().flat_map(|task| task.store().customers(&self.rules));
         all.map(|customer| customer.expect("readable states")).collect()
     }
+}
+
+/// The event in what is told.
+fn event_in(relayed: &Relayed<'_>, events: &[Event<'static>]) -> Option<Event<'static>> {
+    let Told::Event { value, .. } = &relayed.told else { return None };
+    Some(events[usize::from_be_bytes((**value).try_into().expect("eight bytes"))].clone())
 }

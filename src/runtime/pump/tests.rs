@@ -214,9 +214,7 @@ fn inputs_wait_when_they_are_far_ahead_of_other_tasks_and_the_relay_does_not() {
     let topics = ["interactions".into(), "purchases".into(), "relay".into()];
     let limits = Limits { records: 20_000, ..history(&topics) };
     let decode = Json(Arc::clone(&rules));
-    let is_home = |id: &String| partition_of(id, PARTITIONS) == 0;
-    let here = (0..).map(|n| format!("c-{n}")).find(is_home).expect("an id");
-    let elsewhere = (0..).map(|n| format!("c-{n}")).find(|id| !is_home(id)).expect("an id");
+    let (here, elsewhere) = ids();
     let visits: Vec<Line> = (1..=10_010).map(|day| visit_line(&elsewhere, day)).collect();
     let mut task = task_of(0, &rules);
     task.hold(Some(Timestamp::MIN));
@@ -228,6 +226,41 @@ fn inputs_wait_when_they_are_far_ahead_of_other_tasks_and_the_relay_does_not() {
     let records: [&[Line]; 3] = [&visits[10_000..], &[], &[]];
     let pumped = pump(&mut task, records, &decode, &limits).expect("states");
     assert_eq!((pumped.consumed, pumped.waits), ([5, 0, 0], true));
+}
+
+#[test]
+fn what_tells_others_leaves_the_room_of_a_task_far_ahead_although_its_next_record_is_earlier() {
+    let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let topics = ["interactions".into(), "purchases".into(), "relay".into()];
+    let limits = Limits { records: 20_000, ..history(&topics) };
+    let decode = Json(Arc::clone(&rules));
+    let (here, elsewhere) = ids();
+    let mut task = task_of(0, &rules);
+    pass_all(&mut task);
+    task.hold(Some(Timestamp(DAY_MS)));
+    let moves = move_line(&here, &elsewhere, 400);
+    let records: [&[Line]; 3] = [&[visit_line(&here, 1)], &[], &[moves]];
+    pump(&mut task, records, &decode, &limits).expect("states");
+    let visits: Vec<Line> = (500..10_500).map(|day| visit_line(&elsewhere, day)).collect();
+    let pumped = pump(&mut task, [&visits, &[], &[]], &decode, &limits).expect("states");
+    assert_eq!((pumped.consumed, task.waiting()), ([10_000, 0, 0], 1));
+    relayed_by(&mut task);
+
+    let late = [visit_line(&elsewhere, 2)];
+    let pumped = pump(&mut task, [&late, &[], &[]], &decode, &limits).expect("states");
+    assert_eq!((pumped.consumed, pumped.waits, task.waiting()), ([0; 3], true, 1));
+    task.hold(Some(Timestamp(400 * DAY_MS)));
+    let pumped = pump(&mut task, [&late, &[], &[]], &decode, &limits).expect("states");
+    assert_eq!((pumped.consumed, pumped.waits, task.waiting()), ([0; 3], true, 0));
+    assert!(!relayed_by(&mut task).is_empty(), "its state goes to whom it became");
+}
+
+/// A customer of the first partition, and one of another.
+fn ids() -> (String, String) {
+    let is_home = |id: &String| partition_of(id, PARTITIONS) == 0;
+    let here = (0..).map(|n| format!("c-{n}")).find(is_home).expect("an id");
+    let elsewhere = (0..).map(|n| format!("c-{n}")).find(|id| !is_home(id)).expect("an id");
+    (here, elsewhere)
 }
 
 /// A task of one of the partitions, and its limits, far from the present.
