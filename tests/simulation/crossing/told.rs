@@ -81,7 +81,7 @@ fn moved<'a>(events: &'a [&Timed<'_>]) -> BTreeSet<&'a str> {
         }
         _ => None,
     };
-    events.iter().filter_map(|timed| from(timed)).collect()
+    events.iter().filter_map(from).collect()
 }
 
 /// The events of all who were one with a customer by then, but those of that very instant.
