@@ -3,16 +3,21 @@
 //! Next: `contacts.rs`, the dimension of accounts alone.
 
 use crate::fixture::caused;
-use crate::fixture::{day, eur, event, ordered, rules};
+use crate::fixture::{day, eur, event, ordered, rules, visited};
+use crate::network::Network;
 use crate::order::context;
 use ebbflow::domain::apply::{Tally, apply, expire};
 use ebbflow::domain::change::{CauseKind, Change};
 use ebbflow::domain::customer::Customer;
+use ebbflow::domain::event::{Event, VisitKind};
+use ebbflow::domain::facts::ties::MAX_ALIASES;
+use ebbflow::domain::pack::pack;
 use ebbflow::domain::publish::evaluate::reevaluate;
 use ebbflow::domain::publish::profile::profile;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::Timestamp;
+use std::sync::Arc;
 
 /// A subject that has bought something, and what is told of it.
 fn buyer(id: &str, rules: &Rules) -> (Customer, Vec<Change>) {
@@ -84,4 +89,35 @@ fn an_account_has_the_dimensions_that_apply_to_it() {
     let (_, told) = buyer("c", &rules);
     assert!(told.iter().any(|change| change.dimension == *"lifecycle"));
     assert!(told.iter().all(|change| change.dimensions.len() == 8 && change.owner_role.is_some()));
+}
+
+#[test]
+fn a_hundred_thousand_visitors_are_one_customer_and_all_are_followed() {
+    const VISITORS: i64 = 100_000;
+    let mut network = Network::new(&Arc::new(rules()), 3, day(1));
+    let visit = |n: i64, visitor: i64, customer: Option<&'static str>| Event {
+        customer_id: customer.map(Into::into),
+        anonymous_id: Some(format!("v-{visitor}").into()),
+        ..event(&format!("e-{n}"), "c-1", day(1).plus_ms(n), visited(VisitKind::ProductViewed))
+    };
+    for visitor in 0..VISITORS {
+        if visitor % 100 == 0 {
+            network.read(0, &visit(2 * visitor, visitor, None));
+        }
+        network.read(1, &visit(2 * visitor + 1, visitor, Some("c-1")));
+        network.drain();
+    }
+    let subjects = network.subjects();
+    assert_eq!(subjects.len(), 1);
+    let customer = &subjects[0];
+    let interactions = customer.interactions.as_deref().expect("visits").total;
+    assert_eq!(interactions, (VISITORS + VISITORS / 100).unsigned_abs());
+    let ties = customer.ties.as_deref().expect("aliases");
+    assert_eq!(ties.aliases.len(), MAX_ALIASES);
+    let mut packed = Vec::new();
+    pack(customer, rules().rates.base(), &mut packed);
+    assert!(packed.len() < 64 * 1024, "{} bytes", packed.len());
+    for visitor in (0..VISITORS).step_by(997) {
+        assert_eq!(network.whoever_is(&format!("anon:v-{visitor}")), "c-1");
+    }
 }
