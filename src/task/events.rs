@@ -72,7 +72,7 @@ impl PartitionTask {
         let event = record.event;
         let subject_id = event.subject_id();
         if self.config.keys_are_trusted {
-            self.check_home(&subject_id)?;
+            self.check_home(&subject_id, event)?;
         }
         let origin = (record.topic, self.config.partition, record.offset);
         let cause = CauseEvent::of(event, record.at, origin);
@@ -87,9 +87,12 @@ impl PartitionTask {
         Ok(())
     }
 
-    fn check_home(&self, subject_id: &str) -> Result<(), EventError> {
+    /// The key of a visitor's event may be the bare id: it is sent on to the subject's partition.
+    fn check_home(&self, subject_id: &str, event: &Event<'_>) -> Result<(), EventError> {
         let home = partition_of(subject_id, self.config.partitions);
-        if home == self.config.partition {
+        let bare = event.anonymous_id.as_deref().filter(|_| event.customer_id.is_none());
+        let is_here = |id: &str| partition_of(id, self.config.partitions) == self.config.partition;
+        if self.is_home_of(subject_id) || bare.is_some_and(is_here) {
             return Ok(());
         }
         let detail = format!(

@@ -225,6 +225,10 @@ impl PartitionTask {
                 let what = |customer: &mut Customer| {
                     customer.ties.get_or_insert_default().brought(from, at, *minor);
                 };
+                if !relayed.path.is_empty() && self.store.deadline(to)?.is_none() {
+                    // It has gone round in a circle, and the state is on its way back, too.
+                    return self.amend_subject(to, at, (CauseKind::Event, &cause), now, what);
+                }
                 // Not as of then: events of its own from before may be still to come.
                 self.amend_known(to, Timestamp::MIN, &cause, now, what)
             }

@@ -265,7 +265,17 @@ fn ids() -> (String, String) {
 
 /// A task of one of the partitions, and its limits, far from the present.
 fn task_of(partition: u32, rules: &Arc<Rules>) -> PartitionTask {
-    let config = TaskConfig {
+    PartitionTask::new(config_of(partition, rules), 1, Phase::Live)
+}
+
+/// The same where keys are trusted.
+fn trusting_task(partition: u32, rules: &Arc<Rules>) -> PartitionTask {
+    let config = TaskConfig { keys_are_trusted: true, ..config_of(partition, rules) };
+    PartitionTask::new(config, 1, Phase::Live)
+}
+
+fn config_of(partition: u32, rules: &Arc<Rules>) -> TaskConfig {
+    TaskConfig {
         application_id: "test".into(),
         partition,
         partitions: PARTITIONS,
@@ -274,8 +284,7 @@ fn task_of(partition: u32, rules: &Arc<Rules>) -> PartitionTask {
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: Timestamp::MIN,
-    };
-    PartitionTask::new(config, 1, Phase::Live)
+    }
 }
 
 /// Lets the clock go on to the present.
@@ -405,4 +414,35 @@ fn a_record_of_another_program_or_lineage_is_left_alone_or_passed_over() {
     let (consumed, left_alone, _) = of(&|value| value[1] = 4);
     assert!(consumed == 0 && left_alone.is_some_and(|why| why.contains("lineage 2")));
     assert_eq!(of(&|value| value[1] = 0), (1, None, 0));
+}
+
+#[test]
+fn the_key_of_a_visitor_may_be_trusted_without_the_prefix_of_its_subject() {
+    let rules = from_sources(None, [], &[]).expect("the defaults are valid").config.rules;
+    let topics = ["interactions".into(), "purchases".into(), "relay".into()];
+    let visit = |(offset, id): (i64, String)| {
+        let value = format!(
+            r#"{{"event_id":"e-{id}","kind":"product_viewed","anonymous_id":"{id}","occurred_at":1}}"#
+        );
+        Line { offset, key: Some(id), value: value.into_bytes() }
+    };
+    let is_here = |id: &str| partition_of(id, PARTITIONS) == 0;
+    let (mut expected, ids) = ([0, 0, 0], (0..60).map(|n| format!("v-{n}")));
+    let ids: Vec<String> = ids.collect();
+    for id in &ids {
+        let place = match (is_here(&format!("anon:{id}")), is_here(id)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        };
+        expected[place] += 1;
+    }
+    let lines: Vec<Line> = (0..).zip(ids).map(visit).collect();
+    let mut task = trusting_task(0, &rules);
+    let limits = Limits { ends: [Some(60), Some(0), Some(0)], ..history(&topics) };
+    let pumped = pump(&mut task, [&lines, &[], &[]], &Json(rules), &limits).expect("states");
+    let sent_on = task.take_outgoing().count();
+    let here = pumped.handled.len() - sent_on;
+    assert_eq!([here, sent_on, pumped.refused.len()], expected);
+    assert!(expected.iter().all(|count| *count > 0), "{expected:?}");
 }
