@@ -422,7 +422,8 @@ fn the_key_of_a_visitor_may_be_trusted_without_the_prefix_of_its_subject() {
     let topics = ["interactions".into(), "purchases".into(), "relay".into()];
     let visit = |(offset, id): (i64, String)| {
         let value = format!(
-            r#"{{"event_id":"e-{id}","kind":"product_viewed","anonymous_id":"{id}","occurred_at":1}}"#
+            r#"{{"event_id":"e-{id}","kind":"product_viewed","anonymous_id":"{id}",
+                "occurred_at":1}}"#
         );
         Line { offset, key: Some(id), value: value.into_bytes() }
     };
