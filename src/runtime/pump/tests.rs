@@ -105,17 +105,7 @@ fn what_is_refused_of_somebody_erased_is_dropped_and_counted() {
         .zip(records)
         .map(|(offset, (key, value))| Line { offset, key: key.cloned(), value: value.into_bytes() })
         .collect();
-    let config = TaskConfig {
-        application_id: "test".into(),
-        partition: 0,
-        partitions: PARTITIONS,
-        rules: Arc::clone(&rules),
-        keys_are_trusted: true,
-        profiles_on_touch: false,
-        run_id: "run".into(),
-        rebuilt_at: Timestamp::MIN,
-    };
-    let mut task = PartitionTask::new(config, 1, Phase::Live);
+    let mut task = trusting_task(0, &rules);
     let limits = Limits {
         topics: &["interactions".into(), "purchases".into(), "relay".into()],
         ends: [Some(9), Some(0), Some(0)],
@@ -145,17 +135,7 @@ fn an_event_waits_for_other_tasks_when_a_timer_would_fire_before_it_and_others_g
     };
     let visits = [line(&here[0], 1), line(&here[0], 400), line(&here[1], 401)];
     let relayed = [relayed_line(&here[2], 402), relayed_line(&here[0], 403)];
-    let config = TaskConfig {
-        application_id: "test".into(),
-        partition: 0,
-        partitions: PARTITIONS,
-        rules: Arc::clone(&rules),
-        keys_are_trusted: false,
-        profiles_on_touch: false,
-        run_id: "run".into(),
-        rebuilt_at: Timestamp::MIN,
-    };
-    let mut task = PartitionTask::new(config, 1, Phase::Live);
+    let mut task = task_of(0, &rules);
     let limits = Limits {
         topics: &["interactions".into(), "purchases".into(), "relay".into()],
         ends: [Some(0); 3],
