@@ -88,10 +88,12 @@ impl Room {
     }
 
     fn of(&self, to: &str) -> impl DoubleEndedIterator<Item = &(String, Timestamp, u64)> {
-        let bound = |at, number| (to.to_owned(), at, number);
-        let all = bound(Timestamp::MIN, 0)..=bound(Timestamp::MAX, u64::MAX);
-        let none = self.waiting.is_empty();
-        (!none).then(|| self.by_subject.range(all)).into_iter().flatten()
+        let range = || {
+            let bound = |at, number| (to.to_owned(), at, number);
+            self.by_subject.range(bound(Timestamp::MIN, 0)..=bound(Timestamp::MAX, u64::MAX))
+        };
+        // Mostly nothing waits at all.
+        (!self.waiting.is_empty()).then(range).into_iter().flatten()
     }
 
     pub(super) fn len(&self) -> usize {
