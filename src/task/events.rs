@@ -117,10 +117,8 @@ impl PartitionTask {
             match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
                     let at = arrival.cause.effective_at;
-                    let waits = self.room.waits_before(&to, at);
-                    if waits || self.has_to_wait(&to, at)? {
-                        let known = arrival.tied || self.room.has_event(&to, &arrival.cause);
-                        let tied = known || self.tie_waiting(&to, arrival, now)?;
+                    if self.has_to_wait(&to, at)? {
+                        let tied = arrival.tied || self.tie_waiting(&to, arrival, now)?;
                         let relayed = Arrival { tied, ..*arrival }.relayed(&to, path);
                         self.put(relayed);
                         return Ok(());
@@ -249,6 +247,14 @@ impl PartitionTask {
         if arrival.tied {
             // They know; the subject may be another one than when they were told.
             self.remember(place, event, at);
+            if let (Some(account), Some(Subject::Visitor), Subject::Customer) = (
+                event.account_id.as_deref(),
+                path.last().map(|from| Subject::of(from)),
+                Subject::of(to),
+            ) {
+                self.tell_contact(&format!("{ACCOUNT_PREFIX}{account}"), to, cause);
+                self.tell_left(place, cause);
+            }
             return Ok(());
         }
         self.tie_all(place, to, arrival, now)
@@ -265,6 +271,9 @@ impl PartitionTask {
         let erases = Body::Interaction(Interaction::EraseRequested);
         if Subject::of(to) == Subject::Account || arrival.event.body == erases {
             return Ok(false);
+        }
+        if self.room.has_event(to, &arrival.cause) {
+            return Ok(true);
         }
         let place = self.touch_subject(to, Timestamp::MIN, now)?;
         self.tie_all(place, to, arrival, now)?;
@@ -287,11 +296,16 @@ impl PartitionTask {
             return self.arrive(Cow::Owned(account), vec![to.to_owned()], arrival, now);
         }
         if Subject::of(to) == Subject::Customer {
-            let (first_at, last_at) = (cause.effective_at, cause.effective_at);
-            let told = Told::Contact { was: None, now: hash64(to), first_at, last_at };
-            self.tell_by(&account, cause, told);
+            self.tell_contact(&account, to, cause);
         }
         Ok(())
+    }
+
+    /// Tells an account that a customer is a contact of it, as of an event.
+    fn tell_contact(&mut self, account: &str, customer: &str, cause: &CauseEvent<'_>) {
+        let (first_at, last_at) = (cause.effective_at, cause.effective_at);
+        let told = Told::Contact { was: None, now: hash64(customer), first_at, last_at };
+        self.tell_by(account, cause, told);
     }
 
     /// The place of a subject, known or new, before anything else is done to it.

@@ -67,12 +67,23 @@ impl PartitionTask {
 
     /// Whether what a subject is told has to wait in the room. Where that is full nothing waits.
     pub(super) fn has_to_wait(&mut self, to: &str, at: Timestamp) -> Result<bool, UnpackError> {
-        if !self.events_wait || !self.would_fire_before(to, at)? || !self.is_told_of(to, at)? {
+        let behind_others = self.room.waits_before(to, at);
+        let fires = behind_others
+            || (self.events_wait && self.would_fire_before(to, at)? && self.is_told_of(to, at)?);
+        if !fires {
             return Ok(false);
         }
         let full = self.room.len() >= MAX_ROOM;
         self.tally.relayed.unproven += u64::from(full);
         Ok(!full)
+    }
+
+    /// What is ahead after a restart or a rollback: of what waits that which was read here; what
+    /// others sent may be further on than this task, which then nobody could wait for. What is to
+    /// be done again is ahead once more when it is done.
+    pub(super) fn ahead_again(&self) -> Ahead {
+        let clock = self.clock();
+        self.room.times().take_while(|at| *at <= clock).collect()
     }
 
     /// Whether somebody hears of a subject's silence until then; of a visitor's, where its changes

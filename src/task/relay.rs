@@ -45,9 +45,11 @@ impl PartitionTask {
         event: Option<&Event<'_>>,
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
-        let state = &mut self.position.inputs[input];
-        state.next_offset = offset + 1;
-        state.highest = state.highest.max(relayed.at);
+        self.position.inputs[input].next_offset = offset + 1;
+        if !self.relay_moves_no_clock(now) {
+            let state = &mut self.position.inputs[input];
+            state.highest = state.highest.max(relayed.at);
+        }
         self.hand_over(relayed, event, now)
     }
 

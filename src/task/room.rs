@@ -237,7 +237,10 @@ impl PartitionTask {
     pub(super) fn queue<'a>(&mut self, mut relayed: Relayed<'a>) -> Option<Relayed<'a>> {
         let undoes = matches!(
             relayed.told,
-            Told::Forget { .. } | Told::Erase { .. } | Told::Contact { was: Some(_), .. }
+            Told::Forget { .. }
+                | Told::Erase { .. }
+                | Told::Follow { .. }
+                | Told::Contact { was: Some(_), .. }
         );
         let Some(last) = self.room.last_of(&relayed.to).filter(|_| undoes) else {
             return Some(relayed);
@@ -245,9 +248,9 @@ impl PartitionTask {
         let mut undoing = relayed.clone();
         undoing.at = relayed.at.max(last);
         self.put(undoing.into_owned());
-        let Told::Contact { was, .. } = &mut relayed.told else { return None };
-        // That the person was seen is no news of later.
-        *was = None;
+        let Told::Contact { was, now, .. } = &mut relayed.told else { return None };
+        // When the person was seen is no news of later.
+        *now = was.take()?;
         Some(relayed)
     }
 

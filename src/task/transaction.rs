@@ -146,9 +146,8 @@ impl PartitionTask {
         self.store.rollback();
         self.marks.rollback();
         self.room.rollback();
-        // What is to be done again is ahead once more when it is done.
-        self.ahead = self.room.times().collect();
         self.position = Position { held_at: self.position.held_at, ..self.committed };
+        self.ahead = self.ahead_again();
         self.touched = false;
         self.changes.clear();
         self.told_here.clear();
