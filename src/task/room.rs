@@ -248,9 +248,9 @@ impl PartitionTask {
         let mut undoing = relayed.clone();
         undoing.at = relayed.at.max(last);
         self.put(undoing.into_owned());
-        let Told::Contact { was, now, .. } = &mut relayed.told else { return None };
-        // When the person was seen is no news of later.
-        *now = was.take()?;
+        let Told::Contact { was, .. } = &mut relayed.told else { return None };
+        // That the person was seen is no news of later.
+        *was = None;
         Some(relayed)
     }
 
