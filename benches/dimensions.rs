@@ -17,7 +17,7 @@ use ebbflow::domain::event::{
 };
 use ebbflow::domain::look_ahead::LookAhead;
 use ebbflow::domain::money::{Currency, Money};
-use ebbflow::domain::publish::context::Context;
+use ebbflow::domain::publish::context::{CauseEvent, Context};
 use ebbflow::domain::raw::Measured;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use std::hint::black_box;
@@ -144,7 +144,14 @@ impl Bench {
         let (mut tally, mut changes) = (Tally::default(), Vec::new());
         let topic = "interactions".into();
         let origin = (&topic, 0, 0);
-        black_box(apply(customer, &event, at, origin, &context, &mut tally, &mut changes));
+        black_box(apply(
+            customer,
+            &event,
+            &CauseEvent::of(&event, at, origin),
+            None,
+            &context,
+            (&mut tally, &mut changes),
+        ));
         changes.len()
     }
 

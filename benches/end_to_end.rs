@@ -2,7 +2,8 @@
 //! million events with 200,000 customers, memory, and latency at 1,000 events per second.
 //!
 //! `EVENTS=2000000 cargo bench --bench end_to_end`, or one part of it: `-- json`, `-- avro`,
-//! `-- latency`. Broker, load and service share the cores.
+//! `-- latency`, `-- keys` (what it costs that records lie in other partitions than their subjects
+//! do). Broker, load and service share the cores.
 
 #![allow(
     clippy::print_stdout,
@@ -22,6 +23,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::collections::HashMap;
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,15 +50,23 @@ fn main() {
         throughput(&broker, encoding, events);
     }
     if is_wanted("latency") {
-        let broker = TestBroker::start();
-        latency(&broker);
+        for (key, elsewhere) in [("trusted", 0), ("any", 0), ("any", 100)] {
+            let broker = TestBroker::start();
+            latency(&broker, key, elsewhere);
+        }
+    }
+    if is_wanted("keys") {
+        for (key, elsewhere) in [("trusted", 0), ("any", 0), ("any", 10), ("any", 100)] {
+            let broker = TestBroker::start();
+            keys(&broker, key, elsewhere, events);
+        }
     }
 }
 
 fn throughput(broker: &TestBroker, encoding: &str, events: u64) {
     let config = configure(broker, encoding);
     create_topics(&config);
-    let bytes = produce(broker, encoding, 0..events);
+    let bytes = produce(broker, encoding, 0..events, 0);
     let began = Instant::now();
     let mut service = run(&config, &["--until-end", "--set", "clock=event"]);
     let mut usage = Usage::default();
@@ -76,10 +86,64 @@ fn throughput(broker: &TestBroker, encoding: &str, events: u64) {
     );
 }
 
-fn latency(broker: &TestBroker) {
+/// The service as it runs, until it has read everything: `elsewhere` percent of the records lie in
+/// another partition than their subject does.
+fn keys(broker: &TestBroker, key: &str, elsewhere: u64, events: u64) {
     let config = configure(broker, "json");
     create_topics(&config);
-    let mut service = run(&config, &[]);
+    produce(broker, "json", 0..events, elsewhere);
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    let began = Instant::now();
+    let (listen, key_setting) = (format!("http.metrics_listen={free}"), format!("input.key={key}"));
+    let mut service = run(&config, &["--set", &listen, "--set", &key_setting]);
+    let (mut rest, mut last) = (0, None);
+    // Read to the end at several looks: what is read may send something into the relay.
+    while rest < 5 {
+        let unread = unread(&free.to_string(), events);
+        let now = (unread == Some(0)).then(Instant::now);
+        (rest, last) = if now.is_some() { (rest + 1, last.or(now)) } else { (0, None) };
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let usage = Usage::of(service.id()).unwrap_or_default();
+    let seconds = last.map_or(0.0, |at| (at - began).as_secs_f64());
+    stop(&mut service);
+    let count = events as f64;
+    println!(
+        "end_to_end/keys: {elsewhere} % elsewhere, input.key = {key}: {:.0} events/s, {:.2} CPU-s \
+         per million events, {events} events ({seconds:.1} s)",
+        count / seconds,
+        usage.cpu_seconds * 1e6 / count,
+    );
+}
+
+/// Records that the tasks have not read, or that wait in them; `None` before so many events were
+/// read.
+fn unread(address: &str, events: u64) -> Option<u64> {
+    let get = |path: &str| {
+        let answer = ureq::get(format!("http://{address}{path}")).call().ok()?;
+        answer.into_body().read_to_string().ok()
+    };
+    let body: serde_json::Value = serde_json::from_str(&get("/tasks")?).ok()?;
+    let tasks = body["workers"].as_array()?.iter().flat_map(|it| it["tasks"].as_array());
+    let tasks: Vec<_> = tasks.flatten().filter(|task| task["state"] == "running").collect();
+    let lag = |input: &serde_json::Value| {
+        Some(input["end_offset"].as_u64()?.saturating_sub(input["next_offset"].as_u64()?))
+    };
+    let inputs = || tasks.iter().flat_map(|task| task["inputs"].as_object()).flatten();
+    let lags: Vec<u64> = inputs().map(|(_, input)| lag(input)).collect::<Option<_>>()?;
+    let of_events = inputs().filter(|(name, _)| *name != "relay");
+    let read: u64 = of_events.filter_map(|(_, input)| input["next_offset"].as_u64()).sum();
+    let metrics = get("/metrics")?;
+    let waiting = metrics.lines().filter(|line| line.starts_with("ebbflow_relay_waiting_records{"));
+    let waiting = waiting.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+    let unread = lags.iter().sum::<u64>() + waiting.sum::<u64>();
+    (tasks.len() == PARTITIONS as usize && read >= events).then_some(unread)
+}
+
+fn latency(broker: &TestBroker, key: &str, elsewhere: u64) {
+    let config = configure(broker, "json");
+    create_topics(&config);
+    let mut service = run(&config, &["--set", &format!("input.key={key}")]);
     let changes = changes_reader(broker);
     let producer = producer(broker);
     let mut encoder = EventEncoder::new(OutputFormat::Json, OutputFormat::Json);
@@ -95,7 +159,7 @@ fn latency(broker: &TestBroker) {
             let mut event = support::purchase(&texts, sent);
             event.occurred_at = ebbflow::runtime::clock::wall_now();
             sent_at.insert(event.event_id.to_string(), Instant::now());
-            send(&producer, &mut encoder, &event);
+            send(&producer, &mut encoder, &event, elsewhere == 100);
             sent += 1;
         }
         producer.poll(Duration::ZERO);
@@ -123,8 +187,9 @@ fn latency(broker: &TestBroker) {
         latencies[place].as_secs_f64() * 1000.0
     };
     println!(
-        "end_to_end/latency: {} changes at {LATENCY_RATE} events/s, produce to read_committed: \
-         p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+        "end_to_end/latency: {elsewhere} % elsewhere, input.key = {key}: {} changes at \
+         {LATENCY_RATE} events/s, produce to read_committed: p50 {:.1} ms, p99 {:.1} ms, \
+         max {:.1} ms",
         latencies.len(),
         at(0.5),
         at(0.99),
@@ -178,7 +243,12 @@ fn producer(broker: &TestBroker) -> BaseProducer {
         .expect("make a producer")
 }
 
-fn produce(broker: &TestBroker, encoding: &str, events: std::ops::Range<u64>) -> u64 {
+fn produce(
+    broker: &TestBroker,
+    encoding: &str,
+    events: std::ops::Range<u64>,
+    elsewhere: u64,
+) -> u64 {
     let producer = producer(broker);
     let format = match encoding {
         "json" => OutputFormat::Json,
@@ -188,7 +258,8 @@ fn produce(broker: &TestBroker, encoding: &str, events: std::ops::Range<u64>) ->
     let mut bytes = 0;
     for index in events {
         let texts = support::texts(index, CUSTOMERS);
-        bytes += send(&producer, &mut encoder, &support::purchase(&texts, index));
+        let misplaced = index % 100 < elsewhere;
+        bytes += send(&producer, &mut encoder, &support::purchase(&texts, index), misplaced);
     }
     producer.flush(Duration::from_secs(120)).expect("flush");
     bytes
@@ -198,11 +269,13 @@ fn send(
     producer: &BaseProducer,
     encoder: &mut EventEncoder,
     event: &ebbflow::domain::event::Event<'_>,
+    misplaced: bool,
 ) -> u64 {
     let mut value = Vec::with_capacity(256);
     encoder.encode(event, &mut value);
     let key = event.subject_id();
-    let partition = i32::try_from(partition_of(&key, PARTITIONS)).expect("few partitions");
+    let partition = (partition_of(&key, PARTITIONS) + u32::from(misplaced)) % PARTITIONS;
+    let partition = i32::try_from(partition).expect("few partitions");
     loop {
         let record =
             BaseRecord::to("purchases").partition(partition).key(key.as_ref()).payload(&value);

@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ebbflow::config::Config;
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::publish::context::Context;
+use ebbflow::domain::publish::context::{CauseEvent, Context};
 use ebbflow::task::PartitionTask;
 use std::hint::black_box;
 use std::time::Duration;
@@ -49,11 +49,10 @@ fn domain(criterion: &mut Criterion) {
             apply(
                 &mut customer,
                 &event,
-                event.occurred_at,
-                origin,
+                &CauseEvent::of(&event, event.occurred_at, origin),
+                None,
                 &context,
-                &mut tally,
-                &mut changes,
+                (&mut tally, &mut changes),
             );
         }
         let next = texts(seen, 1);
@@ -65,7 +64,14 @@ fn domain(criterion: &mut Criterion) {
                     let topic = "purchases".into();
                     let origin = (&topic, 0, 0);
                     let at = event.occurred_at;
-                    black_box(apply(customer, &event, at, origin, &context, &mut tally, changes));
+                    black_box(apply(
+                        customer,
+                        &event,
+                        &CauseEvent::of(&event, at, origin),
+                        None,
+                        &context,
+                        (&mut tally, changes),
+                    ));
                 },
                 criterion::BatchSize::SmallInput,
             );
@@ -78,7 +84,14 @@ fn domain(criterion: &mut Criterion) {
                     let topic = "interactions".into();
                     let origin = (&topic, 0, 0);
                     let at = event.occurred_at;
-                    black_box(apply(customer, &event, at, origin, &context, &mut tally, changes));
+                    black_box(apply(
+                        customer,
+                        &event,
+                        &CauseEvent::of(&event, at, origin),
+                        None,
+                        &context,
+                        (&mut tally, changes),
+                    ));
                 },
                 criterion::BatchSize::SmallInput,
             );

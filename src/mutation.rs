@@ -71,11 +71,31 @@ pub enum Mutation {
     MarksNotRestored,
     /// After a restart whoever comes back has the change ids of the first time.
     ErasuresNotCounted,
+    /// Whoever becomes another one sends no state.
+    StateNotSent,
+    /// Whoever becomes another one sends its state twice.
+    StateSentTwice,
+    /// What goes round in a circle is not stopped.
+    PathNotChecked,
+    /// A redirect is set by whoever hears of a merge, before the state has gone.
+    RedirectBeforeState,
+    /// What is told others is sent when nobody can be sure that it is committed: after an abort.
+    RelayKeptAfterAbort,
+    /// Records of an earlier lineage are taken from the relay.
+    RelayLineageNotCompared,
+    /// Timers wait for nobody.
+    HoldLeftOut,
+    /// What waits for other tasks is not read after a restart.
+    WaitingNotRestored,
+    /// Nobody is told that somebody waits to become another one.
+    WaitingMovesNotShown,
+    /// What has waited is judged as of the clock.
+    WaitingJudgedAtClock,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 42] = [
         Self::CommitBeforeDrain,
         Self::TimersWithoutOffsets,
         Self::UnknownCommitCounts,
@@ -108,6 +128,16 @@ impl Mutation {
         Self::NoTombstones,
         Self::MarksNotRestored,
         Self::ErasuresNotCounted,
+        Self::StateNotSent,
+        Self::StateSentTwice,
+        Self::PathNotChecked,
+        Self::RedirectBeforeState,
+        Self::RelayKeptAfterAbort,
+        Self::RelayLineageNotCompared,
+        Self::HoldLeftOut,
+        Self::WaitingNotRestored,
+        Self::WaitingMovesNotShown,
+        Self::WaitingJudgedAtClock,
     ];
 
     /// Whether it is on in this thread.

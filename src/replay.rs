@@ -18,7 +18,9 @@ use crate::domain::refusal::Reason;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::runtime::broker::{Input, Record};
-use crate::runtime::pump::{Decode, Limits, pump};
+use crate::runtime::heads::Decode;
+use crate::runtime::in_step::{Lane, pump_in_step};
+use crate::runtime::pump::{Limits, Pumped};
 use crate::task::{PartitionTask, TaskConfig};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -194,39 +196,41 @@ pub fn replay(
     let decoder = LineDecoder { rules: Arc::clone(&config.rules) };
     let topics = [&config.topics.interactions, &config.topics.purchases, &config.topics.relay]
         .map(|topic| Name::from(topic.clone()));
-    for (partition, log) in (0..).zip(&logs.logs) {
-        let mut task = PartitionTask::new(
-            TaskConfig {
+    let mut tasks: Vec<PartitionTask> = (0..args.partitions)
+        .map(|partition| {
+            let config = TaskConfig {
                 application_id: config.application_id.as_str().into(),
                 partition,
                 partitions: args.partitions,
                 rules: Arc::clone(&config.rules),
+                keys_are_trusted: false,
                 profiles_on_touch: false,
                 run_id: "replay".into(),
                 rebuilt_at: Timestamp::MIN,
-            },
-            1,
-            Phase::Live,
-        );
-        let mut run = Run {
-            files: &args.files,
-            changes: &mut changes,
-            encoder: ChangeEncoder::new(OutputFormat::Json, config.compact_changes),
-            replayed: &mut replayed,
-            told: &mut told,
-            refused,
-        };
-        run.log(&mut task, log, &decoder, &topics, now)?;
+            };
+            PartitionTask::new(config, 1, Phase::Live)
+        })
+        .collect();
+    let mut run = Run {
+        files: &args.files,
+        changes: &mut changes,
+        encoder: ChangeEncoder::new(OutputFormat::Json, config.compact_changes),
+        replayed: &mut replayed,
+        told: &mut told,
+        refused,
+    };
+    run.logs(&mut tasks, &logs.logs, &decoder, &topics, now)?;
+    for task in &mut tasks {
         let clock = Some(task.clock()).filter(|clock| *clock > Timestamp::MIN);
         run.replayed.latest = run.replayed.latest.max(clock);
         if let Some(advance_to) = args.advance_to {
             task.advance_to(advance_to);
-            run.timers(&mut task)?;
+            run.timers(task)?;
         }
         if let Some(profiles) = &mut profiles {
-            write_profiles(&task, profiles)?;
+            write_profiles(task, profiles)?;
         }
-        replayed.customers += task.store().len() as u64;
+        run.replayed.customers += task.store().len() as u64;
     }
     changes.flush().context("could not write the changes")?;
     if let Some(profiles) = &mut profiles {
@@ -290,7 +294,7 @@ impl Logs {
     }
 }
 
-/// One task's replay.
+/// What a replay reads and writes.
 struct Run<'a, 'w> {
     files: &'a [PathBuf],
     changes: &'a mut Box<dyn Write + 'w>,
@@ -302,51 +306,70 @@ struct Run<'a, 'w> {
 }
 
 impl Run<'_, '_> {
-    fn log(
+    /// Replays the logs of all partitions in step.
+    fn logs(
         &mut self,
-        task: &mut PartitionTask,
-        log: &[Vec<Line>; 3],
+        tasks: &mut [PartitionTask],
+        logs: &[[Vec<Line>; 3]],
         decoder: &LineDecoder,
         topics: &[Name; 3],
         now: Timestamp,
     ) -> Result<()> {
-        let mut ends = [None; 3];
-        for (end, lines) in ends.iter_mut().zip(log) {
-            *end = Some(i64::try_from(lines.len())?);
-        }
-        let limits = Limits {
-            topics,
-            ends,
-            stop_at_ends: false,
-            wall: None,
-            limit: Some(now),
-            records: LINES_AT_ONCE,
-            timers: usize::MAX,
-        };
-        let mut rest = log.each_ref().map(Vec::as_slice);
+        let mut rest: Vec<[&[Line]; 3]> =
+            logs.iter().map(|log| log.each_ref().map(Vec::as_slice)).collect();
         loop {
-            let pumped = pump(task, rest, decoder, &limits)?;
-            for (input, place, refusal) in &pumped.refused {
-                self.replayed.dead_letters += 1;
-                let told = self.told.entry(refusal.reason).or_default();
-                if *told >= TOLD_OF_EACH {
-                    *self.replayed.untold.entry(refusal.reason.code()).or_default() += 1;
-                    continue;
+            let mut lanes = Vec::with_capacity(tasks.len());
+            for ((task, log), records) in tasks.iter_mut().zip(logs).zip(&rest) {
+                let mut ends = [None; 3];
+                for (end, lines) in ends.iter_mut().zip(log) {
+                    *end = Some(i64::try_from(lines.len())?);
                 }
-                *told += 1;
-                let (file, line) = rest[*input][*place].place;
-                let file = self.files[usize::try_from(file)?].display();
-                (self.refused)(format!("dead letter: {file}:{line}: {refusal}"));
+                let limits = Limits {
+                    topics,
+                    ends,
+                    stop_at_ends: false,
+                    wall: None,
+                    in_step: None,
+                    limit: Some(now),
+                    waits: false,
+                    records: LINES_AT_ONCE,
+                    timers: usize::MAX,
+                };
+                lanes.push(Lane { task, records: *records, limits, pumped: Pumped::default() });
             }
-            self.replayed.events += pumped.handled.len() as u64;
-            for (rest, consumed) in rest.iter_mut().zip(pumped.consumed) {
-                *rest = &rest[consumed..];
+            pump_in_step(&mut lanes, decoder)?;
+            let all: Vec<Pumped> = lanes.into_iter().map(|lane| lane.pumped).collect();
+            let mut limited = false;
+            for ((task, rest), pumped) in tasks.iter_mut().zip(&mut rest).zip(all) {
+                limited |= pumped.limited;
+                self.account(rest, &pumped)?;
+                for (rest, consumed) in rest.iter_mut().zip(pumped.consumed) {
+                    *rest = &rest[consumed..];
+                }
+                self.write(task)?;
             }
-            self.write(task)?;
-            if !pumped.limited {
+            if !limited {
                 return Ok(());
             }
         }
+    }
+
+    /// Counts what was read of a partition, and tells of what was refused.
+    fn account(&mut self, rest: &[&[Line]; 3], pumped: &Pumped) -> Result<()> {
+        for (input, place, refusal) in &pumped.refused {
+            self.replayed.dead_letters += 1;
+            let told = self.told.entry(refusal.reason).or_default();
+            if *told >= TOLD_OF_EACH {
+                *self.replayed.untold.entry(refusal.reason.code()).or_default() += 1;
+                continue;
+            }
+            *told += 1;
+            let (file, line) = rest[*input][*place].place;
+            let file = self.files[usize::try_from(file)?].display();
+            (self.refused)(format!("dead letter: {file}:{line}: {refusal}"));
+        }
+        self.replayed.events += pumped.handled.len() as u64;
+        Ok(())
     }
 
     fn timers(&mut self, task: &mut PartitionTask) -> Result<()> {

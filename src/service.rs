@@ -10,6 +10,9 @@ mod workers;
 pub(crate) use workers::{decoders, worker_settings};
 
 use crate::config::{ClockMode, Config};
+use crate::domain::customer::Customer;
+use crate::domain::relay::MAX_PATH;
+use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::http::{CustomerAnswer, Sources};
 use crate::kafka::Owners;
@@ -248,7 +251,7 @@ impl Parts {
     }
 }
 
-/// Answers for one customer from committed states.
+/// Answers for one customer from committed states; whoever became another one is followed.
 pub(crate) fn look_up(
     stores: &Stores,
     partitions: u32,
@@ -256,24 +259,39 @@ pub(crate) fn look_up(
     id: &str,
     owner: impl Fn(u32) -> Option<String>,
 ) -> CustomerAnswer {
-    let partition = crate::domain::id::partition_of(id, partitions);
-    let Some(TaskStates { states, rules }) = stores.get(partition) else {
-        return CustomerAnswer::Elsewhere { partition, owner: owner(partition) };
-    };
-    match crate::task::store::look_up(&states, id, &rules) {
-        Err(error) => CustomerAnswer::NotReady(error.to_string()),
-        Ok(None) => CustomerAnswer::NotFound,
-        Ok(Some(customer)) => {
-            let now = if wall { wall_now() } else { customer.evaluated_at };
-            let at = customer.evaluated_at.max(now);
-            let mut json = Vec::with_capacity(1024);
-            crate::codec::profile::ProfileEncoder::with_evidence().encode(
-                &crate::domain::publish::profile::profile(&customer, &rules, at),
-                &mut json,
-            );
-            CustomerAnswer::Found(json)
+    let mut present = id.to_owned();
+    // Redirects that go in a circle are on their way to end it.
+    for _ in 0..MAX_PATH {
+        let partition = crate::domain::id::partition_of(&present, partitions);
+        let Some(TaskStates { states, marks, rules }) = stores.get(partition) else {
+            let moved_to = Some(present).filter(|present| present != id);
+            return CustomerAnswer::Elsewhere { partition, owner: owner(partition), moved_to };
+        };
+        let salted = crate::domain::id::salted_id(&rules.fold.erase_salt, &present);
+        match crate::task::store::look_up(&states, &present, &rules) {
+            Err(error) => return CustomerAnswer::NotReady(error.to_string()),
+            Ok(Some(customer)) => return found(&customer, &rules, wall, id),
+            Ok(None) => match marks.get(&salted).and_then(|mark| mark.to.clone()) {
+                Some(to) => present = to.into(),
+                None => return CustomerAnswer::NotFound,
+            },
         }
     }
+    CustomerAnswer::NotReady(format!("customer {id} is being merged"))
+}
+
+/// The profile; `moved_from` where another id was asked for.
+fn found(customer: &Customer, rules: &Rules, wall: bool, asked: &str) -> CustomerAnswer {
+    let now = if wall { wall_now() } else { customer.evaluated_at };
+    let at = customer.evaluated_at.max(now);
+    let mut json = Vec::with_capacity(1024);
+    crate::codec::profile::ProfileEncoder::with_evidence()
+        .encode(&crate::domain::publish::profile::profile(customer, rules, at), &mut json);
+    if asked != customer.id {
+        let moved_from = format!("{{\"moved_from\":{},", serde_json::Value::from(asked));
+        json.splice(..1, moved_from.into_bytes());
+    }
+    CustomerAnswer::Found(json)
 }
 
 /// Sleeps, unless told to stop.

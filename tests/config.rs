@@ -4,6 +4,8 @@
 
 #[path = "config/rules.rs"]
 mod rules;
+#[path = "config/subjects.rs"]
+mod subjects;
 
 use ebbflow::config::{
     ClockMode, Config, ConfigError, DEFAULTS, FileText, Loaded, Setting, from_sources, map_file,
@@ -225,10 +227,10 @@ interval = "5 lightyears"
 
 #[test]
 fn a_key_that_no_other_is_like_names_its_table_and_the_way_to_all() {
-    let text = "[tpoics]\nnumber = 3\n[kafka]\nfoo_bar_baz = 1\n[completely.other]\nkey = 1\n";
+    let text = "[tpoics]\nnumber = 3\n[kafka]\nfoo_bar_baz = 1\n[completely.other]\nthing = 1\n";
     assert_snapshot!(problems(text), @r##"
     3 problems in the configuration:
-      completely.other.key = 1 (shop.toml:6): unknown table; `ebbflow check-config --print` shows every key
+      completely.other.thing = 1 (shop.toml:6): unknown table; `ebbflow check-config --print` shows every key
       kafka.foo_bar_baz = 1 (shop.toml:4): unknown key of [kafka]; `ebbflow check-config --print` shows every key
       tpoics.number = 3 (shop.toml:2): unknown table; did you mean [topics]? `ebbflow check-config --print` shows every key
     "##);
@@ -329,7 +331,7 @@ filter = "ebbflow=noisy=x"
       rfm.monetary_minor = "none" (shop.toml:10): expected a list of whole numbers such as [1, 2]
       gap.prior = "36h" (shop.toml:13): expected a duration of whole days such as "90d"
       roles.lapsed = "" (shop.toml:17): expected text of 1 to 64 bytes
-      output.dimensions = ["rfm", "churn"] (shop.toml:15): expected a list of distinct "rfm", "lifecycle", "activity", "value_mode", "value_tier", "engagement", "satisfaction", "qualification"
+      output.dimensions = ["rfm", "churn"] (shop.toml:15): expected a list of distinct "rfm", "lifecycle", "activity", "value_mode", "value_tier", "engagement", "satisfaction", "qualification", "contacts"
       topics.prefix = "my shop/" (shop.toml:19): expected 1 to 100 of A-Z a-z 0-9 . _ -
       topics.replication = 0 (shop.toml:20): expected "auto" or a whole number from 1 to 100
       registry.url = "(hidden)" (shop.toml:22): expected no user or password in the URL; use registry.user and registry.password_file
@@ -407,6 +409,9 @@ fn the_hash_names_what_decides_and_nothing_else() {
         "subscriptions.grace = \"4d\"",
         "lifecycle.review = \"91d\"",
         "output.dimensions = [\"rfm\"]",
+        "output.subjects = [\"account\"]",
+        "contacts.window = \"91d\"",
+        "accounts.costs = \"person\"",
     ] {
         assert_ne!(hash(other), default, "{other}");
     }

@@ -19,10 +19,10 @@ const DOCUMENT: &str = "docs/dimensions.md";
 const STORY: &str = "tests/golden/story.jsonl";
 const END: &str = "2027-06-30T00:00:00Z";
 const ALL: &str = r#"output.dimensions=["rfm","lifecycle","activity","value_mode","value_tier",
-    "engagement","satisfaction","qualification"]"#;
+    "engagement","satisfaction","qualification","contacts"]"#;
 
 /// Tables of the configuration that the document explains: name of the block, tables.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 14] = [
     ("rfm", &["rfm"]),
     ("gap", &["gap", "subscriptions"]),
     ("lifecycle", &["lifecycle"]),
@@ -34,6 +34,7 @@ const TABLES: [(&str, &[&str]); 13] = [
     ("satisfaction", &["satisfaction"]),
     ("perceived_value", &["perceived_value"]),
     ("qualification", &["qualification"]),
+    ("contacts", &["contacts", "accounts"]),
     ("costs", &["costs"]),
     ("dwell", &["dwell", "cool_down"]),
 ];
@@ -263,7 +264,8 @@ fn the_facts_that_are_shown_are_those_of_the_program() {
         "-",
     ]);
     std::fs::remove_file(&changes).expect("the temporary file goes");
-    let own = &profiles.first().expect("a profile")["facts"];
+    let own = profiles.iter().find(|profile| profile["customer_id"] == "mina");
+    let own = &own.expect("her profile")["facts"];
     let fact = |name: &String| format!("  \"{name}\": {}", own[name.as_str()]);
     let rows: Vec<String> = facts().iter().map(fact).collect();
     let shown = format!("```json\n{{\n{}\n}}\n```", rows.join(",\n"));

@@ -10,16 +10,16 @@
 mod fixture;
 
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::erasure::Erasure;
 use ebbflow::domain::event::{
     Body, CostKind, Interaction, Item, MeddicElement, MessageKind, Purchase, Qualification, Survey,
     VisitKind,
 };
-use ebbflow::domain::id::{erased_id, hash64};
+use ebbflow::domain::id::{hash64, salted_id};
+use ebbflow::domain::mark::Mark;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::EventRecord;
-use ebbflow::task::erasures::{Erasures, MARK_BYTES};
+use ebbflow::task::marks::{MARK_BYTES, Marks, TO_BYTES};
 use ebbflow::task::store::OVERHEAD_BYTES;
 use ebbflow::task::timers::Timers;
 use fixture::{T0, currency, eur, event, nps, ordered, refunded, rules, task, updated};
@@ -89,8 +89,14 @@ fn check_customers(count: u64, long: bool) {
                 event(&format!("evt-{:016x}", hash64(&format!("{offset}"))), &id, at, order);
             task.advance_to(at);
             task.fire_timers(usize::MAX, None).expect("readable states");
-            let record =
-                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at };
+            let record = EventRecord {
+                input: 1,
+                topic: &"purchases".into(),
+                offset,
+                event: &event,
+                at,
+                value: &[],
+            };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             // Small transactions: what they need for themselves is no part of a customer.
@@ -255,8 +261,14 @@ fn a_customer_with_all_dimensions_in_use_fits_into_its_budget() {
             }
             let body = bodies.swap_remove(place);
             let event = event(&format!("evt-{n:08}-{step:03}"), &customer_id(n, true), at, body);
-            let record =
-                EventRecord { input: 1, topic: &"purchases".into(), offset, event: &event, at };
+            let record = EventRecord {
+                input: 1,
+                topic: &"purchases".into(),
+                offset,
+                event: &event,
+                at,
+                value: &[],
+            };
             task.handle_event(&record, None).expect("an event of this partition");
             offset += 1;
             if offset % 50 == 0 {
@@ -317,11 +329,11 @@ fn a_mark_of_somebody_erased_takes_what_is_stated() {
     // The hash table is full, and half full.
     for count in [57_000_u64, 58_000] {
         let before = LIVE.get();
-        let mut marks = Erasures::default();
+        let mut marks = Marks::default();
         for n in 0..count {
-            let id = erased_id("salt", &customer_id(n, true));
+            let id = salted_id("salt", &customer_id(n, true));
             let until = Timestamp(T0 + i64::try_from(n).expect("few"));
-            marks.set(id, Erasure { until });
+            marks.set(id, Mark::erased(until));
             if n % 50 == 49 {
                 marks.commit();
             }
@@ -331,6 +343,29 @@ fn a_mark_of_somebody_erased_takes_what_is_stated() {
         assert_eq!(marks.estimated_bytes(), count * MARK_BYTES);
         assert!(bytes.abs_diff(MARK_BYTES) <= 24, "{bytes} bytes, stated {MARK_BYTES}");
     }
+}
+
+#[test]
+fn a_redirect_takes_what_is_stated() {
+    let count = 50_000_u64;
+    let before = LIVE.get();
+    let mut marks = Marks::default();
+    let mut texts = 0;
+    for n in 0..count {
+        let id = salted_id("salt", &customer_id(n, true));
+        let until = Timestamp(T0 + i64::try_from(n).expect("few"));
+        let to = customer_id(n + count, true);
+        texts += to.len() as u64;
+        marks.set(id, Mark { until, to: Some(to.into()) });
+        if n % 50 == 49 {
+            marks.commit();
+        }
+    }
+    let bytes = LIVE.get().wrapping_sub(before) as u64 / count;
+    println!("{count} redirects: {bytes} bytes each, {} of them the id", texts / count);
+    let stated = marks.estimated_bytes() / count;
+    assert_eq!(marks.estimated_bytes(), count * (MARK_BYTES + TO_BYTES) + texts);
+    assert!(bytes.abs_diff(stated) <= 24, "{bytes} bytes, stated {stated}");
 }
 
 /// The largest state that the bounds allow, so that damage meets every part.
@@ -346,7 +381,8 @@ fn rare_bytes() -> Vec<u8> {
     for (n, body) in (0..).zip(bodies) {
         let at = Timestamp(T0 + n * DAY_MS / 4);
         let event = event(&format!("e{n}"), "c", at, body);
-        let record = EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at };
+        let record =
+            EventRecord { input: 1, topic: &"t".into(), offset: n, event: &event, at, value: &[] };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let mut bytes = Vec::new();

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 61] = [
     "ebbflow_broker_up",
     "ebbflow_build_info",
     "ebbflow_changes_total",
@@ -27,6 +27,8 @@ const NAMES: [&str; 51] = [
     "ebbflow_events_after_erase_total",
     "ebbflow_events_total",
     "ebbflow_evicted_entries_total",
+    "ebbflow_forgotten_visitors_total",
+    "ebbflow_holds_given_up_total",
     "ebbflow_input_bytes_total",
     "ebbflow_input_lag_records",
     "ebbflow_input_lag_seconds",
@@ -40,16 +42,24 @@ const NAMES: [&str; 51] = [
     "ebbflow_producer_reinits_total",
     "ebbflow_ready",
     "ebbflow_rebalances_total",
+    "ebbflow_redirects",
     "ebbflow_reevaluated_customers_total",
     "ebbflow_reevaluation_customers_left",
+    "ebbflow_relay_arrivals_total",
+    "ebbflow_relay_hops_total",
+    "ebbflow_relay_records_total",
+    "ebbflow_relay_unproven_total",
+    "ebbflow_relay_waiting_records",
     "ebbflow_restore_records_total",
     "ebbflow_restore_seconds_total",
     "ebbflow_rules_revision",
     "ebbflow_segment_volatility",
+    "ebbflow_shared_visitors_total",
     "ebbflow_state_bytes",
     "ebbflow_suppressed_changes_total",
     "ebbflow_task_clock_lag_seconds",
     "ebbflow_tasks",
+    "ebbflow_timer_hold_seconds",
     "ebbflow_timer_overdue_seconds",
     "ebbflow_timers_pending",
     "ebbflow_transaction_aborts_total",
@@ -72,6 +82,7 @@ fn exposition() -> String {
     tally.record("purchases", 100, Some(Timestamp(0)));
     tally.event("purchases", "order_completed");
     tally.evicted += 1;
+    tally.relays.sent[0] += 1;
     tally.dead_letter("purchases", "wrong_type");
     tally.change("rfm", Some("champions"), "event");
     tally.sent("segment_changes", 1);

@@ -2,6 +2,10 @@
 //!
 //! `PROPTEST_CASES` raises the number of cases. Next: `model/reference.rs`.
 
+#[path = "model/absorb.rs"]
+mod absorb;
+#[path = "model/absorb_bounds.rs"]
+mod absorb_bounds;
 #[path = "model/activity.rs"]
 mod activity;
 #[path = "model/bad_input.rs"]
@@ -18,8 +22,12 @@ mod expressions;
 mod facts;
 #[path = "model/fixture.rs"]
 mod fixture;
+#[path = "model/identity.rs"]
+mod identity;
 #[path = "model/known.rs"]
 mod known;
+#[path = "model/network.rs"]
+mod network;
 #[path = "model/predict.rs"]
 mod predict;
 #[path = "model/qualification.rs"]
@@ -37,6 +45,8 @@ mod value_tier;
 #[path = "model/workload.rs"]
 mod workload;
 
+#[path = "model/contacts.rs"]
+mod contacts;
 #[path = "model/largest.rs"]
 mod largest;
 #[path = "model/late.rs"]
@@ -57,9 +67,15 @@ mod said;
 mod shift;
 #[path = "model/steady.rs"]
 mod steady;
+#[path = "model/subjects.rs"]
+mod subjects;
 #[path = "model/subscriptions.rs"]
 mod subscriptions;
 #[path = "model/tables.rs"]
 mod tables;
+#[path = "model/tied.rs"]
+mod tied;
 #[path = "model/untold.rs"]
 mod untold;
+#[path = "model/waiting.rs"]
+mod waiting;

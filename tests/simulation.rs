@@ -2,7 +2,7 @@
 //! oracle that knows what must come out.
 //!
 //! A run never starts a thread, reads a clock or opens a socket; different runs share the
-//! processors. `SIM_SEED=n` runs one seed in both modes, `SIM_SEEDS=n` so many of each,
+//! processors. `SIM_SEED=n` runs one seed in every mode, `SIM_SEEDS=n` so many of each,
 //! `SIM_FAULTS=a,b` leaves only those kinds of faults, `SIM_LOG=1` tells what happens. A seed that
 //! fails is played again without each kind of fault, to name those that it takes.
 //! Next: `simulation/run.rs`.
@@ -13,7 +13,9 @@ mod simulation {
     mod broker;
     mod chain;
     mod changelog;
+    mod clock;
     mod cluster;
+    mod crossing;
     mod deployment;
     mod expiry;
     mod faults;
@@ -26,6 +28,7 @@ mod simulation {
     mod outcome;
     mod producer;
     mod random;
+    mod rebuild;
     mod reference;
     mod registry;
     mod replay;
@@ -52,8 +55,9 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-/// Seeds of each mode that a plain run plays.
+/// Seeds of each mode that a plain run plays; those of crossing runs are short.
 const SEEDS: u64 = 400;
+const CROSSING_SEEDS: u64 = 2_000;
 /// After so many failures the rest is left out.
 const MAX_FAILURES: usize = 5;
 
@@ -62,13 +66,14 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Past failures first, then those of this run.
-fn seeds() -> Vec<u64> {
+fn seeds(mode: Mode) -> Vec<u64> {
     if let Some(seed) = number("SIM_SEED") {
         return vec![seed];
     }
     let past = include_str!("simulation/seeds.txt").lines();
     let past = past.filter(|line| !line.starts_with('#')).map(|line| line.parse().unwrap());
-    past.chain(0..number("SIM_SEEDS").unwrap_or(SEEDS)).collect()
+    let usual = if mode == Mode::Crossing { CROSSING_SEEDS } else { SEEDS };
+    past.chain(0..number("SIM_SEEDS").unwrap_or(usual)).collect()
 }
 
 /// The kinds of faults that may strike: `SIM_FAULTS=CrashAfter,SlowMarkers`.
@@ -97,7 +102,7 @@ fn shrunk(mode: Mode, seed: u64, only: &Only) -> String {
 }
 
 fn play(mode: Mode) {
-    let (seeds, only) = (seeds(), only());
+    let (seeds, only) = (seeds(mode), only());
     let total = Mutex::new((seeds.iter(), Total::default(), Vec::new()));
     // A run is of one thread, the seeds are shared out.
     let work = || {
@@ -144,6 +149,11 @@ fn play(mode: Mode) {
 #[test]
 fn the_output_of_an_event_clock_equals_the_naive_reference() {
     play(Mode::Event);
+}
+
+#[test]
+fn whatever_crosses_partitions_arrives_once_and_who_is_one_is_one() {
+    play(Mode::Crossing);
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(crate) fn task(config: &Config) -> PartitionTask {
         partition: 0,
         partitions: 1,
         rules: Arc::clone(&config.rules),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "bench".into(),
         rebuilt_at: Timestamp::MIN,
@@ -148,6 +149,7 @@ const TOPIC: Name = Name::BuiltIn("purchases");
 
 /// Feeds an event to a task.
 pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
-    let record = EventRecord { input: 1, topic: &TOPIC, offset, event, at: event.occurred_at };
+    let record =
+        EventRecord { input: 1, topic: &TOPIC, offset, event, at: event.occurred_at, value: &[] };
     task.handle_event(&record, Some(event.occurred_at)).expect("the event belongs here");
 }

@@ -8,13 +8,11 @@ use ebbflow::codec::decoder::{
 };
 use ebbflow::codec::schema::{INTERACTIONS, PURCHASES};
 use ebbflow::codec::state::{
-    StateKey, VERSION, decode_lineage, decode_progress, encode_lineage, encode_progress, parse_key,
-    unframe,
+    StateKey, VERSION, decode_lineage, decode_mark, decode_progress, encode_lineage,
+    encode_progress, parse_key, unframe,
 };
-use ebbflow::codec::state::{VERSION_BEFORE, decode_erasure};
 use ebbflow::config::{FileText, from_sources};
 use ebbflow::domain::event::Event;
-use ebbflow::domain::pack::unpack_version_1;
 use ebbflow::domain::pack::{pack, peek, unpack};
 use ebbflow::domain::progress::{OffsetMetadata, Phase};
 use ebbflow::domain::rules::Rules;
@@ -103,16 +101,14 @@ pub fn schema(data: &[u8]) {
 pub fn state(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     match parse_key(&data[..end]) {
-        Ok(StateKey::Customer(_) | StateKey::Progress | StateKey::Erased(_)) => {}
+        Ok(
+            StateKey::Customer(_) | StateKey::Progress | StateKey::Erased(_) | StateKey::Waiting(_),
+        ) => {}
         Err(error) => drop(error.to_string()),
     }
     let value = data.get(end + 1..).unwrap_or_default();
-    decode_erasure(value).ok();
-    let Ok((version, packed)) = unframe(value) else { return };
-    if version == VERSION_BEFORE {
-        unpack_version_1(packed, &rules().rates).ok();
-        return;
-    }
+    decode_mark(value).ok();
+    let Ok(packed) = unframe(value) else { return };
     let peeked = peek(packed);
     let rules = rules();
     let Ok(customer) = unpack(packed, &rules.rates) else { return };
@@ -184,6 +180,7 @@ fn new_task() -> PartitionTask {
         partition: 0,
         partitions: 1,
         rules: rules(),
+        keys_are_trusted: true,
         profiles_on_touch: true,
         run_id: "fuzz".into(),
         rebuilt_at: Timestamp::MIN,
@@ -206,6 +203,7 @@ impl Intake {
             offset: self.offset,
             event,
             at: effective.at,
+            value: &[],
         };
         self.offset += 1;
         drop(self.task.handle_event(&record, None));

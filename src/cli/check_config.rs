@@ -20,6 +20,7 @@ pub fn check_config(args: &CheckConfigArgs, log: Option<&str>) -> Result<(), Fai
         error @ ConfigError::Unreadable { .. } => error.into(),
     })?;
     loaded.warnings.extend(loaded.config.rebuild_forgets());
+    loaded.warnings.extend(loaded.config.redirects_end_early());
     for warning in &loaded.warnings {
         warn(&format!("warning: {warning}"));
     }

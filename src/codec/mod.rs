@@ -12,6 +12,7 @@ mod json_input;
 pub mod kinds;
 pub mod profile;
 pub mod raw;
+pub mod relay;
 pub mod schema;
 pub mod state;
 pub mod time;

@@ -41,6 +41,7 @@ impl ProfileEncoder {
 #[derive(Serialize)]
 struct ProfileRecord<'a> {
     customer_id: &'a str,
+    subject: &'static str,
     seq: u64,
     as_of: Time,
     dimensions: OwnedMap<Name, DimensionRecord<'a>>,
@@ -126,6 +127,9 @@ struct FactsRecord<'a> {
     preferred_category: Option<&'a str>,
     preferred_channel: Option<&'a str>,
     meddic_sum: Option<u32>,
+    accepted_referrals: u32,
+    referred_revenue_minor: i64,
+    contacts: Option<u32>,
 }
 
 fn record(profile: &Profile, as_text: bool, with_evidence: bool) -> ProfileRecord<'_> {
@@ -154,6 +158,7 @@ fn record(profile: &Profile, as_text: bool, with_evidence: bool) -> ProfileRecor
     });
     ProfileRecord {
         customer_id: &profile.customer_id,
+        subject: profile.subject.name(),
         seq: profile.seq,
         as_of: time(profile.as_of),
         dimensions: OwnedMap(dimensions.collect()),
@@ -204,6 +209,9 @@ fn facts_record(profile: &Profile, as_text: bool) -> FactsRecord<'_> {
         preferred_category: more.preferred_category.as_deref(),
         preferred_channel: more.preferred_channel.as_deref(),
         meddic_sum: more.meddic_sum,
+        accepted_referrals: more.accepted_referrals,
+        referred_revenue_minor: more.referred_revenue_minor,
+        contacts: more.contacts,
     }
 }
 

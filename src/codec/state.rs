@@ -3,22 +3,23 @@
 //! A binary reads its version and refuses newer ones; it never guesses. The packed customer
 //! itself is `domain/pack.rs`. Next: `runtime/restore.rs`, which reads these records back.
 
-use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::progress::{FIRST_LINEAGE, Phase, Progress};
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The version that is written: the first byte of every value in `state`.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
-/// The version before, which is read.
-pub const VERSION_BEFORE: u8 = VERSION - 1;
+/// The version before, which is read: its customers are tied to nobody, all else is the same.
+const VERSION_BEFORE: u8 = VERSION - 1;
 
 /// Key of a task's progress.
 pub const PROGRESS_KEY: &[u8] = b"p";
 
 const CUSTOMER_KEY: u8 = b'c';
 const ERASED_KEY: u8 = b'e';
+const WAITING_KEY: u8 = b'w';
 
 /// Key of the lineage in `control`.
 pub const LINEAGE_KEY: &[u8] = b"lineage";
@@ -31,7 +32,9 @@ pub enum StateKey<'a> {
     /// The task's progress.
     Progress,
     /// Somebody who was erased.
-    Erased(ErasedId),
+    Erased(SaltedId),
+    /// A record of the relay that waits, by number.
+    Waiting(u64),
 }
 
 /// Why a record of an internal topic cannot be read.
@@ -71,9 +74,12 @@ pub fn parse_key(key: &[u8]) -> Result<StateKey<'_>, StateError> {
             .map(StateKey::Customer)
             .map_err(|_| StateError::damaged("the customer id is not UTF-8")),
         _ if key == PROGRESS_KEY => Ok(StateKey::Progress),
-        Some((&ERASED_KEY, id)) => ErasedId::try_from(id)
+        Some((&ERASED_KEY, id)) => SaltedId::try_from(id)
             .map(StateKey::Erased)
             .map_err(|_| StateError::damaged("the hash of an erased id has another length")),
+        Some((&WAITING_KEY, number)) => <[u8; 8]>::try_from(number)
+            .map(|number| StateKey::Waiting(u64::from_be_bytes(number)))
+            .map_err(|_| StateError::damaged("the number of what waits has another length")),
         _ => Err(StateError::damaged("an unknown key")),
     }
 }
@@ -85,15 +91,19 @@ pub fn frame(packed: &[u8], value: &mut Vec<u8>) {
     value.extend_from_slice(packed);
 }
 
-/// The version and the bytes behind it: this one, or the one before.
+/// The bytes behind the version: this one, or the one before.
 ///
 /// # Errors
 /// When the version is newer, or there is none.
-pub fn unframe(value: &[u8]) -> Result<(u8, &[u8]), StateError> {
+pub fn unframe(value: &[u8]) -> Result<&[u8], StateError> {
     match value.split_first() {
-        Some((&version @ VERSION_BEFORE..=VERSION, rest)) => Ok((version, rest)),
+        Some((VERSION_BEFORE..=VERSION, rest)) => Ok(rest),
         Some((&version, _)) if version > VERSION => Err(StateError::Newer(version)),
-        _ => Err(StateError::damaged("it has no version")),
+        Some((version, _)) => Err(StateError::damaged(format!(
+            "version {version} is older than {VERSION_BEFORE}, the oldest that this program reads; \
+             hint: the program before reads it and writes it anew"
+        ))),
+        None => Err(StateError::damaged("it has no version")),
     }
 }
 
@@ -109,11 +119,11 @@ struct WrittenProgress {
     erased: u64,
     #[serde(default, skip_serializing_if = "is_none")]
     erasures: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    waiting: u64,
     partitions: u32,
     rules_revision: u32,
     rules_hash: String,
-    /// Version 1 has none: its rules cannot be compared in part.
-    #[serde(default)]
     fold_hash: String,
     latest_order_at: i64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -147,39 +157,48 @@ const fn is_none(number: &u32) -> bool {
 }
 
 /// Fills `key` with the key of an erased customer.
-pub fn erased_key(id: &ErasedId, key: &mut Vec<u8>) {
+pub fn erased_key(id: &SaltedId, key: &mut Vec<u8>) {
     key.clear();
     key.push(ERASED_KEY);
     key.extend_from_slice(id);
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenErasure {
-    until: i64,
+/// Fills `key` with the key of a record that waits; its value is that of the relay.
+pub fn waiting_key(number: u64, key: &mut Vec<u8>) {
+    key.clear();
+    key.push(WAITING_KEY);
+    key.extend_from_slice(&number.to_be_bytes());
 }
 
-/// The value of an erasure: the version, then JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMark {
+    until: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<Box<str>>,
+}
+
+/// The value of a mark: the version, then JSON.
 ///
 /// # Panics
-/// Never: numbers are always JSON.
+/// Never: numbers and texts are always JSON.
 #[must_use]
-#[expect(clippy::expect_used, reason = "numbers are always JSON")]
-pub fn encode_erasure(erasure: Erasure) -> Vec<u8> {
+#[expect(clippy::expect_used, reason = "numbers and texts are always JSON")]
+pub fn encode_mark(mark: &Mark) -> Vec<u8> {
     let mut value = vec![VERSION];
-    let written = WrittenErasure { until: erasure.until.0 };
+    let written = WrittenMark { until: mark.until.0, to: mark.to.clone() };
     serde_json::to_writer(&mut value, &written).expect("written to a vector");
     value
 }
 
-/// Reads [`encode_erasure`].
+/// Reads [`encode_mark`].
 ///
 /// # Errors
-/// When the bytes are no erasure, or of a newer version.
-pub fn decode_erasure(value: &[u8]) -> Result<Erasure, StateError> {
-    let written: WrittenErasure = serde_json::from_slice(unframe(value)?.1)
+/// When the bytes are no mark, or of a newer version.
+pub fn decode_mark(value: &[u8]) -> Result<Mark, StateError> {
+    let written: WrittenMark = serde_json::from_slice(unframe(value)?)
         .map_err(|error| StateError::damaged(error.to_string()))?;
-    Ok(Erasure { until: Timestamp(written.until) })
+    Ok(Mark { until: Timestamp(written.until), to: written.to })
 }
 
 /// The value of a progress record: the version, then JSON.
@@ -193,6 +212,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
         customers: progress.customers,
         erased: progress.erased,
         erasures: progress.erasures,
+        waiting: progress.waiting,
         partitions: progress.partitions,
         rules_revision: progress.rules_revision,
         rules_hash: progress.rules_hash.clone(),
@@ -224,7 +244,7 @@ pub fn encode_progress(progress: &Progress) -> Vec<u8> {
 /// # Errors
 /// When it is newer or damaged.
 pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
-    let (_, json) = unframe(value)?;
+    let json = unframe(value)?;
     let written: WrittenProgress =
         serde_json::from_slice(json).map_err(|error| StateError::damaged(error.to_string()))?;
     Ok(Progress {
@@ -235,6 +255,7 @@ pub fn decode_progress(value: &[u8]) -> Result<Progress, StateError> {
         customers: written.customers,
         erased: written.erased,
         erasures: written.erasures,
+        waiting: written.waiting,
         partitions: written.partitions,
         rules_revision: written.rules_revision,
         rules_hash: written.rules_hash,
@@ -334,6 +355,7 @@ mod tests {
             customers: 10,
             erased: 2,
             erasures: 5,
+            waiting: 8,
             partitions: 12,
             rules_revision: 3,
             rules_hash: "3f9a".into(),
@@ -352,12 +374,17 @@ mod tests {
 
     #[test]
     fn newer_and_damaged_records_are_told_apart() {
+        assert_eq!(unframe(&[VERSION_BEFORE, 7]), Ok(&[7][..]));
+        assert!(matches!(unframe(&[VERSION_BEFORE - 1, 7]), Err(StateError::Damaged(_))));
         assert_eq!(unframe(&[VERSION + 1, 0]), Err(StateError::Newer(VERSION + 1)));
         assert!(matches!(unframe(&[]), Err(StateError::Damaged(_))));
         assert!(matches!(decode_progress(&[VERSION, b'{']), Err(StateError::Damaged(_))));
         assert_eq!(parse_key(b"cc-1"), Ok(StateKey::Customer("c-1")));
         assert_eq!(parse_key(b"p"), Ok(StateKey::Progress));
-        assert!(parse_key(b"x").is_err());
+        let mut key = Vec::new();
+        waiting_key(u64::MAX - 1, &mut key);
+        assert_eq!(parse_key(&key), Ok(StateKey::Waiting(u64::MAX - 1)));
+        assert!(parse_key(b"x").is_err() && parse_key(b"w1").is_err());
         let lineage =
             Lineage { number: 4, began_at: Timestamp(9), baseline: true, rules_revision: 3 };
         assert_eq!(decode_lineage(&encode_lineage(lineage)), Ok(lineage));

@@ -51,21 +51,23 @@ const DEPLOYMENT: [&str; 11] = [
 ];
 
 /// Keys that are used when an event comes in, or what they begin with.
-const REBUILD: [&str; 7] = [
+const REBUILD: [&str; 8] = [
     "base_currency",
     "engagement.weights.",
     "engagement.daily_cap",
     "engagement.half_life",
     "preferences.half_life",
     "costs.",
+    "accounts.",
     "erase.salt",
 ];
 
 /// Keys that decide about customers, or what they begin with.
-const REEVALUATION: [&str; 16] = [
+const REEVALUATION: [&str; 18] = [
     "rules.when",
     "consent.",
     "output.dimensions",
+    "output.subjects",
     "rfm.",
     "gap.",
     "subscriptions.",
@@ -77,6 +79,7 @@ const REEVALUATION: [&str; 16] = [
     "satisfaction.",
     "perceived_value.",
     "qualification.",
+    "contacts.",
     "dwell.",
     "cool_down.",
 ];
@@ -173,6 +176,7 @@ mod tests {
     /// Another sound value of a key of the defaults.
     fn other(key: &str, value: &str) -> String {
         let special = [
+            ("accounts.", "person"),
             ("activity.at_risk.gaps", "1.6"),
             ("activity.at_risk.longest_gaps", "1.1"),
             ("activity.lapsed.gaps", "2.1"),
@@ -184,12 +188,14 @@ mod tests {
             ("engagement.weights.", "7"),
             ("http.admin_listen", "127.0.0.1:1"),
             ("http.metrics_listen", "127.0.0.1:2"),
+            ("input.key", "trusted"),
             ("kafka.bootstrap_servers", "kafka:9092"),
             ("lifecycle.live_gaps", "3"),
             ("log.filter", "warn"),
             ("output.detail", "compact"),
             ("output.dimensions", "[\"rfm\"]"),
             ("output.locale", "de"),
+            ("output.subjects", "[\"account\"]"),
             ("profiles.on", "touch"),
             ("qualification.needed", "3"),
             ("registry.url", "http://registry:8081"),

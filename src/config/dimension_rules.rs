@@ -9,8 +9,8 @@ use crate::domain::dimension::{self, Dimension};
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::money::MAX_AMOUNT_MINOR;
 use crate::domain::rules::{
-    ActivityBand, ActivityRules, AntiFlap, EngagementRules, FoldRules, HoldoutRules,
-    PerceivedRules, QualificationRules, ValueModeRules,
+    AccountRules, ActivityBand, ActivityRules, AntiFlap, ContactsRules, EngagementRules, Feeds,
+    FoldRules, HoldoutRules, PerceivedRules, QualificationRules, ValueModeRules,
 };
 use crate::domain::time::DAY_MS;
 use std::ops::RangeInclusive;
@@ -206,6 +206,43 @@ pub(super) fn qualification(reader: &mut Reader<'_>) -> Option<QualificationRule
     let needed = reader.integer("qualification.needed", 1..=3);
     let stale_ms = reader.milliseconds("qualification.stale", 1..=CENTURY_MS);
     Some(QualificationRules { qualified: qualified?, needed: needed?, stale_ms: stale_ms? })
+}
+
+/// `contacts`.
+pub(super) fn contacts(reader: &mut Reader<'_>) -> Option<ContactsRules> {
+    let silent_after_ms = reader.milliseconds("contacts.silent_after", 1..=CENTURY_MS);
+    let window_ms = reader.milliseconds("contacts.window", 1..=CENTURY_MS);
+    let champion_score = reader.integer("contacts.champion_score", 1..=3);
+    let remember_ms = reader.milliseconds("contacts.remember", 1..=CENTURY_MS);
+    let (silent_after_ms, remember_ms) = (silent_after_ms?, remember_ms?);
+    if remember_ms <= silent_after_ms {
+        let problem = "expected more than contacts.silent_after: a champion is missed only when \
+                       it is silent";
+        reader.problem("contacts.remember", problem);
+        return None;
+    }
+    Some(ContactsRules {
+        silent_after_ms,
+        window_ms: window_ms?,
+        champion_score: champion_score?,
+        remember_ms,
+    })
+}
+
+/// Whom events count for that name an account.
+pub(super) fn accounts(reader: &mut Reader<'_>) -> Option<AccountRules> {
+    let choices = [("person", Feeds::PERSON), ("account", Feeds::ACCOUNT), ("both", Feeds::BOTH)];
+    let mut feeds = |kind: &str| reader.choice(&format!("accounts.{kind}"), &choices);
+    let (purchases, interactions) = (feeds("purchases"), feeds("interactions"));
+    let (surveys, costs) = (feeds("surveys"), feeds("costs"));
+    let qualification = feeds("qualification");
+    Some(AccountRules {
+        purchases: purchases?,
+        interactions: interactions?,
+        surveys: surveys?,
+        costs: costs?,
+        qualification: qualification?,
+    })
 }
 
 /// Dwell and cool-down of each dimension.

@@ -55,6 +55,10 @@ pub struct Config {
     pub registry: Option<RegistryConfig>,
     /// When transactions end.
     pub commit: CommitConfig,
+    /// The producers' keys are right: no event is looked for in another partition.
+    pub trusted_keys: bool,
+    /// How long timers wait for a task that does not get on.
+    pub max_hold: Duration,
     /// Timers fired for a task in one round of its worker, so that live work goes on.
     pub timers_per_round: usize,
     /// The rules.
@@ -87,6 +91,23 @@ impl Config {
                  knows only what the inputs still hold, and forgets what still counts",
                 values::show_ms(kept_ms),
                 values::show_ms(window_ms)
+            )
+        })
+    }
+
+    /// Why somebody who became another one might come back: events that the inputs still hold may
+    /// be read when nobody knows any more whose they are. `None` when redirects last as long.
+    #[must_use]
+    pub fn redirects_end_early(&self) -> Option<String> {
+        let kept = self.topics.input_retention.as_millis();
+        let kept_ms = i64::try_from(kept).unwrap_or(i64::MAX);
+        let redirects_ms = self.rules.keep_redirects_ms;
+        (redirects_ms < kept_ms).then(|| {
+            format!(
+                "identity.keep_redirects = {} is shorter than topics.input_retention = {}: of \
+                 events that are read late nobody may know any more who their subject became",
+                values::show_ms(redirects_ms),
+                values::show_ms(kept_ms)
             )
         })
     }

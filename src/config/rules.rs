@@ -14,9 +14,10 @@ use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
 use crate::domain::names::Names;
 use crate::domain::rules::{
-    Audience, GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules, RulesIdentity,
-    Thresholds, When,
+    AccountRules, Audience, GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules,
+    RulesIdentity, Thresholds, When,
 };
+use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Day};
 use jiff::civil::{Date, date};
 use sha2::{Digest, Sha256};
@@ -36,6 +37,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let seasons = audiences::seasons(reader);
     let when = when::when(reader, seasons.as_ref());
     let fold = dimension_rules::fold(reader);
+    let accounts = dimension_rules::accounts(reader);
     let anti_flap = dimension_rules::anti_flap(reader);
     let (holdout, percent) = dimension_rules::holdout(reader).unzip();
     let map = thresholds.as_ref().map(|thresholds| &thresholds.rfm.map);
@@ -43,6 +45,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let audiences = audiences::audiences(reader, known, percent.unwrap_or(0));
     let consent = audiences::consent(reader);
     let erase_keep_ms = reader.milliseconds("erase.keep", DAY_MS..=CENTURY_MS);
+    let keep_visitors_ms = reader.milliseconds("identity.keep_visitors", DAY_MS..=CENTURY_MS);
+    let keep_redirects_ms = reader.milliseconds("identity.keep_redirects", DAY_MS..=CENTURY_MS);
     let labels = labels::labels(reader);
     let roles = roles(reader);
     let rates = rates(reader, base);
@@ -54,7 +58,6 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
             revision: revision?,
             hash: "".into(),
             fold_hash: "".into(),
-            version_1_hash: "".into(),
         },
         rates: ExchangeRates::new(base, rates.into_iter().collect()),
         fold: fold?,
@@ -69,12 +72,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         output: output?,
         consent: consent?,
         holdout: holdout?,
+        accounts: accounts?,
         erase_keep_ms: erase_keep_ms?,
+        keep_visitors_ms: keep_visitors_ms?,
+        keep_redirects_ms: keep_redirects_ms?,
     };
     let fold = fold_text(&rules);
     rules.identity.hash = hash(&format!("{fold}\n{}", judged_text(&rules))).into();
     rules.identity.fold_hash = hash(&fold).into();
-    rules.identity.version_1_hash = hash(&version_1_text(&rules)).into();
     match rules.with_names(Names::default()) {
         Ok(rules) => Some(rules),
         Err(error) => {
@@ -99,6 +104,7 @@ pub(super) fn thresholds(
     let satisfaction_ms = reader.milliseconds("satisfaction.lasts", 1..=CENTURY_MS);
     let perceived = dimension_rules::perceived(reader);
     let qualification = dimension_rules::qualification(reader);
+    let contacts = dimension_rules::contacts(reader);
     Some(Thresholds {
         rfm: rfm?,
         gap: gap?,
@@ -110,6 +116,7 @@ pub(super) fn thresholds(
         satisfaction_ms: satisfaction_ms?,
         perceived: perceived?,
         qualification: qualification?,
+        contacts: contacts?,
     })
 }
 
@@ -278,14 +285,23 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
     let names = Dimension::BUILT_IN.map(Dimension::built_in_name);
     let chosen = reader.choices("output.dimensions", &names);
     let act_within_ms = reader.milliseconds("output.act_within", 0..=CENTURY_MS);
-    let chosen = chosen?;
+    let subject_names = Subject::ALL.map(Subject::name);
+    let subjects = reader.choices("output.subjects", &subject_names);
+    let (chosen, subjects) = (chosen?, subjects?);
     let dimensions = names.map(|name| chosen.iter().any(|chosen| chosen == name));
-    Some(OutputRules { act_within_ms: act_within_ms?, dimensions })
+    let subjects = subject_names.map(|name| subjects.iter().any(|chosen| chosen == name));
+    Some(OutputRules { act_within_ms: act_within_ms?, dimensions, subjects })
 }
 
 /// What is used when an event comes in, as text: a change of it needs a rebuild.
 fn fold_text(rules: &Rules) -> String {
-    format!("ebbflow fold 2\nbase_currency {}\n{:?}", rules.rates.base().code(), rules.fold)
+    let base = rules.rates.base();
+    let mut text = format!("ebbflow fold 2\nbase_currency {}\n{:?}", base.code(), rules.fold);
+    if rules.accounts != AccountRules::FIRST {
+        // Writing to a string cannot fail.
+        write!(text, "\n{:?}", rules.accounts).ok();
+    }
+    text
 }
 
 /// Everything else that decides, as text: equal for equal rules however they were written. What
@@ -297,7 +313,7 @@ fn judged_text(rules: &Rules) -> String {
     // What is withheld has no deadline in a state: to permit it, everybody has to be judged.
     lines.push(format!("{consent:?}"));
     // What moved unseen is told when everybody is judged.
-    lines.push(format!("written {:?}", output.dimensions));
+    lines.push(format!("written {:?} {:?}", output.dimensions, output.subjects));
     add_thresholds(thresholds, &mut lines);
     for When { condition, thresholds } in when {
         lines.push(format!("when {condition:?}"));
@@ -313,7 +329,7 @@ fn judged_text(rules: &Rules) -> String {
 fn add_thresholds(thresholds: &Thresholds, lines: &mut Vec<String>) {
     let Thresholds { rfm, gap, lifecycle, activity, value_mode, .. } = thresholds;
     let Thresholds { value_tier_minor, engagement, satisfaction_ms, .. } = thresholds;
-    let Thresholds { perceived, qualification, .. } = thresholds;
+    let Thresholds { perceived, qualification, contacts, .. } = thresholds;
     let RfmRules { window_ms, monetary, recency_days, frequency, monetary_minor, .. } = rfm;
     lines.extend([
         format!("rfm {window_ms:?} {monetary:?}"),
@@ -328,6 +344,7 @@ fn add_thresholds(thresholds: &Thresholds, lines: &mut Vec<String>) {
         format!("satisfaction {satisfaction_ms}"),
         format!("{perceived:?}"),
         format!("{qualification:?}"),
+        format!("{contacts:?}"),
     ]);
     add_map(&rfm.map, lines);
 }
@@ -349,35 +366,6 @@ fn add_map(map: &RfmMap, lines: &mut Vec<String>) {
         let names: Vec<String> = names.map(|index| index.to_string()).collect();
         lines.push(format!("rfm.cells {r} {f} {}", names.join(" ")));
     }
-}
-
-/// All that decided where state version 1 was written, as that program put it down: never to be
-/// changed.
-fn version_1_text(rules: &Rules) -> String {
-    let Thresholds { rfm, gap, lifecycle, .. } = &rules.thresholds;
-    let mut lines = vec![
-        "ebbflow rules 1".to_owned(),
-        format!("base_currency {}", rules.rates.base().code()),
-        format!("rfm.window_ms {:?}", rfm.window_ms),
-        format!("rfm.monetary {:?}", rfm.monetary),
-        format!("rfm.recency_days {:?}", rfm.recency_days),
-        format!("rfm.frequency {:?}", rfm.frequency),
-        format!("rfm.monetary_minor {:?}", rfm.monetary_minor),
-        format!("rfm.map {:?} {}", rfm.map.name(), rfm.map.levels()),
-        format!("gap {} {} {}", gap.prior_days, gap.prior_weight, gap.subscription_grace_ms),
-        format!(
-            "lifecycle {} {} {} {} {} {} {}",
-            lifecycle.live_gaps,
-            lifecycle.retention_orders,
-            lifecycle.consideration_ms,
-            lifecycle.referral_ms,
-            lifecycle.promoter_ms,
-            lifecycle.review_ms,
-            lifecycle.review_orders,
-        ),
-    ];
-    add_map(&rfm.map, &mut lines);
-    lines.join("\n")
 }
 
 /// First 16 hex digits of the SHA-256.

@@ -39,6 +39,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let encoding = encoding(reader);
     let registry = registry(reader);
     let commit = commit(reader, kafka.as_ref());
+    let trusted_keys = reader.choice("input.key", &[("any", false), ("trusted", true)]);
+    let max_hold = max_hold(reader, kafka.as_ref());
     let timers_per_round = reader.integer("timers.per_round", 1..=1_000_000);
     let budget = reader.integer("dead_letters.budget_per_minute", 0..=1_000_000_000);
     let dead_letter_max_bytes = reader.integer("dead_letters.max_bytes", 0..=1 << 30);
@@ -55,6 +57,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         encoding: encoding?,
         registry: registry?,
         commit: commit?,
+        trusted_keys: trusted_keys?,
+        max_hold: max_hold?,
         timers_per_round: timers_per_round?,
         rules: Arc::new(rules?),
         compact_changes: compact_changes?,
@@ -269,6 +273,21 @@ fn commit(reader: &mut Reader<'_>, kafka: Option<&KafkaConfig>) -> Option<Commit
         max_records: max_records?,
         max_bytes: max_bytes?,
     })
+}
+
+/// A task whose instance has died is somebody else's after a session: that long everybody waits.
+fn max_hold(reader: &mut Reader<'_>, kafka: Option<&KafkaConfig>) -> Option<Duration> {
+    let max_hold = reader.duration("relay.max_hold", 1000..=30 * DAY_MS)?;
+    if let Some(kafka) = kafka
+        && max_hold <= kafka.session_timeout
+    {
+        let session = show(kafka.session_timeout);
+        reader.problem(
+            "relay.max_hold",
+            format!("expected more than kafka.session_timeout ({session})"),
+        );
+    }
+    Some(max_hold)
 }
 
 fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {

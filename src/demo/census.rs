@@ -7,6 +7,7 @@ use crate::demo::journal::Journal;
 use crate::domain::dimension::{Dimension, INITIAL};
 use crate::domain::id::partition_of;
 use crate::domain::publish::profile::profile;
+use crate::domain::subject::Subject;
 use crate::runtime::stores::{Stores, TaskStates};
 use crate::task::store::look_up;
 use anyhow::{Context, Result, bail};
@@ -53,7 +54,7 @@ impl Census {
         let mut census = Self::default();
         for id in people {
             let partition = partition_of(id, partitions);
-            let TaskStates { states, rules } =
+            let TaskStates { states, rules, .. } =
                 stores.get(partition).context("a task has no states")?;
             let rules = &*rules;
             let customer = look_up(&states, id, rules)?
@@ -62,7 +63,7 @@ impl Census {
             let share = Share { customers: 1, net_minor: profile.facts.net_minor };
             let audiences = rules.audiences.iter().map(|it| Dimension::Audience(it.number));
             let mut values = BTreeMap::new();
-            for dimension in Dimension::BUILT_IN.into_iter().chain(audiences) {
+            for dimension in Dimension::all_of(Subject::Customer).chain(audiences) {
                 let name = dimension.name(rules).to_string();
                 let value = dimension.value_name(customer.published(dimension).value, rules);
                 let initial = dimension.value_name(INITIAL, rules);

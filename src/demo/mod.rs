@@ -24,6 +24,7 @@ use crate::demo::report::{Addresses, Figures, Moments};
 use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::lifecycle::Stage;
 use crate::domain::money::Currency;
+use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Timestamp};
 use crate::kafka::mock::{Feeder, MockBroker, TopicReader};
 use crate::runtime::broker::Input;
@@ -74,7 +75,7 @@ pub fn check(config: &Config) -> Result<()> {
     if !Currency::parse(CURRENCY).is_some_and(|currency| config.rules.rates.knows(currency)) {
         bail!("the demo needs base_currency = \"{CURRENCY}\", or a rate for it");
     }
-    if !Dimension::BUILT_IN.into_iter().all(|dimension| config.rules.emits(dimension)) {
+    if !Dimension::all_of(Subject::Customer).all(|it| config.rules.emits(it)) {
         bail!("the demo needs every dimension in output.dimensions");
     }
     Ok(())

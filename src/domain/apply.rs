@@ -11,12 +11,11 @@ use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
 use crate::domain::id::{EventKey, event_hash, hash64};
-use crate::domain::name::Name;
 use crate::domain::predicate::Reads;
 use crate::domain::publish::context::{CauseEvent, Context};
-use crate::domain::publish::erase::erase;
 use crate::domain::publish::evaluate::{Occasion, Unpublished, publish};
 use crate::domain::raw::measure;
+use crate::domain::relay::REASONS;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
@@ -38,10 +37,43 @@ pub struct Tally {
     pub erased: u64,
     /// Events of customers who were erased.
     pub after_erase: u64,
+    /// What was told of one subject by another.
+    pub relayed: Relays,
     /// Customers judged by new rules.
     pub reevaluated: u64,
     /// Values that were not published.
     pub unpublished: Unpublished,
+}
+
+/// What went from subject to subject, added up for the metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Relays {
+    /// Records written to the relay, by [`crate::domain::relay::Told::reason`].
+    pub sent: [u64; REASONS.len()],
+    /// Subjects that records had gone through when they came to their last.
+    pub hops: u64,
+    /// Records that came to their last subject.
+    pub arrived: u64,
+    /// Visitors who are said to be a second customer: they stay with the first.
+    pub shared_visitors: u64,
+    /// Records that fired deadlines before their time, as there was no room to wait.
+    pub unproven: u64,
+    /// Visitors of whom nothing was heard for long, forgotten.
+    pub forgotten_visitors: u64,
+}
+
+impl Relays {
+    /// Adds others.
+    pub fn add(&mut self, others: Self) {
+        for (sent, more) in self.sent.iter_mut().zip(others.sent) {
+            *sent += more;
+        }
+        self.hops += others.hops;
+        self.arrived += others.arrived;
+        self.shared_visitors += others.shared_visitors;
+        self.unproven += others.unproven;
+        self.forgotten_visitors += others.forgotten_visitors;
+    }
 }
 
 /// What an event or a deadline did to a customer.
@@ -51,28 +83,26 @@ pub struct Applied {
     pub changed: bool,
     /// Whether a published value is.
     pub published: bool,
-    /// Whether the customer is erased: nothing is known of it any more.
-    pub erased: bool,
+    /// Whether the event was not seen before: others may be told of it.
+    pub taken: bool,
 }
 
-/// Applies an event at its effective time.
+/// Applies an event at its effective time; of an account, `contact` says whose it is.
 ///
 /// Deadlines of the customer that are due by then fire first.
 pub fn apply(
     customer: &mut Customer,
     event: &Event<'_>,
-    at: Timestamp,
-    origin: (&Name, u32, i64),
+    cause: &CauseEvent<'_>,
+    contact: Option<u64>,
     context: &Context<'_>,
-    tally: &mut Tally,
-    changes: &mut Vec<Change>,
+    (tally, changes): (&mut Tally, &mut Vec<Change>),
 ) -> Applied {
+    let at = cause.effective_at;
     let mut applied = Applied::default();
     let id_hash = hash64(&event.event_id);
     let seen = event_hash(id_hash);
-    let is_erase = matches!(event.body, Body::Interaction(Interaction::EraseRequested));
-    // A system may give an erase the id of another record of the same request.
-    if customer.recent_events.contains(&seen) && !is_erase {
+    if customer.recent_events.contains(&seen) {
         tally.duplicates += 1;
         return applied;
     }
@@ -81,7 +111,6 @@ pub fn apply(
         Body::Purchase(Purchase::OrderRefunded { .. } | Purchase::OrderCancelled { .. }) => {
             CauseKind::Refund
         }
-        _ if is_erase => CauseKind::Erase,
         Body::Interaction(
             Interaction::ConsentChanged { .. }
             | Interaction::Message { kind: MessageKind::Unsubscribed, .. },
@@ -93,31 +122,22 @@ pub fn apply(
         CauseKind::Event => at,
         _ => at.max(context.clock).max(customer.evaluated_at),
     };
-    while customer.deadline <= evaluated_at && !Mutation::EventsBeforeTimers.is_on() {
-        applied.published |= expire(customer, context, tally, changes);
-        applied.changed = true;
-    }
-    let cause = CauseEvent {
-        event_id: &event.event_id,
-        occurred_at: event.occurred_at,
-        effective_at: at,
-        origin,
-    };
-    if kind == CauseKind::Erase {
-        erase(customer, evaluated_at, &cause, context, changes);
-        return Applied { changed: true, published: true, erased: true };
+    if !Mutation::EventsBeforeTimers.is_on() {
+        applied = catch_up(customer, evaluated_at, context, (tally, changes));
     }
     let stamp = Stamp { at, key: EventKey::of(id_hash) };
     let rules = context.rules;
     if let Body::Interaction(interaction) = &event.body
         && !is_read(interaction, rules)
+        && contact.is_none()
     {
         // No raw value reads it, and nothing is due before the deadline.
         customer.remember_event(seen);
         take_in(customer, interaction, stamp, rules, tally);
         customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
+        customer.deadline = customer.deadline.min(customer.forget_at(rules.keep_visitors_ms));
         tally.late += u64::from(late);
-        return Applied { changed: true, ..applied };
+        return Applied { changed: true, taken: true, ..applied };
     }
     // Of somebody new everything is asked for the first time.
     let touched = if customer.is_blank() { Reads::ALL } else { touched(&event.body) };
@@ -128,7 +148,9 @@ pub fn apply(
             // The clock may not have come as far as the event.
             let clock = context.clock.max(evaluated_at);
             match book.apply(purchase, stamp, clock, preferences, &rules.rates, &mut tally.book) {
-                Booked::Duplicate => return applied,
+                // Its sender is a contact all the same.
+                Booked::Duplicate if contact.is_some() => {}
+                Booked::Duplicate => return Applied { taken: true, ..applied },
                 // What a subscription's record did hangs on its effective time, and a record that
                 // is sent again may have another: its order's default id is of another day.
                 Booked::Changed if event.is_of_subscription() => customer.remember_event(seen),
@@ -141,9 +163,50 @@ pub fn apply(
             take_in(customer, interaction, stamp, rules, tally);
         }
     }
+    if let Some(contact) = contact {
+        customer.contacts.get_or_insert_default().apply(&event.body, contact, stamp);
+    }
     tally.late += u64::from(late);
     let after = measure(customer, rules, evaluated_at);
-    let occasion = Occasion { kind, event: Some(&cause), touched };
+    let occasion = Occasion { kind, event: Some(cause), touched };
+    let out = (&mut tally.unpublished, changes);
+    applied.published |= publish(customer, &before, &after, occasion, context, out);
+    Applied { changed: true, taken: true, ..applied }
+}
+
+/// Fires the deadlines of a customer that are due by `until`.
+pub fn catch_up(
+    customer: &mut Customer,
+    until: Timestamp,
+    context: &Context<'_>,
+    (tally, changes): (&mut Tally, &mut Vec<Change>),
+) -> Applied {
+    let mut applied = Applied::default();
+    // That a visitor is forgotten is the affair of the timers.
+    let end = customer.forget_at(context.rules.keep_visitors_ms);
+    while customer.deadline <= until && customer.deadline < end {
+        applied.published |= expire(customer, context, tally, changes);
+        applied.changed = true;
+    }
+    applied
+}
+
+/// Changes a customer otherwise than by an event of its own: deadlines that are due fire before,
+/// what is another value after is published with the event that brought it about.
+pub fn amend(
+    customer: &mut Customer,
+    at: Timestamp,
+    (kind, cause): (CauseKind, &CauseEvent<'_>),
+    context: &Context<'_>,
+    (tally, changes): (&mut Tally, &mut Vec<Change>),
+    amendment: impl FnOnce(&mut Customer, &mut Tally),
+) -> Applied {
+    let evaluated_at = at.max(context.clock).max(customer.evaluated_at);
+    let mut applied = catch_up(customer, evaluated_at, context, (&mut *tally, &mut *changes));
+    let before = measure(customer, context.rules, evaluated_at);
+    amendment(customer, tally);
+    let after = measure(customer, context.rules, evaluated_at);
+    let occasion = Occasion { kind, event: Some(cause), touched: Reads::ALL };
     let out = (&mut tally.unpublished, changes);
     applied.published |= publish(customer, &before, &after, occasion, context, out);
     Applied { changed: true, ..applied }
@@ -229,6 +292,7 @@ fn take_in(
             let purposes = purposes.iter().map(|(name, permitted)| (&**name, *permitted));
             tally.bounded += customer.consent.get_or_insert_default().update(purposes, at);
         }
+        Interaction::ReferralAccepted { .. } => customer.ties.get_or_insert_default().accepted(),
         Interaction::Message { kind: MessageKind::Unsubscribed, channel, .. } => {
             let purpose = format!("marketing:{}", channel.as_deref().unwrap_or("email"));
             let refused = std::iter::once((purpose.as_str(), false));

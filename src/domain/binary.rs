@@ -143,20 +143,17 @@ impl<'a> Writer<'a> {
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     times: Times,
-    /// The version of the state that is read.
-    pub(crate) version: u8,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8], version: u8) -> Self {
-        Self { bytes, times: Times::new(), version }
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, times: Times::new() }
     }
 
-    /// A time that [`Writer::time`] wrote; version 1 wrote ms since the Unix epoch.
+    /// A time that [`Writer::time`] wrote.
     #[inline]
     pub(crate) fn time(&mut self) -> Result<Timestamp, UnpackError> {
         match self.long()? {
-            at if self.version == 1 => Ok(Timestamp(at)),
             0 => Ok(Timestamp::MIN),
             place @ 1..FIRST_DISTANCE => {
                 let place = usize::try_from(place - 1).ok();
@@ -233,16 +230,8 @@ impl<'a> Reader<'a> {
         self.take(N)?.try_into().map_err(|_| UnpackError::Truncated)
     }
 
-    /// A hash of an id; version 1 has it whole.
     pub(crate) fn hash(&mut self) -> Result<u64, UnpackError> {
-        if self.version == 1 {
-            return Ok(self.whole_hash()? >> (64 - 8 * ID_HASH_BYTES));
-        }
         self.low_bytes::<ID_HASH_BYTES>()
-    }
-
-    pub(crate) fn whole_hash(&mut self) -> Result<u64, UnpackError> {
-        self.low_bytes::<8>()
     }
 
     fn low_bytes<const N: usize>(&mut self) -> Result<u64, UnpackError> {

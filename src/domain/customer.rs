@@ -3,6 +3,7 @@
 //! A plain value: cloned, compared, packed (`pack.rs`). What happens to it is in `apply.rs`.
 
 use crate::domain::dimension::{self, Dimension, Entries, Place, Published};
+use crate::domain::facts::contacts::Contacts;
 use crate::domain::facts::interactions::Interactions;
 use crate::domain::facts::meddic::Meddic;
 use crate::domain::facts::order_book::OrderBook;
@@ -10,7 +11,9 @@ use crate::domain::facts::preferences::Preferences;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
 use crate::domain::facts::surveys::Surveys;
+use crate::domain::facts::ties::Ties;
 use crate::domain::facts::traits::{Consent, Traits};
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// Ids of recent events that are remembered.
@@ -29,6 +32,8 @@ pub struct Customer {
     pub rules_revision: u32,
     /// When the customer was first heard of.
     pub first_seen_at: Timestamp,
+    /// Of a visitor, when it was last heard of; of others [`Timestamp::MIN`].
+    pub heard_at: Timestamp,
     /// The instant that the raw values were last computed for.
     pub evaluated_at: Timestamp,
     /// The first instant at which time alone changes something; [`Timestamp::MAX`] = never.
@@ -60,6 +65,10 @@ pub struct Customer {
     pub traits: Option<Box<Traits>>,
     /// What the customer permits.
     pub consent: Option<Box<Consent>>,
+    /// Whom the subject is tied to.
+    pub ties: Option<Box<Ties>>,
+    /// Of an account, the people who act for it.
+    pub contacts: Option<Box<Contacts>>,
 }
 
 /// What is told of a customer and an audience.
@@ -97,6 +106,25 @@ impl Customer {
         (self.book.rare, self.signals, self.interactions) = (None, None, None);
         (self.preferences, self.spending, self.surveys) = (None, None, None);
         (self.meddic, self.traits, self.consent) = (None, None, None);
+        (self.ties, self.contacts) = (None, None);
+        self.heard_at = Timestamp::MIN;
+        self.hear(at);
+    }
+
+    /// Remembers when a visitor was heard of; of others that is not kept.
+    pub fn hear(&mut self, at: Timestamp) {
+        if Subject::of(&self.id) == Subject::Visitor {
+            self.heard_at = self.heard_at.max(at);
+        }
+    }
+
+    /// When a visitor of whom nothing more is heard is forgotten; [`Timestamp::MAX`] = never.
+    #[must_use]
+    pub fn forget_at(&self, keep_ms: i64) -> Timestamp {
+        match Subject::of(&self.id) {
+            Subject::Visitor => self.heard_at.plus_ms(keep_ms),
+            Subject::Customer | Subject::Account => Timestamp::MAX,
+        }
     }
 
     /// Whether no event has left anything behind.

@@ -70,17 +70,34 @@ pub struct Decayed {
 impl Decayed {
     /// Adds what has `weight` on its day.
     pub fn add(&mut self, weight: u64, day: Day, half_life: &HalfLife) {
+        self.absorb(Self::of(weight, day, half_life));
+    }
+
+    fn of(weight: u64, day: Day, half_life: &HalfLife) -> Self {
         let (block, factor) = half_life.place(day);
-        let part = weight.saturating_mul(factor << SPARE_BITS).min(MAX_SUM);
-        if self.sum == 0 {
-            (self.block, self.sum) = (block, part);
-        } else if block >= self.block {
-            let later = shifted(self.sum, block - self.block);
-            (self.block, self.sum) = (block, later.saturating_add(part).min(MAX_SUM));
-        } else {
-            let part = shifted(part, self.block - block);
-            self.sum = self.sum.saturating_add(part).min(MAX_SUM);
+        Self { block, sum: weight.saturating_mul(factor << SPARE_BITS).min(MAX_SUM) }
+    }
+
+    /// Adds another sum that fades alike.
+    pub fn absorb(&mut self, other: Self) {
+        if other.sum == 0 {
+            return;
         }
+        if self.sum == 0 {
+            *self = other;
+            return;
+        }
+        let block = self.block.max(other.block);
+        let at_block = |it: &Self| shifted(it.sum, block - it.block);
+        let sum = at_block(self).saturating_add(at_block(&other)).min(MAX_SUM);
+        *self = Self { block, sum };
+    }
+
+    /// Takes off again what had `weight` on its day; of a day long before the latest that was
+    /// added the lowest bits may be off.
+    pub fn take_off(&mut self, weight: u64, day: Day, half_life: &HalfLife) {
+        let part = Self::of(weight, day, half_life);
+        self.sum = self.sum.saturating_sub(shifted(part.sum, self.block - part.block));
     }
 
     /// Whether it is `level` or more on a day.
@@ -193,6 +210,30 @@ mod tests {
                 (*weight ^ seed).wrapping_mul(31) ^ day.unsigned_abs()
             });
             prop_assert_eq!(sum(&parts), sum(&shuffled));
+        }
+
+        #[test]
+        fn two_sums_are_added_and_a_part_is_taken_off_again(
+            parts in proptest::collection::vec((1_u64..=1000, 20_000_i64..20_200), 2..40),
+            split in any::<prop::sample::Index>(),
+        ) {
+            let half_life = HalfLife::new(14);
+            let sum = |parts: &[(u64, i64)]| {
+                let mut sum = Decayed::default();
+                parts.iter().for_each(|(weight, day)| sum.add(*weight, Day(*day), &half_life));
+                sum
+            };
+            let (some, others) = parts.split_at(split.index(parts.len()));
+            for (one, other) in [(some, others), (others, some)] {
+                let mut both = sum(one);
+                both.absorb(sum(other));
+                prop_assert_eq!(both, sum(&parts));
+                for (weight, day) in other {
+                    both.take_off(*weight, Day(*day), &half_life);
+                }
+                // The rest stands as of the latest half-life of all.
+                prop_assert!(both.compare(&sum(one)).is_eq(), "{:?} {:?}", both, sum(one));
+            }
         }
 
         #[test]

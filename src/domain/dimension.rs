@@ -8,10 +8,12 @@ use crate::domain::dimensions::activity::{self, Activity};
 use crate::domain::dimensions::lifecycle::{self, Stage};
 use crate::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use crate::domain::dimensions::value_mode::{self, ValueMode};
+use crate::domain::dimensions::value_tier;
 use crate::domain::dimensions::view::direction_by_rank;
-use crate::domain::dimensions::{engagement, qualification, rfm, satisfaction, value_tier};
+use crate::domain::dimensions::{contacts, engagement, qualification, rfm, satisfaction};
 use crate::domain::name::Name;
 use crate::domain::rules::Rules;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// How many dimensions there are beside audiences.
@@ -38,6 +40,7 @@ pub enum Dimension {
     Engagement,
     Satisfaction,
     Qualification,
+    Contacts,
     /// The user's own rule, by its number among [`crate::domain::names::Names::audiences`].
     Audience(u8),
 }
@@ -90,7 +93,7 @@ pub struct Entries {
 
 impl Dimension {
     /// All but audiences, in the order in which changes of one group are written.
-    pub const BUILT_IN: [Self; 8] = [
+    pub const BUILT_IN: [Self; 9] = [
         Self::Rfm,
         Self::Lifecycle,
         Self::Activity,
@@ -99,7 +102,22 @@ impl Dimension {
         Self::Engagement,
         Self::Satisfaction,
         Self::Qualification,
+        Self::Contacts,
     ];
+
+    /// Whether a subject has it: what does not apply stays in its initial value.
+    #[must_use]
+    pub const fn is_of(self, subject: Subject) -> bool {
+        match subject {
+            Subject::Account => !matches!(self, Self::Lifecycle | Self::Satisfaction),
+            Subject::Customer | Subject::Visitor => !matches!(self, Self::Contacts),
+        }
+    }
+
+    /// Those of [`Self::BUILT_IN`] that a subject has.
+    pub fn all_of(subject: Subject) -> impl Iterator<Item = Self> {
+        Self::BUILT_IN.into_iter().filter(move |dimension| dimension.is_of(subject))
+    }
 
     /// Where what is kept of it stands.
     #[must_use]
@@ -113,6 +131,7 @@ impl Dimension {
             Self::Engagement => 5,
             Self::Satisfaction => 6,
             Self::Qualification => 7,
+            Self::Contacts => 8,
             Self::Audience(number) => return Place::Audience(number),
         })
     }
@@ -147,6 +166,7 @@ impl Dimension {
             Self::Engagement => "engagement",
             Self::Satisfaction => "satisfaction",
             Self::Qualification => "qualification",
+            Self::Contacts => "contacts",
             Self::Audience(_) => "audience",
         }
     }
@@ -179,6 +199,7 @@ impl Dimension {
             Self::Engagement => built_in(&engagement::NAMES),
             Self::Satisfaction => built_in(&satisfaction::NAMES),
             Self::Qualification => built_in(&qualification::NAMES),
+            Self::Contacts => built_in(&contacts::NAMES),
             Self::Audience(_) => built_in(&["out", "in"]),
         }
     }
@@ -199,6 +220,7 @@ impl Dimension {
             Self::Engagement => engagement::NAMES.get(place).copied(),
             Self::Satisfaction => satisfaction::NAMES.get(place).copied(),
             Self::Qualification => qualification::NAMES.get(place).copied(),
+            Self::Contacts => contacts::NAMES.get(place).copied(),
             Self::Audience(_) => ["out", "in"].get(place).copied(),
         };
         built_in.unwrap_or("unknown").into()
@@ -234,6 +256,7 @@ impl Dimension {
             Self::Engagement => engagement::direction(from, to),
             Self::Satisfaction => satisfaction::direction(from, to),
             Self::Qualification => qualification::direction(from, to),
+            Self::Contacts => contacts::direction(from, to),
             Self::Audience(_) => direction_by_rank(from, to),
         }
     }

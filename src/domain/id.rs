@@ -25,7 +25,7 @@ pub fn hash64(id: &str) -> u64 {
 /// What is kept of an erased subject: the first 16 bytes of the SHA-256 of salt and id, each with
 /// its length before it.
 #[must_use]
-pub fn erased_id(salt: &str, subject_id: &str) -> [u8; 16] {
+pub fn salted_id(salt: &str, subject_id: &str) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for text in [salt, subject_id] {
         hasher.update((text.len() as u64).to_be_bytes());

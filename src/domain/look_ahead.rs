@@ -7,9 +7,10 @@
 use crate::domain::dimension::{self, Dimension, Place};
 use crate::domain::dimensions::view::View;
 use crate::domain::dimensions::{
-    activity, engagement, lifecycle, qualification, rfm, satisfaction, value_mode,
+    activity, contacts, engagement, lifecycle, qualification, rfm, satisfaction, value_mode,
 };
 use crate::domain::raw::Measured;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// A look ahead from an instant on; a copy of it may be carried on to later ones.
@@ -69,6 +70,9 @@ impl<'a> LookAhead<'a> {
 }
 
 fn next_raw(view: &View<'_>, dimension: Dimension, present: &Measured) -> Option<(Timestamp, u8)> {
+    if !dimension.is_of(Subject::of(&view.customer.id)) {
+        return None;
+    }
     let (after, value) = (present.at, present.value(dimension));
     match dimension {
         Dimension::Rfm => {
@@ -85,6 +89,7 @@ fn next_raw(view: &View<'_>, dimension: Dimension, present: &Measured) -> Option
         }
         Dimension::Satisfaction => satisfaction::next_change(view, after, value),
         Dimension::Qualification => qualification::next_change(view, after, value),
+        Dimension::Contacts => contacts::next_change(view, after, value),
         Dimension::ValueTier | Dimension::Audience(_) => None,
     }
 }

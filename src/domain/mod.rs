@@ -2,8 +2,9 @@
 //!
 //! Pure: no Kafka, no I/O, no clock, no randomness, no iteration over hash maps.
 //! Reading order: `event`, `facts` (what is remembered), `customer`, `dimensions` (what it
-//! means), `raw`, `publish` (what is told), `apply`, `change`.
+//! means), `raw`, `publish` (what is told), `apply`, `absorb`, `change`.
 
+pub mod absorb;
 pub mod apply;
 pub mod binary;
 pub mod change;
@@ -11,11 +12,11 @@ pub mod customer;
 pub mod decay;
 pub mod dimension;
 pub mod dimensions;
-pub mod erasure;
 pub mod event;
 pub mod facts;
 pub mod id;
 pub mod look_ahead;
+pub mod mark;
 pub mod money;
 pub mod name;
 pub mod names;
@@ -26,5 +27,7 @@ pub mod publish;
 mod rate_history;
 pub mod raw;
 pub mod refusal;
+pub mod relay;
 pub mod rules;
+pub mod subject;
 pub mod time;

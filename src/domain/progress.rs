@@ -24,6 +24,8 @@ pub struct Progress {
     pub erased: u64,
     /// Customers erased since the lineage began: the incarnation of whoever comes next.
     pub erasures: u32,
+    /// Records that wait for other tasks.
+    pub waiting: u64,
     /// Partitions of every input; frozen.
     pub partitions: u32,
     /// Revision of the rules.
@@ -75,13 +77,17 @@ pub struct OffsetMetadata {
     pub commit_counter: u64,
     /// +1 per rebuild.
     pub lineage: u32,
+    /// Time of the first record that waits for other tasks and will tell more: that is of then.
+    pub waits_at: Option<Timestamp>,
 }
 
 impl OffsetMetadata {
-    /// The string that is committed: `1 <clock ms> <commit counter> <lineage>`.
+    /// The string that is committed: `1 <clock ms> <commit counter> <lineage>`, and behind it
+    /// ` <ms>` where something waits.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("1 {} {} {}", self.clock.0, self.commit_counter, self.lineage)
+        let waits_at = self.waits_at.map_or_else(String::new, |at| format!(" {}", at.0));
+        format!("1 {} {} {}{waits_at}", self.clock.0, self.commit_counter, self.lineage)
     }
 
     /// Reads [`Self::text`].
@@ -91,6 +97,10 @@ impl OffsetMetadata {
         let clock = Timestamp(words.next()?.parse().ok()?);
         let commit_counter = words.next()?.parse().ok()?;
         let lineage = words.next()?.parse().ok()?;
-        words.next().is_none().then_some(Self { clock, commit_counter, lineage })
+        let waits_at = match words.next() {
+            Some(word) => Some(Timestamp(word.parse().ok()?)),
+            None => None,
+        };
+        words.next().is_none().then_some(Self { clock, commit_counter, lineage, waits_at })
     }
 }

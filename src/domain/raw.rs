@@ -11,10 +11,11 @@ use crate::domain::dimensions::lifecycle::{self, Decider, Stage};
 use crate::domain::dimensions::rfm::{self, Measures};
 use crate::domain::dimensions::view::View;
 use crate::domain::dimensions::{
-    activity, engagement, qualification, satisfaction, value_mode, value_tier,
+    activity, contacts, engagement, qualification, satisfaction, value_mode, value_tier,
 };
 use crate::domain::facts::order_facts::{OrderFacts, running};
 use crate::domain::rules::Rules;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// What the dimensions rest on at an instant, and what it means.
@@ -44,6 +45,8 @@ pub struct Measured {
     pub satisfaction: satisfaction::Measure,
     /// Of `qualification`.
     pub qualification: qualification::Measure,
+    /// Of `contacts`.
+    pub contacts: contacts::Measure,
     /// The raw values, by [`Dimension::place`].
     pub values: [u8; dimension::COUNT],
 }
@@ -62,29 +65,42 @@ impl Measured {
         let rfm = rfm::measures(&customer.book, facts, &rules.rates, &thresholds.rfm, at);
         let scores = rfm.map(|measures| rfm::scores(&measures, &thresholds.rfm));
         let cell = scores.map_or(rfm::NONE, |scores| rfm::value(&scores, &thresholds.rfm));
-        let lifecycle = lifecycle::raw(view, at);
+        let subject = Subject::of(&customer.id);
+        let lifecycle = if Dimension::Lifecycle.is_of(subject) {
+            lifecycle::raw(view, at)
+        } else {
+            (Stage::Awareness, Decider::Nothing)
+        };
         let activity = activity::measure(view, at);
         let value_mode = value_mode::measure(view, at);
         let value_tier = value_tier::measure(view);
         let engagement = engagement::measure(view, at);
         let satisfaction = satisfaction::measure(view, at);
         let qualification = qualification::measure(view, at);
+        let contacts = contacts::measure(view, at);
+        let mut values = [
+            rules.names.rfm_value(cell),
+            lifecycle.0 as u8,
+            activity.value as u8,
+            value_mode.value as u8,
+            value_tier.value,
+            engagement.value,
+            satisfaction.value,
+            qualification.value,
+            contacts.value,
+        ];
+        for (value, dimension) in values.iter_mut().zip(Dimension::BUILT_IN) {
+            if !dimension.is_of(subject) {
+                *value = dimension::INITIAL;
+            }
+        }
         Self {
             at,
             facts: *facts,
             subscriptions: running(&customer.book, &thresholds.gap, at),
             rfm,
             scores,
-            values: [
-                rules.names.rfm_value(cell),
-                lifecycle.0 as u8,
-                activity.value as u8,
-                value_mode.value as u8,
-                value_tier.value,
-                engagement.value,
-                satisfaction.value,
-                qualification.value,
-            ],
+            values,
             lifecycle,
             activity,
             value_mode,
@@ -92,6 +108,7 @@ impl Measured {
             engagement,
             satisfaction,
             qualification,
+            contacts,
         }
     }
 
@@ -144,6 +161,7 @@ pub fn evidence(
         Dimension::Qualification => {
             qualification::evidence(view, &before.qualification, &after.qualification, at)
         }
+        Dimension::Contacts => contacts::evidence(view, &before.contacts, &after.contacts, at),
         Dimension::Audience(number) => view
             .rules
             .audience(number)

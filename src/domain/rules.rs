@@ -7,6 +7,7 @@
 use crate::domain::decay::HalfLife;
 use crate::domain::dimension::{self, Dimension, Place};
 use crate::domain::dimensions::rfm_map::RfmMap;
+use crate::domain::event::{Body, Event, Interaction, MessageKind};
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::money::ExchangeRates;
 use crate::domain::name::Name;
@@ -15,6 +16,7 @@ use crate::domain::predicate::season::Seasons;
 use crate::domain::predicate::{Predicate, Reads};
 use crate::domain::publish::consent::ConsentPolicy;
 use crate::domain::publish::labels::Labels;
+use crate::domain::subject::Subject;
 
 /// Everything that decides about a customer.
 #[derive(Clone, Debug)]
@@ -47,8 +49,14 @@ pub struct Rules {
     pub consent: ConsentRules,
     /// Who is held out.
     pub holdout: HoldoutRules,
+    /// Whom events count for that name an account: what is fed cannot be taken back.
+    pub accounts: AccountRules,
     /// How long events of somebody erased are dropped, in ms.
     pub erase_keep_ms: i64,
+    /// How long a visitor is kept of whom nothing more is heard, in ms.
+    pub keep_visitors_ms: i64,
+    /// How long it is kept that one subject is another, in ms.
+    pub keep_redirects_ms: i64,
 }
 
 impl Rules {
@@ -96,6 +104,90 @@ impl Rules {
             Place::Audience(_) => true,
         }
     }
+
+    /// Whether changes and profiles of a kind of subjects are written.
+    #[must_use]
+    pub const fn emits_subject(&self, subject: Subject) -> bool {
+        self.output.subjects[subject as usize]
+    }
+
+    /// Whether changes of a dimension of this subject are written.
+    #[must_use]
+    pub fn tells(&self, id: &str, dimension: Dimension) -> bool {
+        self.emits(dimension) && self.emits_subject(Subject::of(id))
+    }
+
+    /// Whom an event counts for.
+    #[must_use]
+    pub fn feeds(&self, event: &Event<'_>) -> Feeds {
+        let accounts = &self.accounts;
+        let feeds = match &event.body {
+            Body::Purchase(_) => accounts.purchases,
+            Body::Interaction(interaction) => match interaction {
+                Interaction::SurveyAnswered { .. } => accounts.surveys,
+                Interaction::CostRecorded { .. } => accounts.costs,
+                Interaction::QualificationUpdated(_) => accounts.qualification,
+                Interaction::ReferralSent { .. }
+                | Interaction::ReferralAccepted { .. }
+                | Interaction::ProfileUpdated { .. }
+                | Interaction::CustomersMerged { .. }
+                | Interaction::ConsentChanged { .. }
+                | Interaction::Message { kind: MessageKind::Unsubscribed, .. }
+                | Interaction::EraseRequested => Feeds::PERSON,
+                Interaction::Visit { .. }
+                | Interaction::Message { .. }
+                | Interaction::SupportContacted { .. }
+                | Interaction::ProductReviewed { .. }
+                | Interaction::Shared { .. }
+                | Interaction::Unknown { .. } => accounts.interactions,
+            },
+        };
+        if event.account_id.is_some() { feeds } else { Feeds::PERSON }
+    }
+}
+
+/// Whom an event counts for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Feeds {
+    /// The person.
+    pub person: bool,
+    /// The person's account.
+    pub account: bool,
+}
+
+impl Feeds {
+    /// The person alone.
+    pub const PERSON: Self = Self { person: true, account: false };
+    /// The account alone.
+    pub const ACCOUNT: Self = Self { person: false, account: true };
+    /// Both.
+    pub const BOTH: Self = Self { person: true, account: true };
+}
+
+/// Whom events count for that name an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountRules {
+    /// Orders and subscriptions.
+    pub purchases: Feeds,
+    /// Interactions of no other kind here.
+    pub interactions: Feeds,
+    /// Answers to surveys.
+    pub surveys: Feeds,
+    /// Costs that are recorded.
+    pub costs: Feeds,
+    /// MEDDIC.
+    pub qualification: Feeds,
+}
+
+impl AccountRules {
+    /// What states go on with that were written before there were accounts.
+    pub const FIRST: Self = Self {
+        purchases: Feeds::BOTH,
+        interactions: Feeds::BOTH,
+        surveys: Feeds::BOTH,
+        costs: Feeds::BOTH,
+        qualification: Feeds::ACCOUNT,
+    };
 }
 
 /// Thresholds of those to whom a condition applies.
@@ -137,9 +229,6 @@ pub struct RulesIdentity {
     pub hash: Name,
     /// The same of what is used when an event comes in: with another one a state cannot go on.
     pub fold_hash: Name,
-    /// The hash that the program of state version 1 gave these rules: the only thing in a state
-    /// of that version that tells its base currency.
-    pub version_1_hash: Name,
 }
 
 /// What is used when an event comes in, and cannot be used again on what is kept.
@@ -185,6 +274,8 @@ pub struct Thresholds {
     pub perceived: PerceivedRules,
     /// The `qualification` dimension.
     pub qualification: QualificationRules,
+    /// The `contacts` dimension.
+    pub contacts: ContactsRules,
 }
 
 /// The `rfm` dimension.
@@ -313,6 +404,19 @@ pub struct QualificationRules {
     pub stale_ms: i64,
 }
 
+/// The `contacts` dimension.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContactsRules {
+    /// A contact is silent when its last event is older, in ms.
+    pub silent_after_ms: i64,
+    /// How far back contacts count as ones that came, or were lost, in ms.
+    pub window_ms: i64,
+    /// Score from which on a contact is a champion.
+    pub champion_score: u8,
+    /// How long after its last event a champion is missed, in ms.
+    pub remember_ms: i64,
+}
+
 /// What stands between a raw value and the published one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct AntiFlap {
@@ -330,6 +434,8 @@ pub struct OutputRules {
     pub act_within_ms: i64,
     /// Whether changes of a dimension are emitted, by [`Dimension::place`].
     pub dimensions: [bool; dimension::COUNT],
+    /// Whether changes and profiles of subjects are written, in the order of [`Subject::ALL`].
+    pub subjects: [bool; Subject::ALL.len()],
 }
 
 /// What customers have to permit.

@@ -19,7 +19,7 @@ pub type Lookup = Arc<dyn Fn(&str) -> CustomerAnswer + Send + Sync>;
 /// What is known about a customer here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CustomerAnswer {
-    /// The profile, encoded as JSON.
+    /// The profile, encoded as JSON; where the customer became another one, theirs, which says so.
     Found(Vec<u8>),
     /// The partition is here and does not know the customer.
     NotFound,
@@ -29,6 +29,8 @@ pub enum CustomerAnswer {
         partition: u32,
         /// The instance that has it, where that is known.
         owner: Option<String>,
+        /// Whom the customer became, where that is known here.
+        moved_to: Option<String>,
     },
     /// The partition is ours and cannot be read; the sentence says why.
     NotReady(String),
@@ -84,12 +86,15 @@ pub(super) async fn customer(
         CustomerAnswer::NotFound => {
             (StatusCode::NOT_FOUND, refusal("no such customer")).into_response()
         }
-        CustomerAnswer::Elsewhere { partition, owner } => {
-            let body = json!({
+        CustomerAnswer::Elsewhere { partition, owner, moved_to } => {
+            let mut body = json!({
                 "error": "another instance has this customer's partition",
                 "partition": partition,
                 "owner": owner,
             });
+            if let Some(moved_to) = moved_to {
+                body["customer_id"] = json!(moved_to);
+            }
             (StatusCode::MISDIRECTED_REQUEST, Json(body)).into_response()
         }
         CustomerAnswer::NotReady(reason) => {

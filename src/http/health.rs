@@ -129,8 +129,10 @@ fn task_json(partition: u32, task: &TaskStatus, now: Timestamp) -> Value {
             "customers_per_second": it.per_second,
         })),
         "state_bytes": task.state_bytes,
+        "redirects": task.redirects,
         "timers_pending": task.timers_pending,
         "timer_overdue_ms": task.overdue_ms(),
+        "timer_hold_ms": task.hold_ms(),
         "commit_count": task.commit_count,
         "last_commit_at": task.last_commit_at.and_then(rfc3339),
     })

@@ -28,7 +28,11 @@ fn sources() -> (Sources, WorkerReporter) {
     let worker = status.reporter(0, clock::monotonic_ms());
     let lookup: Lookup = Arc::new(|id| match id {
         "c 1/ü" => CustomerAnswer::Found(br#"{"customer_id":"c 1/\u00fc"}"#.to_vec()),
-        "far" => CustomerAnswer::Elsewhere { partition: 3, owner: Some("ebbflow-2".into()) },
+        "far" => CustomerAnswer::Elsewhere {
+            partition: 3,
+            owner: Some("ebbflow-2".into()),
+            moved_to: None,
+        },
         "early" => CustomerAnswer::NotReady("partition 1 is being restored".into()),
         _ => CustomerAnswer::NotFound,
     });

@@ -185,6 +185,14 @@ impl Clients {
         self.consumer("read_uncommitted")
     }
 
+    /// The same that may also ask for the group's offsets, and is told those that were committed
+    /// last while a transaction holds later ones. It never joins the group.
+    pub(crate) fn group_observer(&self) -> ClientConfig {
+        let mut config = self.observer();
+        config.set("group.id", &self.group_id);
+        config
+    }
+
     /// The transactional producer.
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = self.common.clone();

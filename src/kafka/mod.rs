@@ -3,11 +3,13 @@
 //!
 //! The only folder that names rdkafka. Never decides what is processed or committed: it carries
 //! out what `runtime` says and sorts what goes wrong. Reading order: `client`, `group`, `batch`,
-//! `producer`, `mark`, `changelog`, `key_records`, `ends`, `error`, `topics`, `properties`.
+//! `producer`, `mark`, `changelog`, `key_records`, `ends`, `clocks`, `error`, `topics`,
+//! `properties`.
 
 mod batch;
 mod changelog;
 mod client;
+mod clocks;
 mod control;
 mod diagnostics;
 mod ends;
@@ -34,13 +36,14 @@ pub use topics::check_topics;
 use crate::config::Config;
 use crate::kafka::changelog::ChangelogReader;
 use crate::kafka::client::Clients;
+use crate::kafka::clocks::Clocks;
 use crate::kafka::ends::{CONNECT_TIMEOUT, Observer, Sampler};
 use crate::kafka::group::Group;
 use crate::kafka::producer::Transactional;
 use crate::kafka::waker::Waker;
 use crate::runtime::broker::{
-    Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
-    OutRecord, Output, Sent, TaskOffsets, Watermarks,
+    Broker, BrokerError, ChangelogRecord, ClockSample, CommittedOffsets, EndSample, Ended,
+    GroupEvent, Input, OutRecord, Output, Sent, TaskOffsets, Watermarks,
 };
 use crate::runtime::clock::monotonic_ms;
 use crate::runtime::status::Status;
@@ -62,6 +65,8 @@ pub struct KafkaBroker {
     // Dropped in this order: readers before the member, the member after its transaction.
     changelogs: BTreeMap<u32, ChangelogReader>,
     sampler: Sampler,
+    /// Once somebody wants to know of other tasks.
+    clocks: Option<Clocks>,
     producer: Transactional,
     group: Group,
     observer: Arc<Observer>,
@@ -83,6 +88,7 @@ impl KafkaBroker {
         Ok(Self {
             changelogs: BTreeMap::new(),
             sampler: Sampler::start(Arc::clone(&observer))?,
+            clocks: None,
             producer: Transactional::new(&clients),
             group: Group::join(&clients, &waker)?,
             observer,
@@ -155,6 +161,17 @@ impl Broker for KafkaBroker {
 
     fn end_offsets(&mut self, partition: u32) -> Option<EndSample> {
         self.sampler.latest(partition)
+    }
+
+    fn clocks(
+        &mut self,
+        partitions: u32,
+        soon: bool,
+    ) -> Result<Option<Arc<ClockSample>>, BrokerError> {
+        if self.clocks.is_none() {
+            self.clocks = Some(Clocks::start(&self.clients, &self.observer, partitions)?);
+        }
+        Ok(self.clocks.as_ref().and_then(|clocks| clocks.latest(soon)))
     }
 
     fn watermarks(&mut self, partition: u32, input: Input) -> Result<Watermarks, BrokerError> {

@@ -46,9 +46,7 @@ impl Owners {
     /// `Fatal` when a setting is refused.
     pub fn new(config: &Config) -> Result<Self, BrokerError> {
         let clients = Clients::new(config, 0, ConnectMode::Cluster);
-        let mut settings = clients.observer();
-        // For the group's offsets.
-        settings.set("group.id", &config.application_id);
+        let settings = clients.group_observer();
         Ok(Self {
             mark: clients.mark.clone(),
             own: settings.get("client.id").unwrap_or_default().to_owned(),

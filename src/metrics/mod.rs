@@ -57,6 +57,12 @@ pub struct Metrics {
     erased_customers: IntCounter,
     events_after_erase: IntCounter,
     reevaluated_customers: IntCounter,
+    relay_unproven: IntCounter,
+    relay_records: IntCounterVec,
+    relay_hops: IntCounter,
+    relay_arrivals: IntCounter,
+    shared_visitors: IntCounter,
+    forgotten_visitors: IntCounter,
     output_records: IntCounterVec,
     end_to_end_latency: Histogram,
 
@@ -65,6 +71,7 @@ pub struct Metrics {
     transaction_aborts: IntCounterVec,
     producer_reinits: IntCounter,
     rebalances: IntCounterVec,
+    holds_given_up: IntCounter,
     restore_records: IntCounter,
     restore_seconds: Counter,
 
@@ -78,9 +85,12 @@ pub struct Metrics {
     segment_volatility: GaugeVec,
     customers: IntGaugeVec,
     state_bytes: IntGaugeVec,
+    redirects: IntGaugeVec,
+    relay_waiting: IntGaugeVec,
     timers_pending: IntGaugeVec,
     reevaluation_left: IntGaugeVec,
     timer_overdue: GaugeVec,
+    timer_hold: GaugeVec,
     task_clock_lag: GaugeVec,
     input_lag_records: IntGaugeVec,
     input_lag_seconds: GaugeVec,
@@ -214,6 +224,39 @@ impl Metrics {
                 "reevaluated_customers_total",
                 "Customers judged anew by a higher revision of the rules.",
             )?,
+            relay_records: counters(
+                &to,
+                "relay_records_total",
+                "Records written to the relay, by what they tell: see docs/identity.md.",
+                &["reason"],
+            )?,
+            relay_hops: counter(
+                &to,
+                "relay_hops_total",
+                "Subjects that forwarded what was told another one; by relay_arrivals_total, the \
+                 mean length of the way.",
+            )?,
+            relay_arrivals: counter(
+                &to,
+                "relay_arrivals_total",
+                "Events, and what else subjects tell one another, that came to their subject.",
+            )?,
+            shared_visitors: counter(
+                &to,
+                "shared_visitors_total",
+                "Times that a visitor who is known as one customer was named with another one.",
+            )?,
+            forgotten_visitors: counter(
+                &to,
+                "forgotten_visitors_total",
+                "Visitors forgotten since nothing was heard of them for identity.keep_visitors.",
+            )?,
+            relay_unproven: counter(
+                &to,
+                "relay_unproven_total",
+                "Records of the relay that made timers fire before all partitions had come as \
+                 far, as too many others were waiting already.",
+            )?,
             output_records: counters(
                 &to,
                 "output_records_total",
@@ -248,6 +291,12 @@ impl Metrics {
                 "rebalances_total",
                 "Answers to the consumer group, by kind.",
                 &["kind"],
+            )?,
+            holds_given_up: counter(
+                &to,
+                "holds_given_up_total",
+                "Tasks that timers no longer wait for, since they did not get on for \
+                 relay.max_hold.",
             )?,
             restore_records: counter(
                 &to,
@@ -287,10 +336,23 @@ impl Metrics {
                 &["dimension"],
             )?,
             customers: gauges(&to, "customers", "Customers in memory.", &["partition"])?,
+            redirects: gauges(
+                &to,
+                "redirects",
+                "Redirects: ids that have become another subject's.",
+                &["partition"],
+            )?,
+            relay_waiting: gauges(
+                &to,
+                "relay_waiting_records",
+                "Relayed records that wait for other partitions, by partition.",
+                &["partition"],
+            )?,
             state_bytes: gauges(
                 &to,
                 "state_bytes",
-                "Estimated memory of the customers' states, and of the marks of erased ones.",
+                "Estimated memory of the customers' states, the marks of erased ones and the \
+                 redirects.",
                 &["partition"],
             )?,
             timers_pending: gauges(
@@ -309,6 +371,12 @@ impl Metrics {
                 &to,
                 "timer_overdue_seconds",
                 "How far the task's clock is past its oldest timer that has not fired.",
+                &["partition"],
+            )?,
+            timer_hold: gauges_f64(
+                &to,
+                "timer_hold_seconds",
+                "How far the task's clock is past its oldest timer that waits for other tasks.",
                 &["partition"],
             )?,
             task_clock_lag: gauges_f64(
@@ -367,6 +435,11 @@ impl Metrics {
     /// A producer took the place of an earlier one of this process.
     pub fn producer_reinitialised(&self) {
         self.producer_reinits.inc();
+    }
+
+    /// Timers do not wait for so many tasks any more.
+    pub fn holds_given_up(&self, tasks: u64) {
+        self.holds_given_up.inc_by(tasks);
     }
 
     /// The consumer group spoke.

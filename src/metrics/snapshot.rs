@@ -34,12 +34,18 @@ pub struct TaskGauges {
     pub customers: u64,
     /// Estimated memory of their states.
     pub state_bytes: u64,
+    /// Ids that have become another subject's.
+    pub redirects: u64,
+    /// Relayed records that wait for other tasks.
+    pub relay_waiting: u64,
     /// Timers in the queue.
     pub timers_pending: u64,
     /// Customers that are still to be judged by the present rules.
     pub reevaluation_left: u64,
     /// How far the clock is past the oldest timer, in seconds.
     pub timer_overdue_seconds: f64,
+    /// How far the clock is past the oldest timer that waits for other tasks, in seconds.
+    pub timer_hold_seconds: f64,
     /// How far the clock is behind the wall clock, in seconds; `None` while it has no time or
     /// follows the events alone.
     pub clock_lag_seconds: Option<f64>,
@@ -107,9 +113,12 @@ impl Metrics {
         };
         set(&self.customers, task.customers);
         set(&self.state_bytes, task.state_bytes);
+        set(&self.redirects, task.redirects);
+        set(&self.relay_waiting, task.relay_waiting);
         set(&self.timers_pending, task.timers_pending);
         set(&self.reevaluation_left, task.reevaluation_left);
         self.timer_overdue.with_label_values(&[&partition]).set(task.timer_overdue_seconds);
+        self.timer_hold.with_label_values(&[&partition]).set(task.timer_hold_seconds);
         if let Some(seconds) = task.clock_lag_seconds {
             self.task_clock_lag.with_label_values(&[partition.as_str(), task.held_by]).set(seconds);
         }
@@ -125,6 +134,8 @@ impl Metrics {
             &self.tasks,
             &self.customers,
             &self.state_bytes,
+            &self.redirects,
+            &self.relay_waiting,
             &self.timers_pending,
             &self.reevaluation_left,
             &self.input_lag_records,
@@ -135,6 +146,7 @@ impl Metrics {
             &self.last_commit,
             &self.segment_volatility,
             &self.timer_overdue,
+            &self.timer_hold,
             &self.task_clock_lag,
             &self.input_lag_seconds,
         ] {

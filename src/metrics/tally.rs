@@ -5,6 +5,8 @@
 //! Next: `mod.rs`, the metrics that this is added to.
 
 use super::Metrics;
+use crate::domain::apply::Relays;
+use crate::domain::relay::REASONS;
 use crate::domain::time::Timestamp;
 use prometheus::{IntCounter, IntCounterVec};
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct TransactionTally {
     pub after_erase: u64,
     /// Customers judged by new rules.
     pub reevaluated: u64,
+    /// What went from subject to subject.
+    pub relays: Relays,
     dead_letter_count: u64,
     recorded_at: Vec<Timestamp>,
     events: Series<[&'static str; 2]>,
@@ -71,6 +75,7 @@ impl Metrics {
             erased: 0,
             after_erase: 0,
             reevaluated: 0,
+            relays: Relays::default(),
             dead_letter_count: 0,
             recorded_at: Vec::new(),
             events: Series::new(),
@@ -145,8 +150,18 @@ impl TransactionTally {
             (&metrics.erased_customers, self.erased),
             (&metrics.events_after_erase, self.after_erase),
             (&metrics.reevaluated_customers, self.reevaluated),
+            (&metrics.relay_hops, self.relays.hops),
+            (&metrics.relay_arrivals, self.relays.arrived),
+            (&metrics.shared_visitors, self.relays.shared_visitors),
+            (&metrics.forgotten_visitors, self.relays.forgotten_visitors),
+            (&metrics.relay_unproven, self.relays.unproven),
         ] {
             counter.inc_by(count);
+        }
+        for (reason, sent) in REASONS.into_iter().zip(self.relays.sent) {
+            if sent > 0 {
+                metrics.relay_records.with_label_values(&[reason]).inc_by(sent);
+            }
         }
         let latency = metrics.end_to_end_latency.local();
         for recorded_at in &self.recorded_at {
@@ -178,6 +193,7 @@ impl TransactionTally {
         self.suppressed = 0;
         (self.withheld, self.unscored) = (0, 0);
         (self.erased, self.after_erase, self.reevaluated) = (0, 0, 0);
+        self.relays = Relays::default();
         self.dead_letter_count = 0;
         self.recorded_at.clear();
         self.events.clear();

@@ -7,6 +7,7 @@
 
 use crate::domain::time::Timestamp;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The co-partitioned inputs of a task, in their fixed order.
@@ -92,7 +93,7 @@ pub enum GroupEvent {
 }
 
 /// Committed group offsets of a task with their metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommittedOffsets {
     /// Next offset by input, in the order of [`Input::ALL`]; `None` = nothing committed.
     pub next_offsets: [Option<i64>; 3],
@@ -129,6 +130,26 @@ pub struct EndSample {
     pub asked_ms: i64,
     /// High watermarks by input, in the order of [`Input::ALL`].
     pub ends: [i64; 3],
+}
+
+/// How far all tasks of the group are, whoever runs them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClockSample {
+    /// Monotonic ms, another one for every sample.
+    pub asked_ms: i64,
+    /// Wall time read after what is committed was told, and before the ends were asked for.
+    pub at: Timestamp,
+    /// By partition.
+    pub tasks: Vec<TaskSample>,
+}
+
+/// One task of a [`ClockSample`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskSample {
+    /// What it has committed last; open transactions are not waited for.
+    pub committed: CommittedOffsets,
+    /// High watermarks of its inputs, in the order of [`Input::ALL`]; `None` when not known.
+    pub ends: Option<[i64; 3]>,
 }
 
 /// A record of the changelog, as restoring reads it.
@@ -234,6 +255,17 @@ pub trait Broker {
 
     /// The latest sample of the end offsets of a task; `None` before the first.
     fn end_offsets(&mut self, partition: u32) -> Option<EndSample>;
+
+    /// The latest sample of how far all tasks of the group are, of which there are so many; `None`
+    /// before the first. One is taken every second from the first call on.
+    ///
+    /// # Errors
+    /// `Fatal` when it cannot be asked for.
+    fn clocks(
+        &mut self,
+        partitions: u32,
+        soon: bool,
+    ) -> Result<Option<Arc<ClockSample>>, BrokerError>;
 
     /// Log start and end of an input, read now.
     ///

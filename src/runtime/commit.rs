@@ -4,19 +4,15 @@
 //! Kafka has said that it is committed. Sources: KIP-98, KIP-447, librdkafka "INTRODUCTION.md",
 //! section "Transactional producer". Next: `group.rs`.
 
-use crate::codec::change::headers;
-use crate::codec::dead_letter::{Source, dead_letter};
+use crate::codec::relay::encode_relayed;
 use crate::codec::state::{
-    PROGRESS_KEY, customer_key, encode_erasure, encode_progress, erased_key, frame,
+    PROGRESS_KEY, customer_key, encode_mark, encode_progress, erased_key, frame, waiting_key,
 };
 use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
-use crate::domain::refusal::{Reason, Refusal};
 use crate::metrics::AbortClass;
 use crate::mutation::Mutation;
-use crate::runtime::broker::{
-    Broker, BrokerError, Ended, Input, OutRecord, Output, Record, Sent, TaskOffsets,
-};
+use crate::runtime::broker::{Broker, BrokerError, Ended, OutRecord, Output, Sent, TaskOffsets};
 use crate::runtime::clock::Clock;
 use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::SlotState;
@@ -42,7 +38,7 @@ pub(super) struct Transaction {
     ended_ms: i64,
     /// Records read since it began.
     pub(super) records: usize,
-    bytes: usize,
+    pub(super) bytes: usize,
     renewals_ms: VecDeque<i64>,
 }
 
@@ -119,64 +115,6 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.broker.begin()?;
             self.transaction.state = TransactionState::Open;
             self.transaction.began_ms = self.now_ms;
-        }
-        Ok(())
-    }
-
-    /// Sends what a task has to say so far: dead letters and changes.
-    pub(super) fn send_effects(
-        &mut self,
-        partition: u32,
-        refused: &[(usize, usize, Refusal)],
-    ) -> Result<(), Trip> {
-        if !self.slots.get(&partition).is_some_and(|slot| slot.task.is_touched()) {
-            return Ok(());
-        }
-        self.begin()?;
-        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
-        let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
-        for (input, place, refusal) in refused {
-            let record = &slot.queues[*input][*place];
-            let source =
-                Source { topic: &self.settings.topics[*input], partition, offset: record.offset() };
-            let letter = dead_letter(
-                source,
-                refusal,
-                record.key(),
-                record.value(),
-                self.settings.dead_letter_max_bytes,
-            );
-            tracing::debug!(
-                topic = source.topic,
-                partition,
-                offset = source.offset,
-                reason = refusal.reason.code(),
-                "dead letter"
-            );
-            out.send(&OutRecord {
-                output: Output::DeadLetters,
-                partition,
-                key: letter.key,
-                value: letter.value,
-                headers: &letter.headers,
-            })?;
-            self.tally.dead_letter(Input::ALL[*input].name(), refusal.reason.code());
-            self.tally.misrouted += u64::from(refusal.reason == Reason::Misrouted);
-            self.tally.sent("dead-letters", 1);
-        }
-        let mut value = Vec::with_capacity(1024);
-        for change in slot.task.take_changes() {
-            self.changes.encode(&change, &mut value);
-            out.send(&OutRecord {
-                output: Output::SegmentChanges,
-                partition,
-                key: Some(change.customer_id.as_bytes()),
-                value: Some(&value),
-                headers: &headers(&change),
-            })?;
-            let cause = change.cause.kind.name();
-            self.tally.change(&change.dimension, change.current.as_deref(), cause);
-            self.tally.sent("segment-changes", 1);
         }
         Ok(())
     }
@@ -262,10 +200,20 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             if let Some(error) = failed {
                 return Err(error.into());
             }
-            for (id, erasure) in slot.task.marks() {
+            for (id, mark) in slot.task.marks() {
                 erased_key(id, &mut key);
-                let value = erasure.map(encode_erasure);
+                let value = mark.map(encode_mark);
                 out.send_value(Output::State, partition, &key, value.as_deref())?;
+                states += 1;
+            }
+            let lineage = slot.task.lineage();
+            for (number, relayed) in slot.task.waits() {
+                waiting_key(number, &mut key);
+                let value = relayed.map(|relayed| {
+                    encode_relayed(lineage, relayed, &mut value);
+                    value.as_slice()
+                });
+                out.send_value(Output::State, partition, &key, value)?;
                 states += 1;
             }
             let progress = slot.task.progress();
@@ -463,13 +411,13 @@ impl<B: Broker, C: Clock> Worker<B, C> {
 }
 
 /// Sends records, waiting while the producer's queue is full.
-struct Out<'a, B> {
-    broker: &'a mut B,
-    bytes: &'a mut usize,
+pub(super) struct Out<'a, B> {
+    pub(super) broker: &'a mut B,
+    pub(super) bytes: &'a mut usize,
 }
 
 impl<B: Broker> Out<'_, B> {
-    fn send(&mut self, record: &OutRecord<'_>) -> Result<(), BrokerError> {
+    pub(super) fn send(&mut self, record: &OutRecord<'_>) -> Result<(), BrokerError> {
         while self.broker.send(record)? == Sent::QueueFull
             && !Mutation::FullQueueLosesRecords.is_on()
         {

@@ -2,13 +2,20 @@
 //! never rdkafka.
 //!
 //! Reading order: `broker` (the trait), `worker` (the numbered steps), `group`, `prepare`,
-//! `restore`, `commit`, `pump`, `slot`, `share`, `start`; then `status`, `stores` and `remarks`,
+//! `restore`, `commit`, `pump`, `slot`, `share`, `others`, `hold`,
+//! `start`; then `status`, `stores` and `remarks`,
 //! what others may read.
 
+mod all_in_step;
 pub mod broker;
 pub mod clock;
 mod commit;
+mod effects;
 mod group;
+pub mod heads;
+mod hold;
+pub mod in_step;
+mod others;
 mod prepare;
 pub mod pump;
 mod remarks;

@@ -270,8 +270,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         slot.state = SlotState::Running;
         self.shared.start.run();
         let states = Arc::clone(slot.task.store().committed());
+        let marks = Arc::clone(slot.task.committed_marks());
         let rules = Arc::clone(slot.task.rules());
-        self.shared.stores.insert(partition, TaskStates { states, rules });
+        self.shared.stores.insert(partition, TaskStates { states, marks, rules });
         self.next_report_ms = 0;
         Ok(())
     }

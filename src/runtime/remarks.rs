@@ -52,6 +52,17 @@ impl Remarks {
     }
 }
 
+impl Remarks {
+    /// A task waits for somebody to do something.
+    pub(super) fn stands_still(&mut self, partition: u32, reason: &str, now_ms: i64) {
+        let what = "a task stands still";
+        self.troubles.count(what, 1);
+        if self.troubles.take(&what, now_ms).is_some() {
+            tracing::error!(partition, reason, "{what}; its clock, and others' timers, wait");
+        }
+    }
+}
+
 /// What to do about dead letters of a reason.
 fn advice(reason: &str) -> &'static str {
     match reason {

@@ -76,6 +76,7 @@ fn status<R: Record>(slot: &mut Slot<R>, follows_wall: bool, now_ms: i64) -> Tas
     };
     let ends = slot.last_ends();
     let timers = task.store().timers();
+    let waits = task.timer_clock().plus_ms(1)..=task.clock();
     TaskStatus {
         held_by: if state == TaskState::Running { slot.held_by } else { HeldBy::Restore },
         state,
@@ -92,8 +93,11 @@ fn status<R: Record>(slot: &mut Slot<R>, follows_wall: bool, now_ms: i64) -> Tas
         customers: task.store().len() as u64,
         reevaluation,
         state_bytes: task.estimated_bytes(),
+        redirects: task.redirects(),
+        relay_waiting: task.waiting(),
         timers_pending: timers.len() as u64,
-        oldest_due_at: timers.first().filter(|first| *first <= task.clock()),
+        oldest_due_at: timers.first().filter(|first| *first <= task.timer_clock()),
+        oldest_held_at: timers.first().filter(|first| waits.contains(first)),
         commit_count: task.commit_counter(),
         last_commit_at: slot.last_commit_at,
     }

@@ -3,9 +3,9 @@
 //! Never goes on with half a state: what disagrees is an error that says what to do.
 //! Next: `prepare.rs`, which drives it.
 
+use crate::codec::relay::decode_relayed;
 use crate::codec::state::{
-    Lineage, StateError, StateKey, VERSION, VERSION_BEFORE, decode_erasure, decode_progress,
-    parse_key, unframe,
+    Lineage, StateError, StateKey, VERSION, decode_mark, decode_progress, parse_key, unframe,
 };
 use crate::domain::progress::{OffsetMetadata, Phase, Progress};
 use crate::mutation::Mutation;
@@ -105,17 +105,20 @@ impl Restore {
                     }
                     let packed = value.as_deref().map(unframe).transpose();
                     packed.and_then(|packed| {
-                        let restored = match packed {
-                            Some((VERSION_BEFORE, packed)) => task.restore_state_before(id, packed),
-                            Some((_, packed)) => task.restore_state(id, Some(packed)),
-                            None => task.restore_state(id, None),
-                        };
-                        restored.map_err(|error| StateError::Damaged(error.to_string()))
+                        task.restore_state(id, packed)
+                            .map_err(|error| StateError::Damaged(error.to_string()))
                     })
                 }
                 (Ok(StateKey::Erased(id)), value) => {
-                    let erasure = value.as_deref().map(decode_erasure).transpose();
+                    let erasure = value.as_deref().map(decode_mark).transpose();
                     erasure.map(|erasure| task.restore_mark(id, erasure))
+                }
+                (Ok(StateKey::Waiting(number)), value) => {
+                    let waiting = value.as_deref().map(decode_relayed).transpose();
+                    waiting.map(|waiting| {
+                        let relayed = waiting.map(|(_, relayed)| relayed.into_owned());
+                        task.restore_wait(number, relayed);
+                    })
                 }
                 // What newer programs have keys for.
                 (Err(error), Some(value)) => match unframe(value) {
@@ -215,6 +218,15 @@ impl Restore {
                 progress.erased
             )));
         }
+        let waiting = task.waiting();
+        if waiting != progress.waiting {
+            return Err(WorkerError::Failed(format!(
+                "partition {partition}: the state topic has {waiting} records that wait for other \
+                 partitions, its progress names {}; it was truncated, by delete-records or by \
+                 retention; {REBUILD}{MARKS}",
+                progress.waiting
+            )));
+        }
         let ours = &config.rules.identity;
         if progress.rules_revision > ours.revision && !Mutation::LowerRevisionRuns.is_on() {
             return Ok(Restored::Blocked(format!(
@@ -232,24 +244,11 @@ impl Restore {
                 progress.rules_revision, progress.rules_hash, ours.hash
             )));
         }
-        let before = progress.fold_hash.is_empty();
-        if before && *progress.rules_hash != *ours.version_1_hash {
-            return Err(WorkerError::Refused(format!(
-                "partition {partition}: its state is of version 1, written by rules with hash {}, \
-                 which was {} for those of this instance: what currency its amounts are in cannot \
-                 be told; hint: begin with the base_currency, [rfm], [gap], [lifecycle] and \
-                 [subscriptions] that it was written with and a raised rules.revision, and change \
-                 them with the next revision; else {}",
-                progress.rules_hash,
-                ours.version_1_hash,
-                REBUILD.trim_start_matches("hint: ")
-            )));
-        }
-        if !before && *progress.fold_hash != *ours.fold_hash {
+        if *progress.fold_hash != *ours.fold_hash {
             return Err(WorkerError::Refused(format!(
                 "partition {partition}: rules revision {} changes what events leave behind \
-                 (base_currency, engagement.weights, engagement.daily_cap, half-lives, costs or \
-                 erase.salt), which revision {} has used already; {REBUILD}; `ebbflow \
+                 (base_currency, engagement.weights, engagement.daily_cap, half-lives, costs, \
+                 accounts or erase.salt), which revision {} has used already; {REBUILD}; `ebbflow \
                  check-config --against` the configuration that ran says which key it is",
                 ours.revision, progress.rules_revision
             )));
@@ -274,7 +273,8 @@ impl Restore {
         };
         let whole = self.ids.is_some()
             || (task.store().len() as u64 == progress.customers
-                && task.erasures() == progress.erased);
+                && task.erasures() == progress.erased
+                && task.waiting() == progress.waiting);
         whole && check_offsets(task.partition(), progress, &self.offsets).is_ok()
     }
 
@@ -346,6 +346,8 @@ mod tests {
     use super::*;
     use crate::codec::state::PROGRESS_KEY;
     use crate::config::{FileText, from_sources};
+    use crate::domain::customer::Customer;
+    use crate::domain::pack::pack;
     use crate::domain::time::Timestamp;
     use std::path::Path;
 
@@ -357,51 +359,49 @@ mod tests {
             partition: 0,
             partitions: 1,
             rules: config.rules,
+            keys_are_trusted: true,
             profiles_on_touch: false,
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
         }
     }
 
-    /// By a program of this configuration, from a progress of version 1 with the defaults of then.
-    fn from_version_1(text: &str) -> Result<Restored, WorkerError> {
+    /// By a program of this configuration, from a state of version 2 by the defaults of then.
+    fn from_version_2(text: &str) -> Result<Restored, WorkerError> {
         let progress = r#"{"next_offsets":[0,7,0],"highest":[0,0,0],"clock":0,"commit_counter":1,
-            "customers":0,"partitions":1,"rules_revision":1,"rules_hash":"9e32a12c64575baf",
-            "latest_order_at":0,"rfm_values":[],"lineage":1,"control_offset":0,"cursor":null,
-            "phase":"live"}"#;
-        let value = Some([&[VERSION_BEFORE], progress.as_bytes()].concat());
-        let record = ChangelogRecord { key: PROGRESS_KEY.to_vec(), value };
+            "customers":1,"partitions":1,"rules_revision":1,"rules_hash":"8b0658a6dfe47b32",
+            "fold_hash":"21bdc78010e088ba","latest_order_at":0,"rfm_values":[],"lineage":1,
+            "control_offset":0,"cursor":null,"phase":"live"}"#;
         let config = config(text);
+        let mut customer = vec![VERSION - 1];
+        let base = config.rules.rates.base();
+        pack(&Customer::new("c-1", Timestamp(5), 1), base, &mut customer);
+        let records = [
+            ChangelogRecord { key: b"cc-1".to_vec(), value: Some(customer) },
+            ChangelogRecord {
+                key: PROGRESS_KEY.to_vec(),
+                value: Some([&[VERSION - 1], progress.as_bytes()].concat()),
+            },
+        ];
         let next_offsets = [Some(0), Some(7), Some(0)];
         let offsets = CommittedOffsets { next_offsets, metadata: None };
         let mut task = PartitionTask::new(config.clone(), 1, Phase::Live);
         let mut restore = Restore::new(offsets, 0, false);
-        restore.apply(&mut task, &[record]).expect("a progress");
+        restore.apply(&mut task, &records)?;
         restore.finish(&mut task, &config, Lineage::FIRST, false)
     }
 
-    /// Version 1 wrote amounts without their currency, and its base currency nowhere but in the
-    /// hash of its rules.
     #[test]
-    fn amounts_of_version_1_are_read_in_the_currency_that_they_were_written_in_alone() {
-        let refused = |text: &str| match from_version_1(text) {
+    fn a_state_of_version_2_goes_on_with_the_accounts_that_are_the_default() {
+        let refused = |text: &str| match from_version_2(text) {
             Err(WorkerError::Refused(text)) => text,
             other => panic!("{other:?}"),
         };
         assert!(refused("").contains("the same revision"));
         let raised = "[rules]\nrevision = 2\n";
-        let restored = from_version_1(raised).expect("the rules of then");
-        assert_eq!(restored, Restored::Ready);
-        // What version 1 did not know may be changed along.
-        let more = format!("{raised}[engagement]\nhalf_life = \"7d\"\n");
-        assert_eq!(from_version_1(&more).expect("the rules of then"), Restored::Ready);
-        for other in [
-            format!("base_currency = \"USD\"\n{raised}"),
-            format!("{raised}[rfm]\nwindow = \"1d\""),
-        ] {
-            let text = refused(&other);
-            assert!(text.contains("what currency") && text.contains("--rebuild"), "{text}");
-        }
+        assert_eq!(from_version_2(raised).expect("the fold of then"), Restored::Ready);
+        let other = format!("{raised}[accounts]\ncosts = \"person\"\n");
+        assert!(refused(&other).contains("--rebuild"));
     }
 
     fn restored(metadata: Option<&str>, begun: Lineage) -> Result<Restored, WorkerError> {
@@ -449,7 +449,8 @@ mod tests {
             let Ok(Restored::Blocked(reason)) = restored_of(&records, None, Lineage::FIRST) else {
                 panic!("it runs")
             };
-            assert!(reason.contains("version 3 by a newer program"), "{reason}");
+            let newer = format!("version {} by a newer program", VERSION + 1);
+            assert!(reason.contains(&newer), "{reason}");
         }
         let damaged = restored_of(&[follows], None, Lineage::FIRST).expect_err("a failure");
         assert!(damaged.to_string().contains("unknown key"), "{damaged}");

@@ -18,6 +18,9 @@ pub struct Settings {
     pub commit: CommitConfig,
     /// Whether wall time moves the clocks.
     pub wall_clock: bool,
+    /// How long timers wait for a task that does not get on; `None` = they wait for nobody, since
+    /// no event is in another partition than its customer.
+    pub max_hold: Option<Duration>,
     /// Timers fired in one round of a worker, over all of its tasks; and as many customers judged.
     pub timers_per_round: usize,
     /// Largest dead letter in bytes.

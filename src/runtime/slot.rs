@@ -54,6 +54,8 @@ pub(super) struct Slot<R> {
     pub(super) from_start: bool,
     /// The phase after a purge.
     pub(super) first_phase: Phase,
+    /// Monotonic ms at which it was last committed for nothing but to show its clock.
+    pub(super) shown_ms: i64,
     pub(super) last_commit_at: Option<Timestamp>,
     /// Since when, in monotonic ms, and from how many customers left, a re-evaluation goes on.
     reevaluated_from: Option<(i64, u64)>,
@@ -75,6 +77,7 @@ impl<R: Record> Slot<R> {
             finished: false,
             from_start: false,
             first_phase: Phase::Live,
+            shown_ms: 0,
             last_commit_at: None,
             reevaluated_from: None,
         }
@@ -158,13 +161,25 @@ impl<R: Record> Slot<R> {
         Ok(fetched)
     }
 
+    /// In a run that ends by itself: whether everything up to the ends is read.
+    pub(super) fn has_read_all(&self) -> bool {
+        let inputs = self.task.inputs();
+        self.until.is_some_and(|until| {
+            inputs.iter().zip(until).all(|(input, end)| input.next_offset >= end)
+        })
+    }
+
     /// In a run that ends by itself: true when everything up to the ends is processed, the clock
     /// was advanced and nothing is due.
     pub(super) fn finish(&mut self, advance_to: Option<Timestamp>) -> bool {
-        let Some(until) = self.until.filter(|_| self.is_running()) else { return false };
+        let reached = self.is_running() && self.has_read_all();
         let task = &mut self.task;
-        let reached = task.inputs().iter().zip(until).all(|(input, end)| input.next_offset >= end);
-        if !reached || task.is_due() || task.phase() != Phase::Live || task.is_reevaluating() {
+        if !reached
+            || task.waiting() > 0
+            || task.is_due()
+            || task.phase() != Phase::Live
+            || task.is_reevaluating()
+        {
             return false;
         }
         if self.finished {

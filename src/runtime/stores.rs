@@ -3,6 +3,7 @@
 //! Readers see committed states only. Next: `task/store.rs`.
 
 use crate::domain::rules::Rules;
+use crate::task::marks::CommittedMarks;
 use crate::task::store::CommittedStates;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct TaskStates {
     /// The states.
     pub states: Arc<CommittedStates>,
+    /// Who is gone, and where to.
+    pub marks: Arc<CommittedMarks>,
     /// The rules.
     pub rules: Arc<Rules>,
 }

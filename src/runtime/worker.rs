@@ -17,7 +17,9 @@ use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
 use crate::runtime::commit::Transaction;
 use crate::runtime::group::Answer;
-use crate::runtime::pump::{Limits, Pumped, TopicDecoders, pump};
+use crate::runtime::heads::TopicDecoders;
+use crate::runtime::hold::Hold;
+use crate::runtime::pump::{Limits, Pumped, SchemaNeeded, pump};
 use crate::runtime::remarks::Remarks;
 use crate::runtime::report::Restoring;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
@@ -31,11 +33,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A queue shorter than this is topped up.
-const LOW_WATER: usize = 500;
+pub(super) const LOW_WATER: usize = 500;
 /// Records fetched for an input at once.
-const FETCH_RECORDS: usize = 2000;
+pub(super) const FETCH_RECORDS: usize = 2000;
 /// Records processed for a task before the next one has its turn.
-const PUMP_RECORDS: usize = 1000;
+pub(super) const PUMP_RECORDS: usize = 1000;
 /// How long an idle worker may sleep.
 const IDLE: Duration = Duration::from_millis(20);
 /// How long to wait before the registry is asked again, in ms.
@@ -65,7 +67,7 @@ pub struct Worker<B: Broker, C: Clock> {
     pub(super) decoders: TopicDecoders,
     ask_for_schema: AskForSchema,
     next_question_ms: i64,
-    schema_wanted: Option<(usize, u32)>,
+    pub(super) schema_wanted: Option<SchemaNeeded>,
     pub(super) changes: ChangeEncoder,
     pub(super) profiles: ProfileEncoder,
     pub(super) shared: Shared,
@@ -77,6 +79,8 @@ pub struct Worker<B: Broker, C: Clock> {
     /// From an assignment until all of its tasks run.
     pub(super) restoring: Option<Restoring>,
     pub(super) lineage: Option<Lineage>,
+    /// What is known of the tasks elsewhere; `None` = timers wait for nobody.
+    pub(super) hold: Option<Hold>,
     /// What the group was told last and has to be answered still.
     pub(super) unanswered: Option<Answer>,
     /// The task whose question got no answer last.
@@ -130,6 +134,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             remarks: Remarks::default(),
             restoring: None,
             lineage: None,
+            hold: None,
             unanswered: None,
             last_unanswered: None,
             next_ask_ms: now_ms,
@@ -180,21 +185,26 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // The registry's answer may take long: never while a transaction is open.
         if !self.transaction.is_open()
-            && let Some((input, id)) = self.schema_wanted.take()
+            && let Some(SchemaNeeded { decoder, id, .. }) = self.schema_wanted.take()
         {
-            self.fetch_schema(input, id);
+            self.fetch_schema(decoder, id);
         }
         // 3. Restoring, a slice at a time.
         let preparing = self.prepare_tasks()?;
         self.check_start()?;
         // 4. Records and timers, task by task.
+        self.look_at_others()?;
         let mut busy = false;
         let partitions = self.in_turn();
         let (budget, tasks) = (self.settings.timers_per_round, partitions.len());
         let mut shares =
             Shares { timers: Share::new(budget, tasks), judged: Share::new(budget, tasks) };
-        for partition in partitions {
-            busy |= self.work_on(partition, &mut shares)?;
+        if self.goes_in_step() {
+            busy |= self.work_in_step(&mut shares)?;
+        } else {
+            for partition in partitions {
+                busy |= self.work_on(partition, &mut shares)?;
+            }
         }
         // 5. The end of a run that ends by itself.
         let done = self.settings.until_end.is_some() && self.finish_tasks();
@@ -245,6 +255,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             self.purge(partition)?;
             return Ok(true);
         }
+        slot.task.hold(self.hold.as_ref().map(Hold::released));
         let fetched = slot.top_up(&mut self.broker, self.now, LOW_WATER, FETCH_RECORDS)?;
         let wall = self.settings.wall_clock.then_some(self.now);
         let limits = Limits {
@@ -252,7 +263,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             ends: slot.known_ends(self.now_ms),
             stop_at_ends: slot.until.is_some(),
             wall,
+            in_step: None,
             limit: None,
+            waits: self.hold.as_ref().is_some_and(|hold| !hold.is_caught_up(self.now)),
             records: PUMP_RECORDS,
             timers,
         };
@@ -273,12 +286,13 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             queue.drain(..consumed);
         }
         self.schema_wanted = pumped.schema_needed.or(self.schema_wanted);
+        self.show_clock(partition)?;
         let worked = pumped.consumed.iter().any(|count| *count > 0) || pumped.timers > 0;
         Ok(worked || fetched > 0 || pumped.limited || on_all.is_some())
     }
 
     /// Counts what a pump did, and keeps what holds the clock.
-    fn account(&mut self, partition: u32, pumped: &Pumped) {
+    pub(super) fn account(&mut self, partition: u32, pumped: &Pumped) {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
         for (input, consumed) in pumped.consumed.iter().enumerate() {
             let topic = crate::runtime::broker::Input::ALL[input].name();
@@ -292,6 +306,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             let waiting = slot.queues[input].get(*consumed);
             slot.oldest_waiting[input] =
                 waiting.and_then(crate::runtime::broker::Record::timestamp);
+        }
+        if let Some(reason) = &pumped.left_alone {
+            self.remarks.stands_still(partition, reason, self.now_ms);
         }
         for (input, kind) in &pumped.handled {
             self.tally.event(crate::runtime::broker::Input::ALL[*input].name(), kind);
@@ -310,9 +327,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         self.tally.erased += domain.erased;
         self.tally.after_erase += domain.after_erase;
         self.tally.reevaluated += domain.reevaluated;
+        self.tally.relays.add(domain.relayed);
         slot.held_by = match (pumped.schema_needed, pumped.awaited) {
+            _ if pumped.left_alone.is_some() => HeldBy::NewerProgram,
             (Some(_), _) => HeldBy::Registry,
             (None, Some(input)) => HeldBy::Input(crate::runtime::broker::Input::ALL[input]),
+            (None, None) if pumped.waits => HeldBy::Tasks,
             (None, None) if pumped.limited => HeldBy::Replaying,
             (None, None) => HeldBy::None,
         };
@@ -354,6 +374,10 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Advances the clocks of tasks that reached their ends; true when all have finished.
     fn finish_tasks(&mut self) -> bool {
         let Some(advance_to) = self.settings.until_end else { return false };
+        // What one task reads last may concern the customers of any.
+        if self.goes_in_step() && !self.slots.values().all(Slot::has_read_all) {
+            return false;
+        }
         let mut done = self.assigned;
         for slot in self.slots.values_mut() {
             done &= slot.finish(advance_to);

@@ -12,7 +12,7 @@ use crate::kafka::{ConnectMode, KafkaBroker};
 use crate::registry::{Registry, RegistryError};
 use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{SystemClock, wall_now};
-use crate::runtime::pump::TopicDecoders;
+use crate::runtime::heads::TopicDecoders;
 use crate::runtime::settings::{AskForSchema, Round, SchemaAnswer, Settings, WorkerError};
 use crate::runtime::worker::{Shared, Worker};
 use crate::service::{Parts, RETRY, RunOptions, ServiceError, pause, stopped};
@@ -198,6 +198,7 @@ pub(crate) fn worker_settings(
             partition: 0,
             partitions,
             rules: Arc::clone(&config.rules),
+            keys_are_trusted: config.trusted_keys,
             profiles_on_touch: config.profiles_on_touch,
             run_id: "".into(),
             rebuilt_at: Timestamp::MIN,
@@ -206,6 +207,7 @@ pub(crate) fn worker_settings(
             .map(|topic| Name::from(topic.clone())),
         commit: config.commit,
         wall_clock: config.clock == ClockMode::Wall,
+        max_hold: (!config.trusted_keys).then_some(config.max_hold),
         timers_per_round: config.timers_per_round,
         dead_letter_max_bytes: config.dead_letter_max_bytes,
         changes,

@@ -3,24 +3,27 @@
 //! Between two commits everything it does can be forgotten by [`PartitionTask::rollback`].
 //! Next: `store.rs`, the customers; `clock.rs`, what moves time.
 
-use crate::domain::apply::{Tally, apply, expire};
-use crate::domain::change::Change;
-use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::apply::{Tally, expire};
+use crate::domain::change::{CauseKind, Change};
 use crate::domain::event::Event;
-use crate::domain::id::{erased_id, partition_of};
 use crate::domain::name::Name;
 use crate::domain::names::{Names, TooManyNames};
-use crate::domain::pack::{UnpackError, pack, unpack_version_1};
+use crate::domain::pack::UnpackError;
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::publish::context::Context;
-use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::refusal::Refusal;
+use crate::domain::relay::Relayed;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::clock::{Head, InputState, allowed_clock};
-use crate::task::erasures::Erasures;
+use crate::task::held::Ahead;
+use crate::task::marks::Marks;
 use crate::task::reevaluation::Walk;
+use crate::task::relay::Outgoing;
+use crate::task::room::Room;
 use crate::task::store::Store;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a task is told when it is made.
@@ -34,6 +37,8 @@ pub struct TaskConfig {
     pub partitions: u32,
     /// The rules.
     pub rules: Arc<Rules>,
+    /// Whether every record lies in its subject's partition.
+    pub keys_are_trusted: bool,
     /// Write a profile at every change of facts.
     pub profiles_on_touch: bool,
     /// The run, for backfills.
@@ -55,6 +60,8 @@ pub struct EventRecord<'a> {
     pub event: &'a Event<'a>,
     /// Its effective time.
     pub at: Timestamp,
+    /// The record's value, for whoever else is to read it.
+    pub value: &'a [u8],
 }
 
 /// What a transaction can undo beside the customers.
@@ -62,6 +69,10 @@ pub struct EventRecord<'a> {
 pub(super) struct Position {
     pub(super) inputs: [InputState; 3],
     pub(super) clock: Option<Timestamp>,
+    /// Timers wait here for other tasks, whatever the clock; not undone.
+    pub(super) held_at: Option<Timestamp>,
+    /// The first of what waits in the room: timers after it wait, too.
+    pub(super) waits_at: Option<Timestamp>,
     pub(super) latest_order_at: Option<Timestamp>,
     pub(super) phase: Phase,
     /// The next key of a re-evaluation of all customers.
@@ -82,8 +93,16 @@ pub struct PartitionTask {
     pub(super) control_offset: i64,
     pub(super) touched: bool,
     pub(super) changes: Vec<Change>,
+    /// What subjects of this partition have told one another.
+    pub(super) told_here: VecDeque<Relayed<'static>>,
+    /// What those of others are told.
+    pub(super) outgoing: Vec<Outgoing>,
     pub(super) tally: Tally,
-    pub(super) erasures: Erasures,
+    pub(super) marks: Marks,
+    pub(super) room: Room,
+    /// Events wait for other tasks too, not only timers.
+    pub(super) events_wait: bool,
+    pub(super) ahead: Ahead,
     /// The customers that a baseline or a re-evaluation goes through.
     pub(super) walk: Option<Walk>,
     /// A re-evaluation has come to the last customer once.
@@ -105,8 +124,13 @@ impl PartitionTask {
             control_offset: 0,
             touched: false,
             changes: Vec::new(),
+            told_here: VecDeque::new(),
+            outgoing: Vec::new(),
             tally: Tally::default(),
-            erasures: Erasures::default(),
+            marks: Marks::default(),
+            room: Room::default(),
+            events_wait: false,
+            ahead: Ahead::default(),
             walk: None,
             walked: false,
         }
@@ -133,6 +157,8 @@ impl PartitionTask {
         self.position.clock = Some(progress.clock).filter(|_| !Mutation::ClockNotRestored.is_on());
         self.position.latest_order_at = Some(progress.latest_order_at);
         self.position.phase = progress.phase;
+        self.position.waits_at = self.room.first_at();
+        self.ahead = self.ahead_again();
         self.position.erasures =
             if Mutation::ErasuresNotCounted.is_on() { 0 } else { progress.erasures };
         self.committed = self.position;
@@ -145,6 +171,7 @@ impl PartitionTask {
     /// Begins a lineage after so many commits: what earlier ones left is deleted first.
     pub fn begin_anew(&mut self, lineage: u32, commit_counter: u64) {
         let clock = Some(Timestamp::MIN);
+        self.room.clear();
         self.position = Position { phase: Phase::Purging, clock, ..Position::default() };
         self.committed = self.position;
         (self.lineage, self.commit_counter) = (lineage, commit_counter);
@@ -156,18 +183,6 @@ impl PartitionTask {
     /// When the bytes are no packed customer.
     pub fn restore_state(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
         self.store.restore(id, packed)
-    }
-
-    /// The same of a state of the version before.
-    ///
-    /// # Errors
-    /// When the bytes are no such customer.
-    pub fn restore_state_before(&mut self, id: &str, packed: &[u8]) -> Result<(), UnpackError> {
-        let rates = &self.config.rules.rates;
-        let customer = unpack_version_1(packed, rates)?;
-        let mut present = Vec::with_capacity(256);
-        pack(&customer, rates.base(), &mut present);
-        self.store.restore(id, Some(&present))
     }
 
     /// The partition.
@@ -264,17 +279,34 @@ impl PartitionTask {
         self.touched = true;
     }
 
-    /// Moves the clock as far as the inputs allow; `wall` is absent when only events move it.
-    pub fn advance(&mut self, heads: &[Head; 3], wall: Option<Timestamp>) {
-        let allowed = allowed_clock(&self.position.inputs, heads, wall);
-        self.advance_to(allowed);
+    /// Moves the clock as far as the inputs allow; `wall` is absent when only events move it. In
+    /// step with other tasks, no further than the time of their next record.
+    pub fn advance(
+        &mut self,
+        heads: &[Head; 3],
+        wall: Option<Timestamp>,
+        in_step: Option<Timestamp>,
+    ) {
+        let mut heads = *heads;
+        let [interactions, purchases, relay] = &mut heads;
+        if self.relay_moves_no_clock(wall) && [*interactions, *purchases] == [Head::AtEnd; 2] {
+            *relay = Head::AtEnd;
+        }
+        let allowed = allowed_clock(&self.position.inputs, &heads, wall);
+        self.advance_to(in_step.map_or(allowed, |others| allowed.min(others)));
+    }
+
+    /// Whether what others tell is no reason to take own inputs that are at their ends for passed:
+    /// nobody waits for others, who may be further on.
+    pub(super) fn relay_moves_no_clock(&self, wall: Option<Timestamp>) -> bool {
+        wall.is_none() && self.config.keys_are_trusted
     }
 
     /// Whether the clock has reached a deadline, or the end of a mark.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        let clock = self.clock();
-        self.store.timers().due(clock).is_some() || self.erasures.is_due(clock)
+        let clock = self.timer_clock();
+        self.store.timers().due(clock).is_some() || self.marks.is_due(clock)
     }
 
     /// Moves the clock forward to `clock`.
@@ -296,7 +328,7 @@ impl PartitionTask {
     ) -> Result<usize, UnpackError> {
         let mut fired = 0;
         while fired < budget {
-            let clock = self.clock();
+            let clock = self.timer_clock();
             let Some(key) = self.store.next_due(clock)? else { break };
             fired += 1;
             let place = self.store.touch_key(key, &self.config.rules)?;
@@ -308,6 +340,12 @@ impl PartitionTask {
                 // By the present rules it is not due yet.
                 continue;
             }
+            let visitors_end = touched.customer.forget_at(self.config.rules.keep_visitors_ms);
+            if visitors_end <= before {
+                self.tally.relayed.forgotten_visitors += 1;
+                self.remove(place, before, visitors_end, (CauseKind::Timer, None), now);
+                continue;
+            }
             let published =
                 expire(&mut touched.customer, &context, &mut self.tally, &mut self.changes);
             touched.changed = true;
@@ -315,87 +353,9 @@ impl PartitionTask {
             self.store.fired(place, before);
             self.touched = true;
         }
-        let expired = self.erasures.expire(self.clock(), budget - fired);
+        let expired = self.marks.expire(self.timer_clock(), budget - fired);
         self.touched |= expired > 0;
         Ok(fired + expired)
-    }
-
-    /// Applies an event.
-    ///
-    /// # Errors
-    /// A refusal when the event belongs elsewhere; its record is a dead letter, and the input has
-    /// moved on.
-    pub fn handle_event(
-        &mut self,
-        record: &EventRecord<'_>,
-        now: Option<Timestamp>,
-    ) -> Result<(), EventError> {
-        let state = &mut self.position.inputs[record.input];
-        state.next_offset = record.offset + 1;
-        state.highest = state.highest.max(record.at);
-        self.touched = true;
-        let event = record.event;
-        let subject_id = event.subject_id();
-        let home = partition_of(&subject_id, self.config.partitions);
-        if home != self.config.partition {
-            let detail = format!(
-                "the subject belongs to partition {home}, the record is in partition {}; \
-                 hint: the record's key must be its customer id, placed by murmur2 \
-                 (partitioner=murmur2_random in producers on librdkafka)",
-                self.config.partition
-            );
-            return Err(EventError::Refused(Refusal::new(Reason::Misrouted, detail)));
-        }
-        if event.customer_id.is_none() {
-            return Ok(());
-        }
-        let erased_id = self.erased_id(&subject_id);
-        let mark = self.erasures.get(&erased_id);
-        if mark.is_some_and(|mark| record.at.max(self.clock()) < mark.until) {
-            self.tally.after_erase += 1;
-            return Ok(());
-        }
-        // Whoever was erased and comes back is somebody else, when no mark tells any more too.
-        let incarnation = self.position.erasures;
-        let place = self.store.touch(&subject_id, record.at, incarnation, &self.config.rules)?;
-        if !Mutation::EventsBeforeNewRules.is_on() {
-            self.prepare(place, now);
-        }
-        let context = context(&self.config, self.lineage, &self.position, now);
-        let touched = self.store.at(place);
-        let before = touched.customer.deadline;
-        let origin = (record.topic, self.config.partition, record.offset);
-        let customer = &mut touched.customer;
-        let applied =
-            apply(customer, event, record.at, origin, &context, &mut self.tally, &mut self.changes);
-        if applied.changed && event.is_order() {
-            let latest = &mut self.position.latest_order_at;
-            *latest = (*latest).max(Some(record.at));
-        }
-        touched.changed |= applied.changed;
-        touched.published |= applied.published && !context.silent;
-        if applied.erased {
-            touched.erased = true;
-            let until = touched.customer.evaluated_at.plus_ms(self.config.rules.erase_keep_ms);
-            self.erasures.set(erased_id, Erasure { until });
-            self.position.erasures = self.position.erasures.saturating_add(1);
-            self.tally.erased += 1;
-        }
-        self.store.reschedule(place, before);
-        Ok(())
-    }
-
-    /// Whether a refused record is of somebody erased, whom one of these ids names: nothing of it
-    /// may be kept, in dead letters neither. Counts it like other events of them.
-    pub fn is_of_erased(&mut self, id: &str) -> bool {
-        let mark = self.erasures.get(&self.erased_id(id));
-        let of_erased = mark.is_some_and(|mark| self.clock() < mark.until);
-        self.tally.after_erase += u64::from(of_erased);
-        of_erased
-    }
-
-    fn erased_id(&self, subject_id: &str) -> ErasedId {
-        erased_id(&self.config.rules.fold.erase_salt, subject_id)
     }
 
     /// Begins in a phase, before anything was processed.
@@ -437,7 +397,8 @@ pub(super) fn context<'a>(
         rules: &config.rules,
         application_id: &config.application_id,
         lineage,
-        clock: position.clock.unwrap_or(Timestamp::MIN),
+        // What is judged now is judged by what is known to have happened.
+        clock: position.timer_clock(),
         now,
         silent: matches!(position.phase, Phase::Silent(_)),
         run_id: Some(&config.run_id),

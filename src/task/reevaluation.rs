@@ -73,6 +73,13 @@ impl PartitionTask {
         walks && self.walk.is_none()
     }
 
+    /// Whether what it reads still belongs to the silence before a baseline.
+    #[must_use]
+    pub fn reads_in_silence(&self) -> bool {
+        let Phase::Silent(ends) = self.position.phase else { return false };
+        self.position.inputs.iter().zip(ends).any(|(input, end)| input.next_offset < end)
+    }
+
     /// Does a part of what concerns all customers: ends the silent phase when its offsets are
     /// reached; writes at most `budget` customers of a baseline, or judges as many by the present
     /// rules. How much of the budget that took; `None` when there is nothing to do.
@@ -87,14 +94,9 @@ impl PartitionTask {
         match self.position.phase {
             Phase::Purging => Ok(None),
             Phase::Live => self.reevaluate_some(budget, now),
-            Phase::Silent(ends) => {
-                let reached = self
-                    .position
-                    .inputs
-                    .iter()
-                    .zip(ends)
-                    .all(|(input, end)| input.next_offset >= end);
-                let due = self.store.timers().due(self.clock()).is_some();
+            Phase::Silent(_) => {
+                let reached = !self.reads_in_silence() && self.waiting() == 0;
+                let due = self.store.timers().due(self.timer_clock()).is_some();
                 if reached && !due && !self.touched {
                     self.position.phase = Phase::Baseline;
                     self.touched = true;

@@ -189,6 +189,30 @@ impl Store {
         }
     }
 
+    /// The deadline of a customer; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the committed state cannot be read.
+    pub fn deadline(&self, id: &str) -> Result<Option<Timestamp>, UnpackError> {
+        let mut key = (self.home)(id);
+        loop {
+            if let Some(place) = self.places.get(&key) {
+                let touched = &self.touched[*place];
+                if touched.customer.id == id {
+                    return Ok((!touched.erased).then_some(touched.customer.deadline));
+                }
+            } else if let Some(packed) = self.committed.get(&key) {
+                let (deadline, present) = peek(&packed)?;
+                if present == id {
+                    return Ok(Some(deadline));
+                }
+            } else {
+                return Ok(None);
+            }
+            key = key.wrapping_add(1);
+        }
+    }
+
     /// Whether there is a customer with this key.
     #[must_use]
     pub fn holds(&self, key: u64) -> bool {

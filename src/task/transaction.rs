@@ -3,13 +3,17 @@
 //! Until [`PartitionTask::commit`] everything can be forgotten. Next: `store.rs`, the customers.
 
 use crate::domain::apply::Tally;
-use crate::domain::erasure::{ErasedId, Erasure};
+use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Progress};
 use crate::domain::publish::profile::{Profile, profile};
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::PartitionTask;
+use crate::task::marks::CommittedMarks;
+use crate::task::partition_task::Position;
+use std::sync::Arc;
 
 /// What becomes of the profile of a customer that a transaction changed.
 #[derive(Debug)]
@@ -24,27 +28,40 @@ pub enum ProfileWrite {
 
 impl PartitionTask {
     /// Puts a mark of the changelog in place; `None` removes it.
-    pub fn restore_mark(&mut self, id: ErasedId, mark: Option<Erasure>) {
+    pub fn restore_mark(&mut self, id: SaltedId, mark: Option<Mark>) {
         if !Mutation::MarksNotRestored.is_on() {
-            self.erasures.restore(id, mark);
+            self.marks.restore(id, mark);
         }
     }
 
-    /// How many marks of erased customers there are when the open transaction is committed.
+    /// The committed marks, for readers.
+    #[must_use]
+    pub fn committed_marks(&self) -> &Arc<CommittedMarks> {
+        self.marks.committed()
+    }
+
+    /// How many marks of subjects that are gone there are when the open transaction is committed.
     #[must_use]
     pub fn erasures(&self) -> u64 {
-        self.erasures.len_after_commit()
+        self.marks.len_after_commit()
     }
 
-    /// Estimated heap bytes of customers and marks.
+    /// Committed redirects.
+    #[must_use]
+    pub const fn redirects(&self) -> u64 {
+        self.marks.redirects()
+    }
+
+    /// Estimated heap bytes of customers, marks and what waits.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        self.store.estimated_bytes() + self.erasures.estimated_bytes()
+        let waiting = self.room.estimated_bytes() as u64;
+        self.store.estimated_bytes() + self.marks.estimated_bytes() + waiting
     }
 
-    /// The marks of erased customers that the open transaction set or removed.
-    pub fn marks(&self) -> impl Iterator<Item = (&ErasedId, Option<Erasure>)> {
-        self.erasures.changes()
+    /// The marks of subjects that are gone that the open transaction set or removed.
+    pub fn marks(&self) -> impl Iterator<Item = (&SaltedId, Option<&Mark>)> {
+        self.marks.changes()
     }
 
     /// Packs what the transaction changed: for each customer the id, the state (none when it is
@@ -56,6 +73,8 @@ impl PartitionTask {
             let customer = &touched.customer;
             let write = if touched.erased {
                 ProfileWrite::Tombstone
+            } else if !rules.emits_subject(Subject::of(&customer.id)) {
+                ProfileWrite::Nothing
             } else if touched.published || on_touch {
                 ProfileWrite::Profile(Box::new(profile(customer, rules, customer.evaluated_at)))
             } else {
@@ -79,8 +98,9 @@ impl PartitionTask {
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
             customers: self.store.len_after_commit(),
-            erased: self.erasures.len_after_commit(),
+            erased: self.marks.len_after_commit(),
             erasures: self.position.erasures,
+            waiting: self.waiting(),
             partitions: self.config.partitions,
             rules_revision: rules.identity.revision,
             rules_hash: rules.identity.hash.to_string(),
@@ -103,6 +123,7 @@ impl PartitionTask {
             clock: self.clock(),
             commit_counter: self.commit_counter + 1,
             lineage: self.lineage,
+            waits_at: self.room.first_mover_at(),
         }
     }
 
@@ -112,7 +133,8 @@ impl PartitionTask {
     /// When a state cannot be read.
     pub fn commit(&mut self) -> Result<(), UnpackError> {
         self.store.commit()?;
-        self.erasures.commit();
+        self.marks.commit();
+        self.room.commit();
         self.committed = self.position;
         self.commit_counter += 1;
         self.touched = false;
@@ -122,10 +144,16 @@ impl PartitionTask {
     /// The open transaction is aborted: everything since the last commit is forgotten.
     pub fn rollback(&mut self) {
         self.store.rollback();
-        self.erasures.rollback();
-        self.position = self.committed;
+        self.marks.rollback();
+        self.room.rollback();
+        self.position = Position { held_at: self.position.held_at, ..self.committed };
+        self.ahead = self.ahead_again();
         self.touched = false;
         self.changes.clear();
+        self.told_here.clear();
+        if !Mutation::RelayKeptAfterAbort.is_on() {
+            self.outgoing.clear();
+        }
         self.tally = Tally::default();
         (self.walk, self.walked) = (None, false);
     }

@@ -120,7 +120,6 @@ mod tests {
                     revision: 1,
                     hash: "0".into(),
                     fold_hash: "0".into(),
-                    version_1_hash: "".into(),
                 },
                 id: "rf-10:none".into(),
             },

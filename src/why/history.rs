@@ -6,7 +6,7 @@
 
 use crate::codec::state::erased_key;
 use crate::config::Config;
-use crate::domain::id::{erased_id, partition_of};
+use crate::domain::id::{partition_of, salted_id};
 use crate::domain::time::Timestamp;
 use crate::kafka::key_records;
 use crate::registry::Registry;
@@ -76,7 +76,7 @@ pub(super) fn read(config: &Config, id: &str) -> Result<History, WhyError> {
 /// When the cluster does not answer.
 pub(super) fn marked_erased(config: &Config, id: &str) -> Result<bool, WhyError> {
     let mut key = Vec::new();
-    erased_key(&erased_id(&config.rules.fold.erase_salt, id), &mut key);
+    erased_key(&salted_id(&config.rules.fold.erase_salt, id), &mut key);
     let found =
         key_records::read(config, &config.topics.state, &key, |count| partition_of(id, count))
             .map_err(|error| {

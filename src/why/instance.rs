@@ -4,6 +4,7 @@
 //! one says to another: it knows names, not addresses. Next: `http/customers.rs`, which answers.
 
 use crate::config::HttpConfig;
+use crate::domain::relay::MAX_PATH;
 use crate::registry::percent_encoded;
 use crate::why::WhyError;
 use crate::why::profile::Profile;
@@ -22,8 +23,8 @@ const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 enum Answer {
     Found(Box<Profile>),
     NotFound,
-    /// Partition and owner.
-    Elsewhere(String),
+    /// Partition and owner; whom the customer became, where they did.
+    Elsewhere(String, Option<String>),
     /// A sentence.
     Nothing(String),
 }
@@ -36,6 +37,16 @@ pub(super) fn ask(
     instances: &[String],
     http: &HttpConfig,
     id: &str,
+) -> Result<Option<Profile>, WhyError> {
+    ask_on(instances, http, id, 0)
+}
+
+/// The same, so many redirects having been followed from one instance to another.
+fn ask_on(
+    instances: &[String],
+    http: &HttpConfig,
+    id: &str,
+    followed: usize,
 ) -> Result<Option<Profile>, WhyError> {
     let own = if instances.is_empty() { vec![local(http.admin_listen)?] } else { Vec::new() };
     let instances = if instances.is_empty() { own.as_slice() } else { instances };
@@ -54,9 +65,16 @@ pub(super) fn ask(
         match get(&agent, &base, token.as_deref(), id)? {
             Answer::Found(profile) => return Ok(Some(*profile)),
             Answer::NotFound => return Ok(None),
-            Answer::Elsewhere(text) => {
+            Answer::Elsewhere(text, moved_to) => {
                 elsewhere = true;
                 said.push(format!("{instance}: {text}"));
+                if let Some(moved_to) = moved_to.filter(|to| followed < MAX_PATH && to != id) {
+                    let mut found = ask_on(instances, http, &moved_to, followed + 1)?;
+                    if let Some(profile) = &mut found {
+                        profile.moved_from = Some(id.to_owned());
+                    }
+                    return Ok(found);
+                }
             }
             Answer::Nothing(text) => said.push(format!("{instance}: {text}")),
         }
@@ -137,10 +155,12 @@ fn answered(status: u16, body: &str) -> Answer {
         (421, Some(_)) => {
             let partition = field("partition").unwrap_or_default();
             let owner = field("owner").and_then(|owner| owner.as_str().map(clean));
-            Answer::Elsewhere(match owner {
+            let moved_to = field("customer_id").and_then(|id| id.as_str().map(ToOwned::to_owned));
+            let is_at = match owner {
                 Some(owner) => format!("partition {partition} is at {owner:?}, not here"),
                 None => format!("partition {partition} is at another instance, not known which"),
-            })
+            };
+            Answer::Elsewhere(is_at, moved_to)
         }
         (401, _) => Answer::Nothing(
             "refused without its bearer token; hint: set http.admin_token_file".to_owned(),
@@ -171,7 +191,7 @@ mod tests {
         let said = |status, body: &str| match answered(status, body) {
             Answer::Found(_) => "found".to_owned(),
             Answer::NotFound => "not found".to_owned(),
-            Answer::Elsewhere(text) | Answer::Nothing(text) => text,
+            Answer::Elsewhere(text, _) | Answer::Nothing(text) => text,
         };
         insta::assert_snapshot!([
             said(200, include_str!("sheet_test.json")),

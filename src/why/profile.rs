@@ -14,6 +14,9 @@ use std::marker::PhantomData;
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Profile {
     pub(super) customer_id: String,
+    /// The id that was asked for, where it is another one.
+    #[serde(default)]
+    pub(super) moved_from: Option<String>,
     pub(super) seq: u64,
     pub(super) as_of: Time,
     pub(super) dimensions: Pairs<Dimension>,

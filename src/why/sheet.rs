@@ -25,6 +25,9 @@ fn head(profile: &Profile, currency: Currency) -> String {
     let changes = counted(profile.seq, "change");
     let id = clean(&profile.customer_id);
     let mut text = format!("customer {id}, {changes}, as of {}\n", instant(profile.as_of.0));
+    if let Some(moved_from) = &profile.moved_from {
+        text += &format!("asked for as {}, which is this customer now\n", clean(moved_from));
+    }
     text += &match facts.last_order_at {
         Some(Time(last)) => {
             let (orders, net) = (counted(facts.orders, "order"), money(facts.net_minor, currency));

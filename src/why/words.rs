@@ -138,6 +138,10 @@ fn measured(name: &str) -> (String, Unit) {
         "net_365d_minor" => "net revenue of the last 365 days",
         "meddic_sum" => "sum of the MEDDIC scores",
         "meddic_least_needed" => "least of economic buyer, pain and champion",
+        "contacts" => "active contacts",
+        "contacts_come" => "contacts that came, against those lost",
+        "champions" => "active champions",
+        "days_since_champion" => "days since the last champion was heard of",
         "days_since_needed_element" => {
             "days since one of economic buyer, pain, champion was scored"
         }

@@ -26,6 +26,7 @@ mod records;
 mod simulation {
     mod broker;
     mod changelog;
+    mod clock;
     mod cluster;
     mod deployment;
     mod faults;

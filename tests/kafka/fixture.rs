@@ -67,6 +67,8 @@ pub(crate) fn config(bootstrap: &str, name: &str, partitions: u32) -> Config {
             max_records: 1_000,
             max_bytes: 1_000_000,
         },
+        trusted_keys: true,
+        max_hold: Duration::from_secs(3600),
         timers_per_round: 100,
         rules: rules(),
         compact_changes: false,

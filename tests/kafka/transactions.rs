@@ -240,6 +240,8 @@ fn broker_restart_in_the_middle_is_waited_out() {
     let mut server = TestBroker::start();
     let mut config = config_with_topics(&server.bootstrap(), "outage", 1);
     config.kafka.transaction_timeout = Duration::from_secs(60);
+    // Longer than a broker takes to come back on a busy machine.
+    config.kafka.session_timeout = Duration::from_secs(60);
     let mut broker = connect(&config);
     assigned_from(&mut broker, 0);
     retry("init", || broker.init_producer());

@@ -33,7 +33,14 @@ fn after(records: &[Value]) -> (Customer, Tally) {
         let event = decode_json_line(line.as_bytes(), &rules.rates).expect("an event");
         let at = event.occurred_at;
         let offset = i64::try_from(place).expect("few");
-        let record = EventRecord { input: 0, topic: &"events".into(), offset, event: &event, at };
+        let record = EventRecord {
+            input: 0,
+            topic: &"events".into(),
+            offset,
+            event: &event,
+            at,
+            value: &[],
+        };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let mut customer = None;

@@ -4,11 +4,13 @@
 
 use crate::fixture::{advance, day, eur, event, feed, ordered, rules, taken, task};
 use ebbflow::domain::change::{CauseKind, Change};
-use ebbflow::domain::erasure::{ErasedId, Erasure};
+use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::event::{Body, Event, Interaction};
+use ebbflow::domain::mark::{Mark, SaltedId};
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::Phase;
 use ebbflow::domain::rules::Rules;
+use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::DAY_MS;
 use ebbflow::task::{PartitionTask, ProfileWrite, TaskConfig};
 use std::collections::BTreeMap;
@@ -35,7 +37,7 @@ fn order(id: &str, customer: &str, days: i64) -> Event<'static> {
 struct Topics {
     states: BTreeMap<String, Vec<u8>>,
     profiles: BTreeMap<String, bool>,
-    marks: BTreeMap<ErasedId, Erasure>,
+    marks: BTreeMap<SaltedId, Mark>,
     tombstones: u32,
 }
 
@@ -65,7 +67,7 @@ impl Topics {
         });
         for (id, mark) in task.marks() {
             match mark {
-                Some(mark) => marks.insert(*id, mark),
+                Some(mark) => marks.insert(*id, mark.clone()),
                 None => marks.remove(id),
             };
         }
@@ -179,6 +181,7 @@ fn who_comes_back_is_somebody_else() {
             offset: 3,
             event: &event,
             at: back,
+            value: &[],
         };
         task.handle_event(&record, None).expect("an event of this partition");
         let again = topics.commit(&mut task);
@@ -223,6 +226,7 @@ fn fresh(lineage: u32, phase: Phase) -> PartitionTask {
         partition: 0,
         partitions: 1,
         rules: short_rules(),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: ebbflow::domain::time::Timestamp::MIN,
@@ -245,7 +249,7 @@ fn what_an_earlier_lineage_told_is_closed_whether_this_one_has_told_anything_or_
         feed(&mut task, &erase("e-1", "ann", 5), 1);
         let closing = topics.commit(&mut task);
         // Nobody knows which dimensions it told of.
-        assert_eq!(closing.len(), ebbflow::domain::dimension::COUNT);
+        assert_eq!(closing.len(), Dimension::all_of(Subject::Customer).count());
         for (seq, change) in (1..).zip(&closing) {
             assert_eq!((change.cause.kind, &change.current), (CauseKind::Erase, &None));
             assert_eq!((change.seq, change.dwell_ms), (seq, 0));

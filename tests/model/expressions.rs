@@ -8,6 +8,7 @@
 use ebbflow::domain::dimension::Dimension;
 use ebbflow::domain::predicate::quantity::Quantity;
 use ebbflow::domain::rules::Rules;
+use ebbflow::domain::subject::Subject;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -125,12 +126,15 @@ fn form() -> impl Strategy<Value = Form> {
 
 fn dimension(rules: &Rules) -> impl Strategy<Value = Rule> + use<> {
     let map = rules.thresholds.rfm.map.clone();
-    select(Dimension::BUILT_IN.to_vec()).prop_flat_map(move |dimension| {
-        let names: Vec<String> =
-            dimension.value_names(&map).iter().map(ToString::to_string).collect();
-        (vec(select(names), 1..4), form())
-            .prop_map(move |(names, form)| Rule::Dimension(dimension.built_in_name(), names, form))
-    })
+    select(Dimension::all_of(Subject::Customer).collect::<Vec<_>>()).prop_flat_map(
+        move |dimension| {
+            let names: Vec<String> =
+                dimension.value_names(&map).iter().map(ToString::to_string).collect();
+            (vec(select(names), 1..4), form()).prop_map(move |(names, form)| {
+                Rule::Dimension(dimension.built_in_name(), names, form)
+            })
+        },
+    )
 }
 
 const TRAITS: [&str; 3] = ["traits.city", "traits[\"tier\"]", "traits.never"];

@@ -8,8 +8,10 @@ use ebbflow::domain::dimension::{COUNT, Dimension};
 use ebbflow::domain::dimensions::rfm_map::{MapValue, RfmMap};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, Survey, Term, VisitKind};
 use ebbflow::domain::money::{Currency, DatedRate, ExchangeRates, Money};
+use ebbflow::domain::name::Name;
 use ebbflow::domain::names::Names;
 use ebbflow::domain::progress::Phase;
+use ebbflow::domain::publish::context::CauseEvent;
 use ebbflow::domain::rules::{AntiFlap, Monetary, RfmRules, Rules};
 use ebbflow::domain::time::{DAY_MS, Day, Timestamp};
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
@@ -198,6 +200,12 @@ pub(crate) fn reviewed(score: u8) -> Body<'static> {
     Body::Interaction(Interaction::ProductReviewed { score, sku: None })
 }
 
+/// The event as the cause of what it brings about, at an effective time.
+pub(crate) fn caused<'a>(event: &'a Event<'_>, at: Timestamp) -> CauseEvent<'a> {
+    static TOPIC: Name = Name::BuiltIn("t");
+    CauseEvent::of(event, at, (&TOPIC, 0, 0))
+}
+
 /// A task of the only partition.
 pub(crate) fn task(rules: &Arc<Rules>) -> PartitionTask {
     let config = TaskConfig {
@@ -205,6 +213,7 @@ pub(crate) fn task(rules: &Arc<Rules>) -> PartitionTask {
         partition: 0,
         partitions: 1,
         rules: Arc::clone(rules),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: Timestamp::MIN,
@@ -222,7 +231,8 @@ pub(crate) fn advance(task: &mut PartitionTask, clock: Timestamp) {
 pub(crate) fn feed(task: &mut PartitionTask, event: &Event<'_>, offset: i64) {
     let at = event.occurred_at;
     advance(task, at);
-    let record = EventRecord { input: 1, topic: &"purchases".into(), offset, event, at };
+    let record =
+        EventRecord { input: 1, topic: &"purchases".into(), offset, event, at, value: &[] };
     task.handle_event(&record, None).expect("an event of this partition");
     let clock = task.clock();
     advance(task, clock);

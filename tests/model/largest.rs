@@ -8,6 +8,7 @@ use ebbflow::domain::change::CauseKind;
 use ebbflow::domain::customer::{Customer, InAudience, MAX_RECENT_EVENTS};
 use ebbflow::domain::decay::Decayed;
 use ebbflow::domain::dimension::{Dimension, Entries, Published};
+use ebbflow::domain::facts::contacts::{Contact, Contacts, MAX_CONTACTS};
 use ebbflow::domain::facts::interactions::{DayCount, Interactions, SCORED_DAYS};
 use ebbflow::domain::facts::meddic::{Element, MAX_EVIDENCE_BYTES, Meddic};
 use ebbflow::domain::facts::older_orders::{EvictedOrder, MAX_EVICTED_TERMS, OlderOrders};
@@ -26,14 +27,21 @@ use ebbflow::domain::facts::subscription::{MAX_PLAN_BYTES, MAX_PRICES, Price, Su
 use ebbflow::domain::facts::surveys::{
     self, Answers, MAX_PARTS, MAX_REASON_BYTES, MAX_REASONS, Part, Side, Surveys,
 };
+use ebbflow::domain::facts::ties::{
+    Heard, MAX_ALIAS_BYTES, MAX_ALIASES, MAX_MEMBERSHIP_BYTES, MAX_MEMBERSHIPS, MAX_REFERRED,
+    MAX_REFERRED_BYTES, Membership, Referrer, Ties,
+};
 use ebbflow::domain::facts::traits::{self, Latest, MAX_PURPOSES, MAX_TRAITS, MAX_VALUE_BYTES};
-use ebbflow::domain::id::EventKey;
+use ebbflow::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, EventKey};
 use ebbflow::domain::money::Money;
 use ebbflow::domain::names::MAX_NAMES;
 use ebbflow::domain::time::{Day, Timestamp};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 const AT: Timestamp = Timestamp(1_700_000_000_000);
+
+/// The longest term that a record may name.
+const TERM_DAYS: u32 = 36_525;
 
 /// A time far from the one before, none of which is told twice: they take the most bytes.
 fn at(n: usize) -> Timestamp {
@@ -63,7 +71,7 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
         further_refunds_minor: i64::MAX,
     };
     let term =
-        PaidTerm { subscription: u64::MAX, days: u32::MAX, own_amount: false, own_days: false };
+        PaidTerm { subscription: u64::MAX, days: TERM_DAYS, own_amount: false, own_days: false };
     let order = |n| Order {
         id: u64::MAX,
         base: stamp(n),
@@ -81,7 +89,7 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
         stamp: stamp(n),
         amount: Some(money),
         plan: Some(text(MAX_PLAN_BYTES)),
-        term_days: Some(u32::MAX),
+        term_days: Some(TERM_DAYS),
     };
     let subscription = |_| Subscription {
         id: u64::MAX,
@@ -98,7 +106,7 @@ fn orders(money: Money) -> (Vec<Order>, RareParts) {
         day: AT.day(),
         net_minor: money.amount_minor,
         cancelled: false,
-        term: (n < MAX_EVICTED_TERMS).then_some((u64::MAX, u32::MAX)),
+        term: (n < MAX_EVICTED_TERMS).then_some((u64::MAX, TERM_DAYS)),
     };
     let rare = RareParts {
         evicted: many(MAX_EVICTED, evicted),
@@ -169,6 +177,42 @@ fn said(customer: &mut Customer) {
     customer.consent = Some(Box::new(Latest { entries: consent }));
 }
 
+/// As many ids as there may be, of the most bytes together.
+fn list(prefix: &'static str, bytes: usize, most: usize) -> Vec<Heard> {
+    let id = |n| format!("{prefix}{n:02}{}", "x".repeat(bytes / most - prefix.len() - 2));
+    many(most, |n| Heard { id: id(n), at: at(n) })
+}
+
+fn ties() -> Ties {
+    let accounts = list(ACCOUNT_PREFIX, MAX_MEMBERSHIP_BYTES, MAX_MEMBERSHIPS);
+    let membership = |heard: Heard| Membership {
+        account: heard.id,
+        first_at: heard.at,
+        last_at: at(0),
+        told_left: true,
+    };
+    let (id, key) = ("c".repeat(256), EventKey(u32::MAX));
+    Ties {
+        aliases: list(ANONYMOUS_PREFIX, MAX_ALIAS_BYTES, MAX_ALIASES),
+        memberships: accounts.into_iter().map(membership).collect(),
+        referrer: Some(Referrer { id, at: at(0), key, credited_minor: i64::MAX }),
+        referred: list("", MAX_REFERRED_BYTES, MAX_REFERRED),
+        accepted: u32::MAX,
+        referred_revenue_minor: i64::MIN,
+    }
+}
+
+fn contacts() -> Contacts {
+    let contact = |n| Contact {
+        hash: u64::MAX,
+        first_at: at(n),
+        last_at: at(n + 1),
+        elsewhere_at: at(n),
+        champion: Some((stamp(n + 1), 3)),
+    };
+    Contacts { list: many(MAX_CONTACTS, contact) }
+}
+
 #[test]
 fn the_largest_state_that_the_bounds_allow_has_a_known_size() {
     let money = Money { amount_minor: 1_000_000_000_000_000, currency: currency("USD") };
@@ -196,7 +240,16 @@ fn the_largest_state_that_the_bounds_allow_has_a_known_size() {
     customer.book.rare = Some(Box::new(rare));
     let with_rare = packed(&customer).len();
     said(&mut customer);
+    let with_said = packed(&customer).len();
+    customer.ties = Some(Box::new(ties()));
     let bytes = packed(&customer).len();
-    let parts = [head, with_orders - head, with_rare - with_orders, bytes - with_rare];
-    assert!(bytes <= 64 * 1024, "{bytes} bytes: head, orders, rare, said: {parts:?}");
+    let orders = [with_orders - head, with_rare - with_orders];
+    let rest = [with_said - with_rare, bytes - with_said];
+    let parts = format!("head {head}, orders, rare {orders:?}, said, tied {rest:?}");
+    assert!(bytes <= 64 * 1024, "{bytes} bytes: {parts}");
+    // An account has contacts; ties, traits and consent are those of persons.
+    (customer.ties, customer.traits, customer.consent) = (None, None, None);
+    customer.contacts = Some(Box::new(contacts()));
+    let bytes = packed(&customer).len();
+    assert!(bytes <= 64 * 1024, "{bytes} bytes of an account: {parts}");
 }

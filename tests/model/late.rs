@@ -20,7 +20,14 @@ fn last_of(events: &[(Event<'static>, Timestamp)]) -> Vec<Change> {
         while task.fire_timers(usize::MAX, Some(*now)).expect("readable states") > 0 {}
         let _ = task.take_changes().count();
         let topic = "purchases".into();
-        let record = EventRecord { input: 1, topic: &topic, offset, event, at: event.occurred_at };
+        let record = EventRecord {
+            input: 1,
+            topic: &topic,
+            offset,
+            event,
+            at: event.occurred_at,
+            value: &[],
+        };
         task.handle_event(&record, Some(*now)).expect("an event of this partition");
         last = task.take_changes().filter(|it| WATCHED.contains(&&*it.dimension)).collect();
     }

@@ -1,6 +1,7 @@
 //! Arrival order does not matter: facts and raw values are a function of the set of events.
 
 use crate::facts::NaiveFacts;
+use crate::fixture::caused;
 use crate::fixture::place;
 use crate::fixture::{T0, config, day, eur, event, klaviyo_rules, renewed, rules, term};
 use crate::known::Values;
@@ -16,6 +17,7 @@ use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::publish::profile::{Profile, profile};
 use ebbflow::domain::raw::measure;
 use ebbflow::domain::rules::Rules;
+use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 
@@ -39,7 +41,7 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     for event in events {
         let at = event.occurred_at;
-        apply(&mut customer, event, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes);
+        apply(&mut customer, event, &caused(event, at), None, &context, (&mut tally, &mut changes));
     }
     customer
 }
@@ -47,8 +49,11 @@ pub(crate) fn applied(events: &[Event<'static>], rules: &Rules, clock: i64) -> C
 /// Raw values and facts as the code has them.
 pub(crate) fn computed(customer: &Customer, rules: &Rules, at: i64) -> (Values, NaiveFacts) {
     let measured = measure(customer, rules, Timestamp(at));
-    let values = Dimension::BUILT_IN
-        .map(|dimension| dimension.value_name(measured.value(dimension), rules).to_string());
+    let mut dimensions = Dimension::all_of(Subject::Customer);
+    let values = std::array::from_fn(|_| {
+        let dimension = dimensions.next().expect("as many as the model has");
+        dimension.value_name(measured.value(dimension), rules).to_string()
+    });
     let Profile { facts: written, more, surveys, traits, consent, scores, .. } =
         profile(customer, rules, Timestamp(at));
     let surveys = surveys
@@ -108,7 +113,14 @@ fn a_term_that_is_sent_again_counts_once_whatever_its_effective_time() {
     let mut customer = Customer::new("c-0", day(0), 1);
     let (mut tally, mut changes) = (Tally::default(), Vec::new());
     let mut take = |at| {
-        apply(&mut customer, &renewal, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes)
+        apply(
+            &mut customer,
+            &renewal,
+            &caused(&renewal, at),
+            None,
+            &context,
+            (&mut tally, &mut changes),
+        )
     };
     assert!(take(day(1).plus_ms(-60_000)).changed);
     assert!(!take(day(1).plus_ms(60_000)).changed);
@@ -152,7 +164,7 @@ proptest! {
         let present = measure(&customer, &rules, Timestamp(begin));
         let values = known.values(begin);
         let hysteresis = known.engagement(begin, dimension_name(&customer, &rules));
-        for dimension in Dimension::BUILT_IN {
+        for dimension in Dimension::all_of(Subject::Customer) {
             let published = customer.published(dimension).value;
             let target = present.target(&view, dimension, published);
             let next = LookAhead::new(&view).next_target(dimension, &present, published);

@@ -6,6 +6,7 @@ use crate::order::applied;
 use crate::said::{
     self, consent, interactions, meddic, preferences, signals, spending, surveys, traits,
 };
+use crate::tied::{self, contacts, ties};
 use crate::workload;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -175,8 +176,11 @@ fn customer() -> impl Strategy<Value = Customer> {
         });
     let entries = (dimension(), any::<u8>(), any::<u32>())
         .prop_map(|(dimension, value, count)| Entries { dimension, value, count });
-    let head = ("\\PC{1,40}", any::<u32>(), 0..1_000_000_u64, any::<u32>(), timestamp());
-    let parts = (vec(order(), 0..6), of(rare().prop_map(Box::new)), said());
+    let id = ("(account:|anon:|)", "\\PC{1,40}").prop_map(|(prefix, id)| prefix + &id);
+    let head = (id, any::<u32>(), 0..1_000_000_u64, any::<u32>(), timestamp());
+    let tied = (of(timestamp()), of(ties().prop_map(Box::new)), of(contacts().prop_map(Box::new)));
+    let tied = prop_oneof![Just((None, None, None)), tied];
+    let parts = (vec(order(), 0..6), of(rare().prop_map(Box::new)), said(), tied);
     let published = vec(of(published), COUNT);
     let lists = (published, vec(entries, 0..9), vec(0..1_u64 << 40, 0..33));
     let deadline = of(0..9_000_000_000_000_i64);
@@ -194,7 +198,12 @@ fn customer() -> impl Strategy<Value = Customer> {
             }
             entries.sort_by_key(|entry| (entry.dimension, entry.value));
             entries.dedup_by_key(|entry| (entry.dimension, entry.value));
-            let (orders, rare, said) = parts;
+            let (orders, rare, said, (heard_at, ties, contacts)) = parts;
+            let heard_at = if id.starts_with("anon:") {
+                heard_at.unwrap_or(evaluated_at)
+            } else {
+                Timestamp::MIN
+            };
             Customer {
                 id,
                 incarnation,
@@ -207,6 +216,9 @@ fn customer() -> impl Strategy<Value = Customer> {
                 entries,
                 recent_events,
                 book: OrderBook { orders, rare },
+                heard_at,
+                ties,
+                contacts,
                 ..said
             }
         },
@@ -279,7 +291,8 @@ fn check_avro(customer: &Customer, bytes: &[u8], schema: &Schema) -> Result<(), 
         }
     }
     check_published(customer, items(field(&datum, "published")), &mut times);
-    let Some(more) = some(field(&datum, "more")) else {
+    let more = tied::check_avro(customer, field(&datum, "more"));
+    let Some(more) = more else {
         prop_assert!(customer.recent_events.is_empty() && customer.book.rare.is_none());
         return Ok(());
     };

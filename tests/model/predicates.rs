@@ -4,6 +4,7 @@
 //! Next: `expressions.rs`, the rules and where they answer what standard CEL does not.
 
 use crate::expressions::{self, Rule};
+use crate::fixture::caused;
 use crate::fixture::{config, rules};
 use crate::order::{applied, context};
 use crate::workload;
@@ -114,6 +115,8 @@ fn numbers(profile: &Profile) -> HashMap<String, Value> {
         ("interactions", whole(more.interactions)),
         ("discount_dependence", decimal(more.discount_dependence)),
         ("meddic_sum", more.meddic_sum.and_then(whole)),
+        ("accepted_referrals", whole(more.accepted_referrals)),
+        ("referred_revenue_minor", whole(more.referred_revenue_minor)),
     ];
     assert_eq!(numbers.each_ref().map(|(name, _)| *name), Quantity::FACTS.map(|(name, _)| name));
     let known = numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -296,9 +299,9 @@ proptest! {
                     "{} at {}", rule.plain(), clock);
             }
             if let Some(event) = events.get(place) {
-                let (context, origin) = (context(&rules, clock), (&"t".into(), 0, 0));
+                let context = context(&rules, clock);
                 let at = event.occurred_at;
-                apply(&mut customer, event, at, origin, &context, &mut tally, &mut changes);
+                apply(&mut customer, event, &caused(event, at), None, &context, (&mut tally, &mut changes));
                 let published = customer.published(audience).value == 1;
                 prop_assert_eq!(published, holds(&customer, &rules, clock),
                     "{} after {:?}", rule.plain(), event);

@@ -136,6 +136,11 @@ impl Observed {
         }
     }
 
+    /// Knows that the program has looked at it.
+    pub(crate) fn look(&mut self, at: i64) {
+        self.evaluated_at = self.evaluated_at.max(at);
+    }
+
     /// Takes an event in at the task's clock.
     pub(crate) fn observe(&mut self, event: &Event<'static>, rules: &Rules, clock: i64) {
         if self.seen.iter().any(|seen| *seen == event.event_id) {

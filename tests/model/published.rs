@@ -8,23 +8,34 @@ use crate::workload;
 use ebbflow::domain::change::{Change, Number};
 use ebbflow::domain::dimensions::lifecycle::Stage;
 use ebbflow::domain::event::Event;
+use ebbflow::domain::pack::unpack;
 use ebbflow::domain::rules::Rules;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
+use ebbflow::task::PartitionTask;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the naive model publishes, by customer, and the customers at the end.
-fn predicted(events: &[Event<'static>], rules: &Rules, end: i64) -> BTreeMap<String, Observed> {
+/// What the naive model publishes, by customer, and the customers at the end. An event is late when
+/// its customer was looked at later, by a deadline of which nothing came too: when is in `looked`.
+fn predicted(
+    events: &[Event<'static>],
+    looked: &[Option<Timestamp>],
+    rules: &Rules,
+    end: i64,
+) -> BTreeMap<String, Observed> {
     let mut customers: BTreeMap<String, Observed> = BTreeMap::new();
     let mut clock = i64::MIN;
-    for event in events {
+    for (event, looked_at) in events.iter().zip(looked) {
         clock = clock.max(event.occurred_at.0);
         for customer in customers.values_mut() {
             customer.advance(rules, clock);
         }
         let id = event.customer_id.as_ref().expect("a customer").to_string();
         let customer = customers.entry(id).or_insert_with(|| Observed::new(event.occurred_at.0));
+        if let Some(looked_at) = looked_at {
+            customer.look(looked_at.0);
+        }
         customer.observe(event, rules, clock);
         customer.advance(rules, clock);
     }
@@ -32,6 +43,18 @@ fn predicted(events: &[Event<'static>], rules: &Rules, end: i64) -> BTreeMap<Str
         customer.advance(rules, end);
     }
     customers
+}
+
+/// When a customer was looked at last.
+fn looked_at(task: &mut PartitionTask, id: &str, rules: &Rules) -> Option<Timestamp> {
+    let mut found = None;
+    task.pack(|of, packed, _| {
+        if of == id {
+            let customer = unpack(packed.expect("a state"), &rules.rates).expect("packed");
+            found = Some(customer.evaluated_at);
+        }
+    });
+    found
 }
 
 fn seen(change: &Change) -> Predicted {
@@ -117,16 +140,18 @@ fn check_published(
     tail_ms: i64,
 ) -> Result<(), TestCaseError> {
     let end = events.iter().map(|event| event.occurred_at.0).max().unwrap_or(0) + tail_ms;
-    let expected = predicted(events, rules, end);
     let mut task = task(rules);
-    let mut changes = Vec::new();
+    let (mut changes, mut looked) = (Vec::new(), Vec::new());
     for (offset, event) in (0..).zip(events) {
+        advance(&mut task, event.occurred_at);
+        looked.push(looked_at(&mut task, event.customer_id.as_ref().expect("a customer"), rules));
         feed(&mut task, event, offset);
         changes.extend(taken(&mut task));
     }
     advance(&mut task, Timestamp(end));
     changes.extend(taken(&mut task));
     check_consistency(&changes, rules)?;
+    let expected = predicted(events, &looked, rules, end);
     let mut states = BTreeMap::new();
     task.pack(|id, packed, _| {
         states.insert(id.to_owned(), packed.expect("a state").to_vec());
@@ -135,8 +160,7 @@ fn check_published(
         let own: Vec<Predicted> =
             changes.iter().filter(|change| change.customer_id == *id).map(seen).collect();
         prop_assert_eq!(&own, &observed.changes, "customer {}", id);
-        let customer =
-            ebbflow::domain::pack::unpack(&states[id], &rules.rates).expect("a packed customer");
+        let customer = unpack(&states[id], &rules.rates).expect("a packed customer");
         prop_assert_eq!(customer.seq, own.len() as u64);
         let naive = observed.reference().raw(rules, end);
         prop_assert_eq!(computed(&customer, rules, end), naive);

@@ -85,6 +85,7 @@ fn only_orders_that_were_taken_in_fix_rates() {
         partition: partition_of("c-1", 2),
         partitions: 2,
         rules: Arc::clone(&rules),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: Timestamp::MIN,
@@ -103,8 +104,14 @@ fn only_orders_that_were_taken_in_fix_rates() {
         visitor.into_iter().find(|id| partition_of(&format!("anon:{id}"), 2) == task.partition());
     let mut take = |event: Event<'_>| {
         let at = event.occurred_at;
-        let record =
-            EventRecord { input: 1, topic: &"purchases".into(), offset: 0, event: &event, at };
+        let record = EventRecord {
+            input: 1,
+            topic: &"purchases".into(),
+            offset: 0,
+            event: &event,
+            at,
+            value: &[],
+        };
         let refused = task.handle_event(&record, None).is_err();
         (refused, task.progress().rates)
     };
@@ -118,7 +125,8 @@ fn only_orders_that_were_taken_in_fix_rates() {
     let order_of = |id: &str, customer: &str| event(id, customer, day(40), ordered(id, eur(100)));
     assert_eq!(take(order_of("e-2", &elsewhere)), (true, earlier.clone()), "misrouted");
     let visitor = visitor.expect("a visitor of this partition");
-    assert_eq!(take(anonymous(order_of("e-3", &visitor))), (false, earlier.clone()), "nobody's");
+    let of_visitor = anonymous(event("e-3", &visitor, day(29), ordered("e-3", eur(100))));
+    assert_eq!(take(of_visitor), (false, earlier.clone()), "a visitor's");
     assert_eq!(take(order("e-1", 40)), (false, earlier.clone()), "lost the fold");
     assert_eq!(take(visit("e-4")), (false, earlier.clone()), "no money");
     let refund = event("e-5", "c-1", day(40), refunded("o-1", "r-1", Some(eur(1))));

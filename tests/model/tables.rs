@@ -1,5 +1,6 @@
 //! One case a line: orders, refunds, edges, bounds, the table of stages, directions.
 
+use crate::fixture::caused;
 use crate::fixture::place;
 use crate::fixture::{
     T0, advance, cancelled, currency, day, eur, event, feed, klaviyo_rules, nps, ordered, refunded,
@@ -40,7 +41,7 @@ fn lived(events: &[Event<'static>]) -> (Customer, Tally) {
         clock = clock.max(event.occurred_at.0);
         let context = context(&rules, clock);
         let at = event.occurred_at;
-        apply(&mut customer, event, at, (&"t".into(), 0, 0), &context, &mut tally, &mut changes);
+        apply(&mut customer, event, &caused(event, at), None, &context, (&mut tally, &mut changes));
     }
     (customer, tally)
 }
@@ -346,8 +347,14 @@ fn a_record_parked_before_the_clock_has_a_time_waits_all_the_same() {
     let list = vec![(0, refunded("o", "r", Some(eur(30)))), (1, ordered("o", eur(100)))];
     for (offset, event) in (0..).zip(&events(list)) {
         let at = event.occurred_at;
-        let record =
-            ebbflow::task::EventRecord { input: 1, topic: &"purchases".into(), offset, event, at };
+        let record = ebbflow::task::EventRecord {
+            input: 1,
+            topic: &"purchases".into(),
+            offset,
+            event,
+            at,
+            value: &[],
+        };
         task.handle_event(&record, None).expect("an event of this partition");
     }
     let change = taken(&mut task).pop().expect("a change");

@@ -11,6 +11,7 @@ use ebbflow::domain::dimension::{COUNT, Dimension};
 use ebbflow::domain::event::{Body, Event, Interaction};
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::rules::Rules;
+use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -82,7 +83,7 @@ fn check(
         prop_assert!(change.backfill && !change.actionable && change.cause.event_id.is_none());
     }
     let customer = unpack(&told.states["c-0"], &rules.rates).expect("a state");
-    for dimension in Dimension::BUILT_IN {
+    for dimension in Dimension::all_of(Subject::Customer) {
         let value = dimension.value_name(customer.published(dimension).value, rules);
         prop_assert_eq!(&told.known[dimension.built_in_name()], &*value);
     }

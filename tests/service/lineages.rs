@@ -141,7 +141,9 @@ fn rebuild_says_everything_again_and_forgets_what_the_inputs_have_forgotten() {
 #[test]
 fn baseline_tells_every_present_value_once_also_when_killed_in_the_middle() {
     let workload = Workload::new(7, 6_000);
-    let application = Application::new("baseline", &SMALL_STEPS).with(&["timers.per_round=1"]);
+    // All tasks begin at once, and every customer takes a transaction.
+    let slow = ["timers.per_round=1", "commit.max_bytes=1024"];
+    let application = Application::new("baseline", &SMALL_STEPS).with(&slow);
     let expected = replay_with(&application, &workload, &[]);
     workload.produce(&application, Formats::JSON);
 

@@ -13,7 +13,9 @@ mod records;
 
 mod admin;
 mod crashes;
+mod crossing;
 mod examples;
+mod holds;
 mod instances;
 mod letters;
 mod lineages;

@@ -62,6 +62,7 @@ impl Application {
             format!("topics.prefix={name}."),
             format!("topics.partitions={PARTITIONS}"),
             "clock=event".to_owned(),
+            "input.key=trusted".to_owned(),
             "http.metrics_listen=127.0.0.1:0".to_owned(),
             "http.admin_listen=127.0.0.1:0".to_owned(),
         ];
@@ -326,6 +327,22 @@ pub(crate) fn metric(metrics: &str, name: &str) -> u64 {
         value.strip_prefix(' ')?.parse::<u64>().ok()
     });
     values.sum()
+}
+
+/// Waits until instances have read so many records of their inputs, all of them, and what their
+/// tasks told one another.
+pub(crate) fn wait_until_read(programs: &mut [&mut Program], lines: usize) {
+    let lines = u64::try_from(lines).expect("few");
+    let read = poll_for(|| {
+        let all: Vec<String> = programs.iter_mut().map(|it| it.get("/metrics").1).collect();
+        let sum = |name: &str| all.iter().map(|metrics| metric(metrics, name)).sum::<u64>();
+        let of = |topic: &str| sum(&format!("ebbflow_input_records_total{{topic=\"{topic}\"}}"));
+        let of_relay = (of("relay"), sum("ebbflow_relay_records_total"));
+        let is_read = of("interactions") + of("purchases") == lines && of_relay.0 == of_relay.1;
+        (is_read && sum("ebbflow_input_lag_records") == 0).then_some(())
+    });
+    let logs: Vec<String> = programs.iter().map(|program| program.log()).collect();
+    assert!(read.is_some(), "not everything is read: {logs:?}");
 }
 
 /// Status and body of a path.

@@ -41,10 +41,12 @@ fn missing_topic_is_named_with_the_way_to_make_it() {
 
 #[test]
 fn unequal_partition_counts_are_told() {
-    let application = Application::new("unequal", &[]);
-    let topic = application.topic("purchases");
-    add_partitions(&application, &topic, 6);
-    assert_refuses(&application, 2, &[&format!("{topic:?} has 6")]);
+    for name in ["purchases", "relay"] {
+        let application = Application::new("unequal", &[]);
+        let topic = application.topic(name);
+        add_partitions(&application, &topic, 6);
+        assert_refuses(&application, 2, &[&format!("{topic:?} has 6")]);
+    }
 }
 
 #[test]

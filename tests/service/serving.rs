@@ -3,20 +3,12 @@
 //! Next: `src/http`, what answers.
 
 use crate::outputs::{committed_changes, string};
-use crate::program::{Application, PARTITIONS, Program, metric};
+use crate::program::{Application, PARTITIONS, metric, wait_until_read};
 use crate::workload::{Formats, Workload};
 use ebbflow::domain::id::partition_of;
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Stdio};
-
-fn wait_until_drained(program: &mut Program, workload: &Workload) {
-    let expected = u64::try_from(workload.lines.len()).expect("few");
-    program.wait_for("everything to be read", |program| {
-        let (_, metrics) = program.get("/metrics");
-        (metric(&metrics, "ebbflow_input_records_total") == expected).then_some(())
-    });
-}
 
 #[test]
 fn every_path_answers_while_it_runs() {
@@ -25,7 +17,7 @@ fn every_path_answers_while_it_runs() {
     let mut program = application.start(&[]);
     program.wait_until_ready();
     workload.produce(&application, Formats::JSON);
-    wait_until_drained(&mut program, &workload);
+    wait_until_read(&mut [&mut program], workload.lines.len());
     assert_eq!(program.get("/livez"), (200, "ok\n".to_owned()));
     assert_eq!(program.get("/readyz"), (200, "ok\n".to_owned()));
     assert_eq!(program.running(), [0, 1, 2, 3]);

@@ -4,7 +4,7 @@
 
 use crate::admin::delete_records;
 use crate::outputs::{committed_changes, string};
-use crate::program::{Application, PARTITIONS, Program, metric, poll_for};
+use crate::program::{Application, PARTITIONS, Program, poll_for, wait_until_read};
 use crate::records::{produce, read_committed};
 use crate::workload::{Formats, Workload};
 use ebbflow::domain::id::partition_of;
@@ -27,14 +27,6 @@ fn why(application: &Application, arguments: &[&str]) -> (Option<i32>, String, S
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-fn read_records(programs: &mut [&mut Program]) -> u64 {
-    let read = |program: &mut &mut Program| {
-        let (_, metrics) = program.get("/metrics");
-        metric(&metrics, "ebbflow_input_records_total")
-    };
-    programs.iter_mut().map(read).sum()
-}
-
 #[test]
 fn a_customer_is_told_by_the_instance_that_has_them_with_all_that_is_kept() {
     let application = Application::new("why", &[]);
@@ -45,9 +37,7 @@ fn a_customer_is_told_by_the_instance_that_has_them_with_all_that_is_kept() {
     });
     let workload = Workload::new(21, 600);
     workload.produce(&application, Formats::JSON);
-    let all = workload.lines.len() as u64;
-    let drained = poll_for(|| (read_records(&mut [&mut first, &mut second]) == all).then_some(()));
-    assert!(drained.is_some(), "{}", first.log());
+    wait_until_read(&mut [&mut first, &mut second], workload.lines.len());
 
     let mut changes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for change in committed_changes(&application) {

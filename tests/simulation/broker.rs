@@ -12,16 +12,20 @@ use crate::simulation::producer::Producing;
 use crate::simulation::stage::{CRASH, EPOCH, REPLACED, SESSION_MS, Stage, TRANSACTION_MS};
 use ebbflow::domain::time::Timestamp;
 use ebbflow::runtime::broker::{
-    Broker, BrokerError, ChangelogRecord, CommittedOffsets, EndSample, Ended, GroupEvent, Input,
-    OutRecord, Record, Sent, TaskOffsets, Watermarks,
+    Broker, BrokerError, ChangelogRecord, ClockSample, CommittedOffsets, EndSample, Ended,
+    GroupEvent, Input, OutRecord, Record, Sent, TaskOffsets, TaskSample, Watermarks,
 };
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How old a sample of the end offsets may be.
 const SAMPLE_MS: i64 = 30;
+
+/// How old a sample of the clocks of all tasks may be.
+const CLOCKS_MS: i64 = 1_000;
 
 /// A fetched record.
 #[derive(Clone, Debug)]
@@ -72,6 +76,7 @@ pub(crate) struct SimBroker {
     /// Positions of the inputs that were sought.
     positions: BTreeMap<(u32, usize), i64>,
     samples: BTreeMap<u32, EndSample>,
+    clocks: Option<Arc<ClockSample>>,
     /// No sample is taken before.
     ends_known_ms: i64,
     pub(super) changelogs: BTreeMap<u32, Changelog>,
@@ -98,6 +103,7 @@ impl SimBroker {
             assigned: None,
             positions: BTreeMap::new(),
             samples: BTreeMap::new(),
+            clocks: None,
             ends_known_ms: 0,
             changelogs: BTreeMap::new(),
             producing: Producing::None,
@@ -357,6 +363,38 @@ impl Broker for SimBroker {
             self.samples.insert(partition, EndSample { at, asked_ms: now_ms, ends });
         }
         self.samples.get(&partition).copied()
+    }
+
+    fn clocks(
+        &mut self,
+        partitions: u32,
+        _: bool,
+    ) -> Result<Option<Arc<ClockSample>>, BrokerError> {
+        let now_ms = self.stage.now_ms();
+        let is_fresh = |last: &ClockSample| now_ms - last.asked_ms < CLOCKS_MS;
+        let fresh = self.clocks.as_deref().is_some_and(is_fresh);
+        if fresh || self.stage.below(3) == 0 || self.is_down() {
+            return Ok(self.clocks.clone());
+        }
+        // What is asked for first is what others do something behind.
+        let offsets = {
+            let cluster = self.stage.cluster.borrow();
+            let offsets = |partition| cluster.group.committed_last(partition);
+            (0..partitions).map(offsets).collect::<Vec<_>>()
+        };
+        if self.stage.strikes(Fault::Stall) {
+            let ms = i64::try_from(self.stage.below(1_000)).unwrap();
+            self.stage.stand_still(ms);
+        }
+        let (at, asked_ms) = (self.wall(), self.stage.now_ms());
+        let mut cluster = self.stage.cluster.borrow_mut();
+        let mut ends = |partition| Topic::INPUTS.map(|topic| cluster.log(topic, partition).end());
+        let tasks = (0..)
+            .zip(offsets)
+            .map(|(partition, committed)| TaskSample { committed, ends: Some(ends(partition)) });
+        let tasks = tasks.collect();
+        self.clocks = Some(Arc::new(ClockSample { asked_ms, at, tasks }));
+        Ok(self.clocks.clone())
     }
 
     fn watermarks(&mut self, partition: u32, input: Input) -> Result<Watermarks, BrokerError> {

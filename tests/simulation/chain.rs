@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The value of each dimension before there is evidence (contract, section 3).
-const INITIAL: [(&str, &str); 8] = [
+const INITIAL: [(&str, &str); 9] = [
     ("rfm", "none"),
     ("lifecycle", "awareness"),
     ("activity", "none"),
@@ -17,6 +17,7 @@ const INITIAL: [(&str, &str); 8] = [
     ("engagement", "none"),
     ("satisfaction", "unknown"),
     ("qualification", "none"),
+    ("contacts", "none"),
 ];
 
 /// Of an audience.
@@ -103,8 +104,8 @@ pub(crate) fn check_chain(
 /// The change comes from what was told last.
 fn take(life: &mut Life, json: &Value) -> Check {
     let (dimension, seq) = (string(&json["dimension"]), life.seq);
-    let closes = json["cause"]["kind"] == "erase";
-    ensure(closes == json["current"].is_null(), || {
+    let (closes, kind) = (json["current"].is_null(), &json["cause"]["kind"]);
+    ensure(if closes { kind == "erase" || kind == "merge" } else { kind != "erase" }, || {
         format!("change {seq}: {} by {}", json["current"], json["cause"]["kind"])
     })?;
     let first = initial(&dimension);
@@ -148,10 +149,10 @@ fn close_group(life: &mut Life, json: &Value) -> Check {
     }
     let told = json["dimensions"].as_object();
     for (dimension, value) in &life.values {
-        // An audience that the rules no longer have is left.
+        // An audience that the rules no longer have is left; not every subject has all dimensions.
         let expected = told
             .and_then(|told| told.get(dimension))
-            .map_or(OUT, |told| told.as_str().unwrap_or_default());
+            .map_or(initial(dimension), |told| told.as_str().unwrap_or_default());
         ensure(told.is_some() && expected == value, || {
             format!("change {seq} tells other values: {}", json["dimensions"])
         })?;

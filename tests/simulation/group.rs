@@ -263,10 +263,15 @@ impl Group {
         if pending.any(|pending| pending.offsets.partition == partition) {
             return None;
         }
+        Some(self.committed_last(partition))
+    }
+
+    /// The offsets committed last, whatever is open.
+    pub(crate) fn committed_last(&self, partition: u32) -> CommittedOffsets {
         let offsets = self.offsets.get(&partition);
-        Some(CommittedOffsets {
+        CommittedOffsets {
             next_offsets: offsets.map_or([None; 3], |offsets| offsets.next_offsets.map(Some)),
             metadata: offsets.map(|offsets| offsets.metadata.clone()),
-        })
+        }
     }
 }

@@ -9,9 +9,7 @@ use crate::simulation::outcome::Partition;
 use crate::simulation::reference::{Marks, Timed, marked, read};
 use crate::simulation::rules;
 use crate::simulation::schedule::{Transaction, transactions};
-use ebbflow::codec::state::{
-    StateKey, customer_key, decode_erasure, erased_key, parse_key, unframe,
-};
+use ebbflow::codec::state::{StateKey, customer_key, decode_mark, erased_key, parse_key, unframe};
 use ebbflow::domain::apply::{Tally, apply};
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::dimension::{Dimension, INITIAL};
@@ -97,16 +95,9 @@ impl Life<'_> {
             };
             let (mut tally, mut changes) = (Tally::default(), Vec::new());
             let topic = "naive".into();
-            let origin = (&topic, partition, timed.offset);
-            apply(
-                &mut customer,
-                &timed.event,
-                timed.at,
-                origin,
-                &context,
-                &mut tally,
-                &mut changes,
-            );
+            let cause = timed.cause(&topic, partition);
+            let out = (&mut tally, &mut changes);
+            apply(&mut customer, &timed.event, &cause, None, &context, out);
         }
         customer
     }
@@ -128,7 +119,7 @@ pub(crate) fn check_states(
     let mut states = BTreeMap::new();
     for (key, value) in last_by_key(&records.states) {
         let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
-        let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
+        let packed = unframe(&value).map_err(|error| error.to_string())?;
         let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
         states.insert(id.to_owned(), customer);
     }
@@ -224,7 +215,7 @@ fn lives<'a>(
             if let Ok(StateKey::Erased(id)) = parse_key(key) {
                 match &record.value {
                     Some(value) => {
-                        let mark = decode_erasure(value).map_err(|error| error.to_string())?;
+                        let mark = decode_mark(value).map_err(|error| error.to_string())?;
                         marks.insert(id, mark.until);
                     }
                     None => drop(marks.remove(&id)),

@@ -28,10 +28,21 @@ fn play(mode: Mode, seed: u64) -> Result<(), String> {
 /// The seed, the mode and the words of the check that finds it.
 fn hunt(mutation: Mutation) -> Option<(u64, Mode, String)> {
     switch(Some(mutation));
+    let modes: &[Mode] = match mutation {
+        Mutation::StateNotSent
+        | Mutation::StateSentTwice
+        | Mutation::PathNotChecked
+        | Mutation::RedirectBeforeState
+        | Mutation::RelayKeptAfterAbort
+        | Mutation::RelayLineageNotCompared
+        | Mutation::HoldLeftOut
+        | Mutation::WaitingNotRestored
+        | Mutation::WaitingMovesNotShown
+        | Mutation::WaitingJudgedAtClock => &[Mode::Crossing],
+        _ => &[Mode::Event, Mode::Wall],
+    };
     let found = (1..=BUDGET).find_map(|seed| {
-        [Mode::Event, Mode::Wall]
-            .into_iter()
-            .find_map(|mode| Some((seed, mode, play(mode, seed).err()?)))
+        modes.iter().find_map(|mode| Some((seed, *mode, play(*mode, seed).err()?)))
     });
     switch(None);
     found

@@ -9,12 +9,12 @@ use crate::simulation::outcome::Partition;
 use crate::simulation::reference::{Expected, Marks, TOPICS, expected, marked, read};
 use crate::simulation::rules;
 use ebbflow::codec::state::{
-    PROGRESS_KEY, StateKey, decode_erasure, decode_progress, encode_erasure, erased_key, parse_key,
+    PROGRESS_KEY, StateKey, decode_mark, decode_progress, encode_mark, erased_key, parse_key,
     unframe,
 };
-use ebbflow::domain::erasure::Erasure;
 use ebbflow::domain::event::{Body, Interaction};
 use ebbflow::domain::id::partition_of;
+use ebbflow::domain::mark::Mark;
 use ebbflow::domain::pack::unpack;
 use ebbflow::domain::progress::{OffsetMetadata, Progress};
 use ebbflow::domain::time::Timestamp;
@@ -32,7 +32,7 @@ pub(crate) fn ensure(holds: bool, text: impl FnOnce() -> String) -> Check {
 }
 
 /// Records by key, in order.
-fn by_key(records: &[Payload]) -> BTreeMap<&[u8], Vec<&Payload>> {
+pub(crate) fn by_key(records: &[Payload]) -> BTreeMap<&[u8], Vec<&Payload>> {
     let mut map: BTreeMap<&[u8], Vec<&Payload>> = BTreeMap::new();
     for record in records {
         map.entry(record.key.as_deref().unwrap_or_default()).or_default().push(record);
@@ -57,7 +57,7 @@ pub(crate) fn marks_of(records: &Partition) -> Result<Marks, String> {
     let mut marks = Marks::new();
     for (key, value) in last_by_key(&records.states) {
         if let Ok(StateKey::Erased(id)) = parse_key(&key) {
-            marks.insert(id, decode_erasure(&value).map_err(|error| error.to_string())?.until);
+            marks.insert(id, decode_mark(&value).map_err(|error| error.to_string())?.until);
         }
     }
     Ok(marks)
@@ -71,8 +71,17 @@ pub(crate) fn check_equal(
     (lineage, marks): (u32, &[Marks]),
     advance_to: Option<Timestamp>,
 ) -> Check {
+    // Whoever has all tasks at once moves their clocks in step, up to the latest event of any.
+    let latest = (0..).zip(outcome).flat_map(|(partition, records)| {
+        let (events, _) = read(partition, config.partitions, records);
+        events.into_iter().flatten().map(|timed| timed.at).max()
+    });
+    let latest = latest.max();
     for ((partition, records), marks) in (0..).zip(outcome).zip(marks) {
         let config = TaskConfig { partition, ..config.clone() };
+        let clock = records.clock();
+        let in_step = latest.filter(|latest| clock.is_some_and(|clock| clock >= *latest));
+        let advance_to = advance_to.max(in_step);
         let Expected { changes, states, profiles } =
             expected(&config, records, (lineage, marks), advance_to);
         let (ours, theirs) = (by_key(&records.changes), by_key(&changes));
@@ -100,7 +109,7 @@ pub(crate) fn check_equal(
         for (id, until) in marks {
             let mut key = Vec::new();
             erased_key(id, &mut key);
-            left.insert(key, encode_erasure(Erasure { until: *until }));
+            left.insert(key, encode_mark(&Mark::erased(*until)));
         }
         for record in records.states.iter().filter(|it| it.key.as_deref() != Some(PROGRESS_KEY)) {
             let key = record.key.clone().unwrap_or_default();
@@ -223,7 +232,10 @@ fn check_dead_letters(
 }
 
 /// Progress only goes up, ends at the ends, and the group's offsets agree with it.
-fn check_progress(records: &Partition, commits: u64) -> Result<Option<Progress>, String> {
+pub(crate) fn check_progress(
+    records: &Partition,
+    commits: u64,
+) -> Result<Option<Progress>, String> {
     let mut last: Option<Progress> = None;
     for record in records.states.iter().filter(|it| it.key.as_deref() == Some(PROGRESS_KEY)) {
         let value = record.value.as_deref().unwrap_or_default();
@@ -274,7 +286,7 @@ pub(crate) fn check_nothing_due(outcome: &[Partition], by: Timestamp) -> Check {
     for records in outcome {
         for (key, value) in last_by_key(&records.states) {
             let Ok(StateKey::Customer(id)) = parse_key(&key) else { continue };
-            let (_, packed) = unframe(&value).map_err(|error| error.to_string())?;
+            let packed = unframe(&value).map_err(|error| error.to_string())?;
             let customer = unpack(packed, &rules.rates).map_err(|error| error.to_string())?;
             ensure(customer.deadline > by, || {
                 format!("{id} was due at {:?} and it is {by:?}", customer.deadline)

@@ -5,8 +5,10 @@
 use crate::simulation::cluster::{Cluster, Topic};
 use crate::simulation::group::Committed;
 use crate::simulation::log::Payload;
-use ebbflow::codec::state::{PROGRESS_KEY, decode_progress};
+use crate::simulation::oracle::last_by_key;
+use ebbflow::codec::state::{PROGRESS_KEY, StateKey, decode_mark, decode_progress, parse_key};
 use ebbflow::domain::progress::Progress;
+use ebbflow::domain::time::Timestamp;
 use ebbflow::runtime::broker::CommittedOffsets;
 
 /// An input record with its offset.
@@ -22,6 +24,8 @@ pub(crate) struct Partition {
     pub(crate) changes: Vec<Payload>,
     pub(crate) profiles: Vec<Payload>,
     pub(crate) states: Vec<Payload>,
+    /// What an earlier lineage has left of who is gone.
+    pub(crate) marks_before: Vec<Payload>,
     pub(crate) dead_letters: Vec<Payload>,
     pub(crate) offsets: CommittedOffsets,
     /// Offsets that were committed for this partition, in order.
@@ -46,6 +50,29 @@ impl Partition {
     fn progress(&self) -> impl Iterator<Item = Progress> {
         let records = self.states.iter().filter(|it| it.key.as_deref() == Some(PROGRESS_KEY));
         records.map(|it| decode_progress(it.value.as_deref().unwrap_or_default()).unwrap())
+    }
+
+    /// The clock that was committed last.
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        self.progress().last().map(|progress| progress.clock)
+    }
+
+    /// The same after what an earlier outcome says of who is gone.
+    pub(crate) fn with_marks_of(mut self, earlier: &Self) -> Self {
+        let is_mark = |key: &[u8]| matches!(parse_key(key), Ok(StateKey::Erased(_)));
+        let marks = earlier.states.iter().filter(|it| it.key.as_deref().is_some_and(is_mark));
+        self.marks_before = marks.cloned().collect();
+        self
+    }
+
+    /// Redirects that are left.
+    pub(crate) fn redirects(&self) -> u64 {
+        let marks = last_by_key(&self.states).into_iter();
+        let leads = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            matches!(parse_key(key), Ok(StateKey::Erased(_)))
+                && decode_mark(value).is_ok_and(|mark| mark.to.is_some())
+        };
+        marks.filter(leads).count() as u64
     }
 
     /// How many customers were erased.
@@ -88,6 +115,7 @@ pub(crate) fn outcome(cluster: &mut Cluster, partitions: u32, avro: bool) -> Vec
                 changes,
                 profiles,
                 states,
+                marks_before: Vec::new(),
                 dead_letters,
                 offsets: cluster.group.committed(partition).unwrap(),
                 commits: cluster

@@ -11,11 +11,13 @@ use ebbflow::codec::change::{ChangeEncoder, headers};
 use ebbflow::codec::decoder::{DecodeError, Decoder};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::profile::ProfileEncoder;
-use ebbflow::codec::state::{customer_key, encode_erasure, erased_key, frame};
-use ebbflow::domain::erasure::{ErasedId, Erasure};
+use ebbflow::codec::state::{customer_key, encode_mark, erased_key, frame};
 use ebbflow::domain::event::{Body, Event, Interaction};
-use ebbflow::domain::id::{erased_id, partition_of};
+use ebbflow::domain::id::{partition_of, salted_id};
+use ebbflow::domain::mark::{Mark, SaltedId};
+use ebbflow::domain::name::Name;
 use ebbflow::domain::progress::Phase;
+use ebbflow::domain::publish::context::CauseEvent;
 use ebbflow::domain::refusal::Reason;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::ProfileWrite;
@@ -37,7 +39,7 @@ thread_local! {
 }
 
 /// Until when events of erased ids are dropped.
-pub(crate) type Marks = BTreeMap<ErasedId, Timestamp>;
+pub(crate) type Marks = BTreeMap<SaltedId, Timestamp>;
 
 /// What a partition's output has to be.
 pub(crate) struct Expected {
@@ -54,6 +56,18 @@ pub(crate) struct Timed<'a> {
     pub(crate) offset: i64,
     pub(crate) at: Timestamp,
     pub(crate) event: Event<'a>,
+}
+
+impl<'a> Timed<'a> {
+    /// What its changes name as their cause.
+    pub(crate) fn cause(&'a self, topic: &'a Name, partition: u32) -> CauseEvent<'a> {
+        CauseEvent {
+            event_id: &self.event.event_id,
+            occurred_at: self.event.occurred_at,
+            effective_at: self.at,
+            origin: (topic, partition, self.offset),
+        }
+    }
 }
 
 /// A partition's records as events, by input, and the places of those that are refused:
@@ -104,8 +118,8 @@ pub(crate) fn read(
 }
 
 /// The mark that an id would have.
-pub(crate) fn marked(config: &TaskConfig, id: &str) -> ErasedId {
-    erased_id(&config.rules.fold.erase_salt, id)
+pub(crate) fn marked(config: &TaskConfig, id: &str) -> SaltedId {
+    salted_id(&config.rules.fold.erase_salt, id)
 }
 
 /// Runs the reference over a partition, in which these ids are marked already.
@@ -150,7 +164,7 @@ pub(crate) fn expected(
         }
         // A refused event (of another partition) changes nothing but time.
         if let Err(error) =
-            task.handle_event(&EventRecord { input, topic, offset, event, at }, None)
+            task.handle_event(&EventRecord { input, topic, offset, event, at, value: &[] }, None)
         {
             assert!(matches!(error, ebbflow::task::partition_task::EventError::Refused(_)));
         }
@@ -164,7 +178,7 @@ pub(crate) fn expected(
     for (id, until) in marks {
         let mut key = Vec::new();
         erased_key(&id, &mut key);
-        expected.states.insert(key, encode_erasure(Erasure { until }));
+        expected.states.insert(key, encode_mark(&Mark::erased(until)));
     }
     expected
 }

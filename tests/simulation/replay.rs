@@ -22,11 +22,9 @@ use crate::simulation::rules;
 use crate::simulation::schedule::{Transaction, transactions};
 use crate::simulation::search::{Before, Found, Search, Written};
 use crate::simulation::stage::EPOCH;
-use ebbflow::codec::state::{
-    StateKey, customer_key, decode_erasure, erased_key, parse_key, unframe,
-};
-use ebbflow::domain::erasure::ErasedId;
+use ebbflow::codec::state::{StateKey, customer_key, decode_mark, erased_key, parse_key, unframe};
 use ebbflow::domain::id::partition_of;
+use ebbflow::domain::mark::SaltedId;
 use ebbflow::domain::pack::peek_revision;
 use ebbflow::domain::time::Timestamp;
 use ebbflow::task::TaskConfig;
@@ -79,7 +77,7 @@ fn replay(
     let (events, _) = read(config.partition, config.partitions, records);
     let known: BTreeSet<String> =
         events.iter().flatten().filter_map(|timed| home(timed, config)).collect();
-    let known: BTreeMap<ErasedId, String> =
+    let known: BTreeMap<SaltedId, String> =
         known.into_iter().map(|id| (marked(config, &id), id)).collect();
     let (mut marks, mut erasures) = (Marks::new(), 0);
     let (mut changes, mut profiles) = (sorted(&records.changes), sorted(&records.profiles));
@@ -131,7 +129,7 @@ fn replay(
                 None => None,
                 Some(None) => Some(None),
                 Some(Some(value)) => {
-                    let mark = decode_erasure(value).map_err(|error| error.to_string())?;
+                    let mark = decode_mark(value).map_err(|error| error.to_string())?;
                     Some(Some(mark.until))
                 }
             };
@@ -184,7 +182,7 @@ fn check_judged(
         return Err(format!("{} customers, not {}", states.len(), progress.customers));
     }
     for (id, state) in states.iter().filter(|_| progress.cursor.is_none()) {
-        let (_, packed) = unframe(state).map_err(|error| error.to_string())?;
+        let packed = unframe(state).map_err(|error| error.to_string())?;
         let revision = peek_revision(packed).map_err(|error| error.to_string())?;
         if revision != progress.rules_revision {
             return Err(format!("{id} was passed over, judged by revision {revision}"));

@@ -39,6 +39,7 @@ fn config(revision: u32) -> TaskConfig {
         partition: 0,
         partitions: 1,
         rules: rules::rules(revision, false),
+        keys_are_trusted: true,
         profiles_on_touch: false,
         run_id: "run".into(),
         rebuilt_at: Timestamp::MIN,
@@ -81,8 +82,14 @@ impl Alone {
         };
         self.task.advance_to(at);
         let topic = "purchases".into();
-        let record =
-            EventRecord { input: 1, topic: &topic, offset: self.offset, event: &event, at };
+        let record = EventRecord {
+            input: 1,
+            topic: &topic,
+            offset: self.offset,
+            event: &event,
+            at,
+            value: &[],
+        };
         self.task.handle_event(&record, None).unwrap();
         self.task.take_changes().collect()
     }

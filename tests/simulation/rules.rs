@@ -12,6 +12,7 @@ use ebbflow::domain::names::Names;
 use ebbflow::domain::progress::Progress;
 use ebbflow::domain::publish::consent::ConsentPolicy;
 use ebbflow::domain::rules::{EngagementRules, Monetary, RfmRules, Rules, RulesIdentity};
+use ebbflow::domain::subject::Subject;
 use ebbflow::domain::time::{DAY_MS, Day};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -76,6 +77,20 @@ pub(crate) fn rules(revision: u32, withholds: bool) -> Arc<Rules> {
     RULES[usize::try_from(place).unwrap()].clone()
 }
 
+/// Rules of runs in which facts cross partitions: raw values are told at once. Marks and visitors
+/// last, and no day's interactions are too many to be scored.
+pub(crate) fn crossing(tells_of_visitors: bool) -> Arc<Rules> {
+    let mut rules = Rules::clone(&rules(REVISION, false));
+    rules.audiences.clear();
+    rules.when.clear();
+    rules.anti_flap = Default::default();
+    rules.fold.daily_cap = 1_000;
+    rules.erase_keep_ms = 1_000 * DAY_MS;
+    rules.keep_visitors_ms = 1_000 * DAY_MS;
+    rules.output.subjects[Subject::Visitor as usize] = tells_of_visitors;
+    Arc::new(rules)
+}
+
 /// Whether rules withhold what nobody has permitted.
 pub(crate) fn withhold(rules: &Rules) -> bool {
     rules.consent.policies.iter().any(|(_, policy)| *policy == ConsentPolicy::Withhold)
@@ -119,7 +134,6 @@ fn made(revision: u32, withholds: bool) -> Arc<Rules> {
         revision,
         hash: format!("{revision:016x}").into(),
         fold_hash: "fedcba9876543210".into(),
-        version_1_hash: "".into(),
     };
     rules.rates = ExchangeRates::new(currency("EUR"), vec![(currency("USD"), dollar)]);
     rules.thresholds.rfm = RfmRules {

@@ -3,6 +3,7 @@
 //! Next: `stage.rs`, who acts when; `oracle.rs`, what must be true afterwards.
 
 use crate::simulation::cluster::{Cluster, Topic};
+use crate::simulation::crossing::{Clocks, end_of, play};
 use crate::simulation::faults::{Counts, Fault, Only, Plan};
 use crate::simulation::log::Payload;
 use crate::simulation::oracle::{
@@ -17,7 +18,7 @@ use crate::simulation::schedule::check_schedule;
 use crate::simulation::stage::{EPOCH, Ends, SESSION_MS, Stage, TRANSACTION_MS};
 use crate::simulation::workload::{Placed, Workload};
 use ebbflow::codec::encode::OutputFormat;
-use ebbflow::codec::state::{LINEAGE_KEY, Lineage, StateKey, encode_lineage, parse_key};
+use ebbflow::codec::state::{PROGRESS_KEY, StateKey, decode_progress, parse_key};
 use ebbflow::config::CommitConfig;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::runtime::settings::Settings;
@@ -29,7 +30,9 @@ use std::time::Duration;
 /// Virtual time within which everything has drained after the last fault.
 const PATIENCE_MS: i64 = 300_000;
 /// Virtual time after which preloaded runs are left in peace.
-const FAULTS_MS: i64 = 60_000;
+pub(crate) const FAULTS_MS: i64 = 60_000;
+/// How long tasks wait for one that does not get on, in those runs in which they do.
+const MAX_HOLD: Duration = Duration::from_secs(3_600);
 /// Timers are detected at most so late in a drained cluster.
 const SLACK_MS: i64 = 10_000;
 
@@ -40,10 +43,12 @@ pub(crate) enum Mode {
     Event,
     /// The wall; input arrives.
     Wall,
+    /// Either, and facts belong to another key than the one whose event tells of them.
+    Crossing,
 }
 
 /// What happened beside the faults, by name.
-pub(crate) type Happened = [(&'static str, u64); 11];
+pub(crate) type Happened = Vec<(&'static str, u64)>;
 
 /// A run that went well.
 pub(crate) struct Report {
@@ -62,11 +67,11 @@ pub(crate) struct Report {
 pub(crate) struct Run {
     mode: Mode,
     pub(crate) stage: Rc<Stage>,
-    random: Random,
-    workload: Workload,
+    pub(crate) random: Random,
+    pub(crate) workload: Workload,
     pub(crate) partitions: u32,
     pub(crate) instances: usize,
-    config: TaskConfig,
+    pub(crate) config: TaskConfig,
     pub(crate) advance_to: Option<Timestamp>,
     drained_ms: i64,
 }
@@ -85,6 +90,9 @@ fn is_mark(key: &[u8]) -> bool {
 /// Runs a seed.
 pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> {
     let mut run = Run::new(mode, seed, only);
+    if mode == Mode::Crossing {
+        return run.cross(seed);
+    }
     let mut random = Random::new(!seed);
     let rebuilds = mode == Mode::Event && seed != 0 && random.chance(400);
     if rebuilds && random.chance(600) {
@@ -92,7 +100,7 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
     }
     match mode {
         Mode::Event => run.play_preloaded()?,
-        Mode::Wall => run.play_arriving()?,
+        Mode::Wall | Mode::Crossing => run.play_arriving()?,
     }
     let (mut partitions, effort) = run.left()?;
     if rebuilds {
@@ -109,7 +117,7 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
     let changes = partitions.iter().flat_map(|it| &it.changes);
     let judged = changes.filter(by_rules).count() as u64;
     let in_parts = partitions.iter().map(Partition::cursors).sum();
-    let happened = [
+    let happened = vec![
         ("transactions timed out", cluster.timed_out),
         ("members expelled", cluster.expelled),
         ("partitions came straight back", cluster.group.came_back),
@@ -138,6 +146,32 @@ pub(crate) fn run(mode: Mode, seed: u64, only: &Only) -> Result<Report, String> 
 }
 
 impl Run {
+    /// A crossing run.
+    fn cross(&mut self, seed: u64) -> Result<Report, String> {
+        let (partitions, crossed) = play(self, seed)?;
+        let happened = vec![
+            ("records relayed", crossed.relayed),
+            ("redirects left", crossed.redirects),
+            ("lineages rebuilt", crossed.rebuilt),
+            ("changes by time compared", crossed.timers),
+            ("customers erased", partitions.iter().map(Partition::erasures).sum()),
+        ];
+        let unproven = self.stage.unproven_timers();
+        if unproven > 0 {
+            return Err(format!("{unproven} timers fired before others had come as far"));
+        }
+        Ok(Report {
+            counts: self.stage.plan.borrow().counts.clone(),
+            happened,
+            drained_ms: self.drained_ms,
+            changes: partitions.iter().map(|records| records.changes.len()).sum(),
+            partitions,
+            config: self.config.clone(),
+            advance_to: None,
+            effort: Effort::default(),
+        })
+    }
+
     pub(crate) fn new(mode: Mode, seed: u64, only: &Only) -> Self {
         let mut random = Random::new(seed);
         let partitions = u32::try_from(2 + random.below(3)).unwrap();
@@ -148,14 +182,15 @@ impl Run {
             partition: 0,
             partitions,
             rules: rules::rules(rules::REVISION, withholds),
+            keys_are_trusted: true,
             profiles_on_touch: random.chance(500),
             run_id: "run".into(),
             rebuilt_at: Timestamp::MIN,
         };
         let advance_to = Some(EPOCH.plus_days(random.between(100, 500)))
             .filter(|_| mode == Mode::Event && random.chance(800));
-        let settings = Settings {
-            task: config.clone(),
+        let mut settings = Settings {
+            task: config,
             topics: TOPICS.map(Into::into),
             commit: CommitConfig {
                 idle_gap: Duration::from_millis(5),
@@ -164,6 +199,7 @@ impl Run {
                 max_bytes: *random.pick(&[500, 5_000, 1_000_000]),
             },
             wall_clock: mode == Mode::Wall,
+            max_hold: None,
             timers_per_round: *random.pick(&[1, 2, 5, 1_000]),
             dead_letter_max_bytes: 100_000,
             changes: OutputFormat::Json,
@@ -174,13 +210,24 @@ impl Run {
             forgetful: false,
             commit_patience: Duration::from_millis(3_000),
         };
+        let crossing = mode == Mode::Crossing;
+        let clocks = Clocks::of(seed);
+        let in_step = crossing && clocks == Clocks::InStep;
+        let (instances, only) = if in_step { (1, only) } else { (instances, only) };
+        if crossing {
+            settings.task.rules = rules::crossing(seed.is_multiple_of(2));
+            settings.task.keys_are_trusted = false;
+            settings.wall_clock = clocks == Clocks::Wall;
+            settings.max_hold = Some(MAX_HOLD);
+            settings.until_end = end_of(clocks);
+        }
+        let config = settings.task.clone();
         let intensity = if mode == Mode::Event { 4 } else { 1 };
         let plan = if seed == 0 { Plan::calm() } else { Plan::new(random.fork(), intensity, only) };
         let cluster = Cluster::new(partitions, SESSION_MS, TRANSACTION_MS, random.fork());
         let avro = seed != 0 && random.chance(200);
         let workload = Workload::new(random.fork(), partitions, avro);
         let stage = Stage::new(cluster, plan, random.fork(), settings, avro, instances);
-        let drained_ms = 0;
         Self {
             mode,
             stage,
@@ -190,13 +237,13 @@ impl Run {
             instances,
             config,
             advance_to,
-            drained_ms,
+            drained_ms: 0,
         }
     }
 
     /// Appends records, some of them in transactions of their own, so that markers and aborted
     /// records lie between.
-    fn append(&mut self, records: Vec<Placed>) {
+    pub(crate) fn append(&mut self, records: Vec<Placed>) {
         let transactional = self.random.chance(300);
         let aborted = transactional && self.random.chance(300);
         let mut cluster = self.stage.cluster.borrow_mut();
@@ -229,7 +276,7 @@ impl Run {
                 let nothing = vec![Marks::new(); partitions.len()];
                 check_equal(&partitions, &self.config, (1, &nothing), self.advance_to)?;
             }
-            Mode::Wall => {
+            Mode::Wall | Mode::Crossing => {
                 effort = check_replayed(&partitions, &self.config, self.stage.skew_ms())?;
                 check_nothing_due(&partitions, EPOCH.plus_ms(cluster.now_ms - SLACK_MS))?;
             }
@@ -237,48 +284,11 @@ impl Run {
         Ok((partitions, effort))
     }
 
-    /// Everything again in a second lineage, from what the inputs have not forgotten and what is
-    /// new; gives what it has left. A process may have stood still meanwhile.
-    fn rebuild(&mut self, first: &[Partition]) -> Result<Vec<Partition>, String> {
-        // Whoever begins a lineage waits until the group has no members.
-        self.stage.pass(SESSION_MS + 1);
-        let mut cluster = self.stage.cluster.borrow_mut();
-        for partition in 0..self.partitions {
-            for topic in Topic::INPUTS {
-                let log = cluster.log(topic, partition);
-                let kept = self.random.between(log.low(), log.end());
-                if self.random.chance(300) {
-                    log.delete_before(kept);
-                }
-            }
-        }
-        drop(cluster);
-        for _ in 0..self.random.below(4) {
-            let at = EPOCH.plus_days(self.random.between(0, 100));
-            let record = self.workload.record(at, at);
-            self.append(vec![record]);
-        }
-        let began_at = self.begin_lineage();
-        self.stage.start_again(&self.ends());
-        self.play_to_the_end()?;
-        self.left_again(first, began_at)
-    }
-
     /// Where the inputs end now.
     pub(crate) fn ends(&self) -> Ends {
         let mut cluster = self.stage.cluster.borrow_mut();
         let mut ends = |it| Topic::INPUTS.map(|topic| cluster.log(topic, it).end());
         (0..self.partitions).map(|it| (it, ends(it))).collect()
-    }
-
-    /// A second lineage; gives its beginning.
-    pub(crate) fn begin_lineage(&self) -> Timestamp {
-        let began_at = EPOCH.plus_ms(self.stage.now_ms());
-        let lineage = encode_lineage(Lineage { number: 2, began_at, ..Lineage::FIRST });
-        let record =
-            Payload { key: Some(LINEAGE_KEY.to_vec()), value: Some(lineage), ..Payload::default() };
-        self.stage.cluster.borrow_mut().log(Topic::Control, 0).append(record, None);
-        began_at
     }
 
     /// What the second lineage has left after the first, checked.
@@ -395,7 +405,7 @@ impl Run {
     }
 
     /// Until everybody waits and nothing is left to do, or this time is over.
-    fn rest(&mut self, ms: i64) -> Result<bool, String> {
+    pub(crate) fn rest(&mut self, ms: i64) -> Result<bool, String> {
         let deadline_ms = self.stage.now_ms() + ms;
         while !self.is_drained() && self.stage.now_ms() < deadline_ms {
             self.step()?;
@@ -428,8 +438,8 @@ impl Run {
         Ok(())
     }
 
-    /// Nobody is at work and no input is left.
-    fn is_drained(&self) -> bool {
+    /// Nobody is at work, no input is left, and nothing waits for other tasks.
+    pub(crate) fn is_drained(&self) -> bool {
         if !self.stage.is_quiet() {
             return false;
         }
@@ -437,11 +447,16 @@ impl Run {
         (0..self.partitions).all(|partition| {
             let offsets = cluster.group.committed(partition);
             let next_offsets = offsets.map_or([None; 3], |offsets| offsets.next_offsets);
-            (0..3).all(|input| {
+            let consumed = (0..3).all(|input| {
                 let log = cluster.log(Topic::INPUTS[input], partition);
                 let next = next_offsets[input].unwrap_or_else(|| log.low());
                 log.next_visible(next) == log.end()
-            })
+            });
+            let is_progress = |payload: &Payload| payload.key.as_deref() == Some(PROGRESS_KEY);
+            let states = cluster.log(Topic::State, partition).committed();
+            let told = consumed.then(|| states.filter(|(_, it)| is_progress(it)).last()).flatten();
+            let told = told.and_then(|(_, payload)| payload.value.as_deref());
+            consumed && told.is_none_or(|it| decode_progress(it).expect("progress").waiting == 0)
         })
     }
 }

@@ -10,11 +10,12 @@ use ebbflow::codec::change::{ChangeEncoder, headers};
 use ebbflow::codec::encode::OutputFormat;
 use ebbflow::codec::profile::ProfileEncoder;
 use ebbflow::codec::state::{frame, unframe};
-use ebbflow::domain::apply::{Tally, apply, expire};
-use ebbflow::domain::change::Change;
+use ebbflow::domain::apply::{Tally, apply, catch_up, expire};
+use ebbflow::domain::change::{CauseKind, Change};
 use ebbflow::domain::customer::Customer;
 use ebbflow::domain::event::{Body, Interaction, MessageKind, Purchase};
 use ebbflow::domain::pack::{pack, unpack};
+use ebbflow::domain::publish::close::close;
 use ebbflow::domain::publish::context::Context;
 use ebbflow::domain::publish::evaluate::{Unpublished, reevaluate};
 use ebbflow::domain::publish::profile::profile;
@@ -111,7 +112,7 @@ impl<'a> Search<'a> {
 
     fn unpacked(&self, state: Option<&[u8]>) -> Result<Option<Customer>, String> {
         let Some(state) = state else { return Ok(None) };
-        let (_, packed) = unframe(state).map_err(|error| error.to_string())?;
+        let packed = unframe(state).map_err(|error| error.to_string())?;
         unpack(packed, &self.rules.rates).map(Some).map_err(|error| error.to_string())
     }
 
@@ -337,25 +338,26 @@ impl<'a> Search<'a> {
         let rules = self.rules.clone();
         let context = self.context(&rules, &place);
         let topic = TOPICS[input].into();
-        let origin = (&topic, self.config.partition, timed.offset);
+        let cause = timed.cause(&topic, self.config.partition);
         let mut tally = Tally::default();
-        let applied = apply(
-            &mut customer,
-            &timed.event,
-            timed.at,
-            origin,
-            &context,
-            &mut tally,
-            &mut changes,
-        );
-        place.changed |= applied.changed;
-        place.published |= applied.published;
-        if applied.erased {
-            let until = customer.evaluated_at.plus_ms(self.rules.erase_keep_ms);
-            place.mark = Some(until);
-        }
-        place.customer = Some(customer).filter(|_| !applied.erased);
         place.next[input] += 1;
+        match timed.event.body {
+            Body::Interaction(Interaction::EraseRequested) => {
+                let at = timed.at.max(clock).max(customer.evaluated_at);
+                catch_up(&mut customer, at, &context, (&mut tally, &mut changes));
+                let kind = CauseKind::Erase;
+                close(&mut customer, at, kind, Some(&cause), &context, &mut changes);
+                (place.changed, place.published) = (true, true);
+                place.mark = Some(at.plus_ms(self.rules.erase_keep_ms));
+            }
+            _ => {
+                let out = (&mut tally, &mut changes);
+                let applied = apply(&mut customer, &timed.event, &cause, None, &context, out);
+                place.changed |= applied.changed;
+                place.published |= applied.published;
+                place.customer = Some(customer);
+            }
+        }
         self.tells(&mut place, &changes) && self.leads_there(&place)
     }
 

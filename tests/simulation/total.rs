@@ -23,6 +23,7 @@ impl Total {
         for (fault, count) in &report.counts {
             *self.counts.entry(*fault).or_default() += count;
         }
+        self.happened.resize(report.happened.len(), ("", 0));
         for ((name, total), (what, count)) in self.happened.iter_mut().zip(&report.happened) {
             *name = what;
             *total += count;
@@ -36,7 +37,10 @@ impl Total {
     /// What should have happened in so many runs and did not.
     pub(crate) fn missing(&self, mode: Mode) -> Vec<String> {
         // What an event clock writes while new rules come depends on when they do.
-        let possible = |fault: &&Fault| mode == Mode::Wall || **fault != Fault::NewRules;
+        let possible = |fault: &&Fault| match **fault {
+            Fault::NewRules => mode == Mode::Wall,
+            _ => true,
+        };
         let faults = Fault::ALL.iter().filter(possible);
         let faults = faults.filter(|fault| !self.counts.contains_key(fault));
         let mut missing: Vec<String> = faults.map(|fault| format!("{fault:?}")).collect();

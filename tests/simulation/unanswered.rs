@@ -37,7 +37,12 @@ fn a_cluster_that_never_answers_holds_no_round() {
 
 #[test]
 fn a_task_that_gets_no_answer_does_not_hold_the_others() {
-    let mut run = preloaded(Plan::calm());
+    // Whoever has all tasks of a run that ends by itself moves them in step.
+    let runs = (0..).map(|seed| Run::new(Mode::Event, seed, &None));
+    let fits = |run: &Run| run.instances == 2 && run.partitions == 4 && !run.stage.avro;
+    let mut run = runs.into_iter().find(fits).unwrap();
+    *run.stage.plan.borrow_mut() = Plan::calm();
+    run.preload();
     let held = TaskOffsets { partition: 0, next_offsets: [0; 3], metadata: String::new() };
     run.stage.cluster.borrow_mut().group.hold(u64::MAX, held);
     while run.stage.now_ms() < 30_000 {

@@ -10,6 +10,7 @@ use crate::simulation::rules::RECENCY_DAYS;
 use crate::simulation::said;
 use ebbflow::codec::decoder::RecordType;
 use ebbflow::codec::event_writer::EventEncoder;
+use ebbflow::codec::state::VERSION;
 use ebbflow::domain::event::{Body, Event, Interaction, Item, Purchase, Term};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::money::{Currency, Money};
@@ -88,14 +89,7 @@ impl Workload {
             payload.at = recorded_at;
             return Placed { topic, partition: home, payload };
         }
-        let mut event = self.event(customer, &id, at);
-        let (mut id, mut home) = (id, home);
-        if self.random.chance(15) {
-            // Nobody that is known: read, and kept nowhere.
-            event.anonymous_id = event.customer_id.take();
-            id = event.subject_id().into_owned();
-            home = partition_of(&id, self.partitions);
-        }
+        let event = self.event(customer, &id, at);
         let mut value = Vec::new();
         let topic = match self.encoder.encode(&event, &mut value) {
             RecordType::Purchases => Topic::Purchases,
@@ -109,8 +103,10 @@ impl Workload {
             0 => payload.value = None,
             1 => payload.value = payload.value.map(|value| value[..value.len() / 2].to_vec()),
             2 => partition = (home + 1) % self.partitions,
-            3 => topic = Topic::Relay,
-            _ if event.customer_id.is_none() => {}
+            3 => {
+                topic = Topic::Relay;
+                payload.value = payload.value.map(|value| [&[VERSION][..], &value].concat());
+            }
             _ => {
                 let recent = &mut self.customers[customer].recent;
                 recent.push((topic, payload.clone()));
@@ -134,7 +130,14 @@ impl Workload {
             45..47 => Body::Interaction(Interaction::EraseRequested),
             _ => {
                 let amount = self.money();
-                Body::Interaction(said::interaction(&mut self.random, amount))
+                match said::interaction(&mut self.random, amount) {
+                    Interaction::CustomersMerged { .. } => {
+                        // Nobody becomes another one where keys are trusted.
+                        let from_customer_id = text(id.to_owned());
+                        Body::Interaction(Interaction::CustomersMerged { from_customer_id })
+                    }
+                    interaction => Body::Interaction(interaction),
+                }
             }
         };
         Event {

@@ -34,7 +34,6 @@ fn example() -> Change {
                 revision: 3,
                 hash: "3f9a".into(),
                 fold_hash: "9c".into(),
-                version_1_hash: "".into(),
             },
             id: "rf-10:at_risk".into(),
         },

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::change::{Evidence, Facts, Holdout, NextChange, Number};
 use crate::domain::facts::perceived_value::PerceivedValue;
 use crate::domain::publish::profile::{MoreFacts, ProfileDimension, SurveyFacts};
+use crate::domain::subject::Subject;
 use apache_avro::types::Value;
 
 fn example() -> Profile {
@@ -24,6 +25,7 @@ fn example() -> Profile {
     };
     Profile {
         customer_id: "c \"1\"".to_owned(),
+        subject: Subject::Customer,
         seq: 7,
         as_of: Timestamp(1_000),
         dimensions: vec![dimension("rfm", Some(Timestamp(-1))), dimension("lifecycle", None)],
@@ -85,7 +87,8 @@ fn encoded(format: OutputFormat) -> Vec<u8> {
 #[test]
 fn json_has_the_fields_of_the_contract() {
     let expected = concat!(
-        r#"{"customer_id":"c \"1\"","seq":7,"as_of":"1970-01-01T00:00:01.000Z","#,
+        r#"{"customer_id":"c \"1\"","subject":"customer","seq":7,"#,
+        r#""as_of":"1970-01-01T00:00:01.000Z","#,
         r#""dimensions":{"rfm":{"value":"at_risk","raw":"lost","#,
         r#""since":"1969-12-31T23:59:59.999Z","cause":"timer","#,
         r#""pending":{"value":"lost","until":"1970-01-01T00:00:03.000Z"}},"#,
@@ -102,7 +105,8 @@ fn json_has_the_fields_of_the_contract() {
         r#""perceived_value":{"benefit":8,"cost":4,"ratio":2,"difference":4,"#,
         r#""against_alternative":null},"attention_gap_days":null,"engagement_score":0,"#,
         r#""interactions":0,"discount_dependence":null,"preferred_category":null,"#,
-        r#""preferred_channel":"web","meddic_sum":null},"#,
+        r#""preferred_channel":"web","meddic_sum":null,"accepted_referrals":0,"#,
+        r#""referred_revenue_minor":0,"contacts":null},"#,
         r#""surveys":{"nps":{"last":9,"at":"1970-01-01T00:00:00.005Z","mean":8.5,"count":2,"#,
         r#""reasons":["service"]}},"#,
         r#""next":[{"at":"1970-01-01T00:00:02.000Z","dimension":"rfm","value":"lost"}],"#,

@@ -58,12 +58,7 @@ pub(super) fn body<'a>(
                 raw.referred_customer_id,
             )?,
         },
-        "referral_accepted" => Interaction::ReferralAccepted {
-            referred_customer_id: field::customer_id(
-                "referred_customer_id",
-                raw.referred_customer_id,
-            )?,
-        },
+        "referral_accepted" => referral_accepted(raw, customer_id)?,
         "survey_answered" => survey_answered(raw)?,
         "cost_recorded" => Interaction::CostRecorded {
             cost: cost_kind(&field::required("cost", raw.cost)?)?,
@@ -229,6 +224,22 @@ fn customers_merged<'a>(
         return Err(field::invalid("from_customer_id", &value, "another id than \"customer_id\""));
     }
     Ok(Interaction::CustomersMerged { from_customer_id })
+}
+
+fn referral_accepted<'a>(
+    raw: RawInteraction<'a>,
+    customer_id: Option<&str>,
+) -> Result<Interaction<'a>, Refusal> {
+    let referred_customer_id =
+        field::customer_id("referred_customer_id", raw.referred_customer_id)?;
+    match &referred_customer_id {
+        Some(referred) if Some(&**referred) == customer_id => Err(field::invalid(
+            "referred_customer_id",
+            &field::shown(referred),
+            "another id than \"customer_id\"",
+        )),
+        _ => Ok(Interaction::ReferralAccepted { referred_customer_id }),
+    }
 }
 
 fn pairs<'a, V>(name: &str, pairs: Option<Pairs<'a, V>>) -> Result<Vec<(Text<'a>, V)>, Refusal> {

@@ -402,6 +402,20 @@ fn each_kind_of_interaction_has_the_fields_it_needs() {
         &json!({"referred_customer_id": "anon:1"}),
         "invalid_id: \"referred_customer_id\" = \"anon:1\" starts with the reserved \"anon:\"",
     );
+    bad_interaction(
+        "referral_accepted",
+        &json!({"referred_customer_id": "c-1"}),
+        "invalid_value: \"referred_customer_id\" = \"c-1\" is not another id than \
+         \"customer_id\"",
+    );
+}
+
+#[test]
+fn an_account_may_have_the_id_of_a_customer() {
+    let record = with(order(), &json!({"customer_id": "c-1", "account_id": "c-1"})).to_string();
+    let event = decode(RecordType::Purchases, record.as_bytes()).unwrap();
+    assert_eq!(event.customer_id, event.account_id);
+    assert_eq!(event.subject_id(), "c-1");
 }
 
 #[test]

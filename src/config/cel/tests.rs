@@ -40,6 +40,13 @@ fn comparisons_of_every_kind_are_understood() {
     );
     let orders = |comparison, milli| Predicate::Number(Quantity::Orders, comparison, milli);
     assert_eq!(compiled("facts.orders >= 2"), orders(Comparison::AtLeast, 2000));
+    assert_eq!(
+        compiled("facts.accepted_referrals >= 1 && facts.referred_revenue_minor < 500"),
+        Predicate::All(vec![
+            Predicate::Number(Quantity::AcceptedReferrals, Comparison::AtLeast, 1000),
+            Predicate::Number(Quantity::ReferredRevenueMinor, Comparison::Less, 500_000),
+        ])
+    );
     assert_eq!(compiled("2.5 > facts.orders"), orders(Comparison::Less, 2500));
     assert_eq!(compiled("facts.orders == -1"), orders(Comparison::Equal, -1000));
     assert_eq!(

@@ -5,6 +5,7 @@
 //! Reading order: `view`, `activity`, `value_mode`, `rfm`, `lifecycle`, then the others.
 
 pub mod activity;
+pub mod contacts;
 pub mod engagement;
 pub mod lifecycle;
 pub mod qualification;

@@ -87,6 +87,33 @@ impl Interactions {
         }
         true
     }
+
+    /// Takes over the interactions of another customer. The daily cap holds for both together on
+    /// the days whose counts both still have; of days before, each was capped by itself.
+    pub fn absorb(&mut self, source: Self, rules: &FoldRules) {
+        self.total = self.total.saturating_add(source.total);
+        self.contact_at = self.contact_at.max(source.contact_at);
+        self.latest_day = self.latest_day.max(source.latest_day);
+        self.score.absorb(source.score);
+        for one in source.counts {
+            let place =
+                self.counts.binary_search_by_key(&(one.day, one.kind), |it| (it.day, it.kind));
+            let place = match place {
+                Ok(place) => place,
+                Err(place) => {
+                    self.counts.insert(place, one);
+                    continue;
+                }
+            };
+            let both = self.counts[place].count.saturating_add(one.count);
+            let count = both.min(rules.daily_cap);
+            self.counts[place].count = count;
+            let unscored = u64::from(both - count) * u64::from(rules.weights[one.kind.index()]);
+            self.score.take_off(unscored, one.day, &rules.engagement_half_life);
+        }
+        let latest = self.latest_day.0;
+        self.counts.retain(|count| count.day.0 > latest.saturating_sub(SCORED_DAYS));
+    }
 }
 
 /// Whether both sides spoke: the customer asked, or answered what we sent.

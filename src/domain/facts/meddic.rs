@@ -74,6 +74,16 @@ impl Meddic {
         }
     }
 
+    /// Takes over another customer's qualification.
+    pub fn absorb(&mut self, source: Self) {
+        for (own, other) in self.elements.iter_mut().zip(source.elements) {
+            if *own < other {
+                *own = other;
+            }
+        }
+        self.outcome = self.outcome.max(source.outcome);
+    }
+
     /// An element of the qualification that is open: what is not later than the outcome belongs
     /// to the one that ended.
     #[must_use]

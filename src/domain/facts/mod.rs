@@ -1,9 +1,11 @@
 //! What is remembered of a customer's events: facts, a function of the set of events.
 //!
 //! Never judges: that is done by `dimensions`. Reading order: `order`, `order_book`,
-//! `order_facts`, `signals`, `interactions`, `spending`, `surveys`, `meddic`, `traits`.
+//! `order_facts`, `signals`, `interactions`, `spending`, `surveys`, `meddic`, `traits`, `ties`,
+//! `contacts`.
 
 pub mod bounded_text;
+pub mod contacts;
 pub mod interactions;
 pub mod meddic;
 pub mod older_orders;
@@ -20,4 +22,5 @@ pub mod signals;
 pub mod spending;
 pub mod subscription;
 pub mod surveys;
+pub mod ties;
 pub mod traits;

@@ -169,6 +169,25 @@ impl Order {
         }
     }
 
+    /// Takes over what another customer's book has of the same order; returns how many refunds
+    /// could only be added up.
+    pub fn absorb(&mut self, source: Self, rates: &ExchangeRates) -> u64 {
+        if source.base < self.base {
+            (self.base, self.amount) = (source.base, source.amount);
+            (self.term, self.marks) = (source.term, source.marks);
+        }
+        self.cancelled |= source.cancelled;
+        let Some(changes) = source.changes else { return 0 };
+        if let Some((stamp, amount)) = changes.update {
+            self.update(stamp, amount);
+        }
+        let own = self.changes.get_or_insert_default();
+        own.further_refunds_minor =
+            own.further_refunds_minor.saturating_add(changes.further_refunds_minor);
+        let folded = changes.refunds.into_iter().map(|refund| self.refund(refund, rates));
+        folded.map(|folded| u64::from(folded == Folded::Summed)).sum()
+    }
+
     /// Whether refunds take more than there is.
     #[must_use]
     pub fn is_over_refunded(&self, rates: &ExchangeRates) -> bool {

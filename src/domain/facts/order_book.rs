@@ -4,6 +4,8 @@
 //! Within those bounds the book is a function of the set of records. It never knows what an
 //! order means for a dimension. Next: `order_facts.rs`, what is counted from it.
 
+mod absorb;
+
 use crate::domain::event::{Purchase, Term};
 use crate::domain::facts::bounded_text::cut;
 use crate::domain::facts::older_orders::{EvictedOrder, OlderOrders, forget_terms};
@@ -49,6 +51,26 @@ pub struct RareParts {
     pub parked: Vec<Parked>,
     /// Subscriptions, ordered by id.
     pub subscriptions: Vec<Subscription>,
+}
+
+impl RareParts {
+    /// What is left of an order that is no longer kept exactly; its categories are.
+    fn evicted_of(&mut self, order: &Order, rates: &ExchangeRates) -> EvictedOrder {
+        // Of a cancelled one nothing was bought.
+        if !order.cancelled {
+            self.categories |= order.marks.categories;
+        }
+        EvictedOrder::of(order, rates)
+    }
+
+    /// Forgets the subscription that is longest without news.
+    fn forget_quietest(&mut self, tally: &mut BookTally) {
+        let quietest = (0..self.subscriptions.len())
+            .min_by_key(|place| self.subscriptions[*place].latest_stamp())
+            .unwrap_or(0);
+        self.subscriptions.remove(quietest);
+        tally.evicted += 1;
+    }
 }
 
 /// A record that waits for its order.
@@ -317,18 +339,8 @@ impl OrderBook {
     fn evict(&mut self, rates: &ExchangeRates, tally: &mut BookTally) {
         tally.evicted += 1;
         let order = self.orders.remove(0);
-        let evicted = EvictedOrder {
-            id: order.id,
-            day: order.base.at.day(),
-            net_minor: order.net_minor(rates),
-            cancelled: order.cancelled,
-            term: order.term.map(|term| (term.subscription, term.days)),
-        };
         let rare = self.rare.get_or_insert_default();
-        // Of a cancelled one nothing was bought.
-        if !order.cancelled {
-            rare.categories |= order.marks.categories;
-        }
+        let evicted = rare.evicted_of(&order, rates);
         let place = rare
             .evicted
             .partition_point(|present| (present.day, present.id) < (evicted.day, evicted.id));
@@ -369,22 +381,7 @@ impl OrderBook {
         }
         let rare = self.rare.get_or_insert_default();
         if let Some(evicted) = rare.evicted.iter_mut().find(|evicted| evicted.id == order) {
-            match what {
-                ParkedRecord::Cancel => {
-                    (evicted.net_minor, evicted.cancelled) = (0, true);
-                }
-                ParkedRecord::Update(amount) if !evicted.cancelled => {
-                    evicted.net_minor = rates.to_base_minor(amount, evicted.day.start());
-                }
-                ParkedRecord::Update(_) => {}
-                ParkedRecord::Refund(_, amount) => {
-                    let minor = amount.map_or(evicted.net_minor, |amount| {
-                        rates.to_base_minor(amount, evicted.day.start())
-                    });
-                    tally.clipped += u64::from(minor > evicted.net_minor);
-                    evicted.net_minor = (evicted.net_minor - minor).max(0);
-                }
-            }
+            evicted.amend(what, rates, tally);
             return Booked::ChangedUnknown;
         }
         rare.parked.push(Parked { order, stamp, parked_at: clock, what });
@@ -409,20 +406,16 @@ impl OrderBook {
     }
 
     fn subscription(&mut self, id: u64, tally: &mut BookTally) -> &mut Subscription {
-        let subscriptions = &mut self.rare.get_or_insert_default().subscriptions;
-        if !subscriptions.iter().any(|present| present.id == id) {
-            if subscriptions.len() == MAX_SUBSCRIPTIONS {
-                let quietest = (0..subscriptions.len())
-                    .min_by_key(|place| subscriptions[*place].latest_stamp())
-                    .unwrap_or(0);
-                subscriptions.remove(quietest);
-                tally.evicted += 1;
+        let rare = self.rare.get_or_insert_default();
+        if !rare.subscriptions.iter().any(|present| present.id == id) {
+            if rare.subscriptions.len() == MAX_SUBSCRIPTIONS {
+                rare.forget_quietest(tally);
             }
-            let place = subscriptions.partition_point(|present| present.id < id);
-            subscriptions.insert(place, Subscription::new(id));
+            let place = rare.subscriptions.partition_point(|present| present.id < id);
+            rare.subscriptions.insert(place, Subscription::new(id));
         }
-        let place = subscriptions.partition_point(|present| present.id < id);
-        &mut subscriptions[place]
+        let place = rare.subscriptions.partition_point(|present| present.id < id);
+        &mut rare.subscriptions[place]
     }
 
     /// Sets the amounts and lengths of the terms that do not name their own. A term whose price has

@@ -41,6 +41,31 @@ pub struct InUse {
     pub channels: u8,
 }
 
+/// Where the categories and channels of one customer stand with another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Places {
+    categories: [Option<u8>; MAX_PREFERENCES],
+    channels: [Option<u8>; MAX_PREFERENCES],
+}
+
+impl Places {
+    /// A mask of categories there.
+    #[must_use]
+    pub fn categories(&self, mask: u8) -> u8 {
+        let named = self.categories.iter().enumerate().filter(|(place, _)| mask >> place & 1 == 1);
+        named.filter_map(|(_, there)| *there).fold(0, |mask, there| mask | 1 << there)
+    }
+
+    /// The marks of an order there.
+    #[must_use]
+    pub fn marks(&self, marks: Marks) -> Marks {
+        let channel = marks.channel.checked_sub(1).map(usize::from);
+        let there = channel.and_then(|place| self.channels.get(place).copied().flatten());
+        let categories = self.categories(marks.categories);
+        Marks { categories, channel: there.map_or(0, |there| there + 1), ..marks }
+    }
+}
+
 /// The place of a name, made for it where there is room.
 fn place_of(preferences: &mut Vec<Preference>, name: &str, in_use: u8) -> Option<usize> {
     let name = cut(name, MAX_NAME_BYTES);
@@ -55,11 +80,81 @@ fn place_of(preferences: &mut Vec<Preference>, name: &str, in_use: u8) -> Option
         preferences.push(fresh);
         return Some(preferences.len() - 1);
     }
-    let weakest = (0..preferences.len())
-        .filter(|place| in_use >> place & 1 == 0)
-        .min_by(|one, other| preferences[*one].score.compare(&preferences[*other].score))?;
+    let weakest = weakest(preferences, in_use)?;
     preferences[weakest] = fresh;
     Some(weakest)
+}
+
+/// The place with the least score that no order names.
+fn weakest(preferences: &[Preference], in_use: u8) -> Option<usize> {
+    (0..preferences.len())
+        .filter(|place| in_use >> place & 1 == 0)
+        .min_by(|one, other| preferences[*one].score.compare(&preferences[*other].score))
+}
+
+/// Takes over the categories and channels of another customer, and says where they stand; what
+/// finds no room is left out, and added to `left_out`. Of the places that orders name, first
+/// those of the target, then those of the source.
+pub fn absorb(
+    target: &mut Option<Box<Preferences>>,
+    source: Option<Box<Preferences>>,
+    [own, other]: [InUse; 2],
+    left_out: &mut u64,
+) -> Places {
+    let Some(source) = source else { return Places::default() };
+    let Preferences { categories, channels } = target.get_or_insert_default().as_mut();
+    Places {
+        categories: absorb_names(
+            categories,
+            source.categories,
+            [own.categories, other.categories],
+            left_out,
+        ),
+        channels: absorb_names(channels, source.channels, [own.channels, other.channels], left_out),
+    }
+}
+
+fn absorb_names(
+    target: &mut Vec<Preference>,
+    source: Vec<Preference>,
+    [mut kept, in_use]: [u8; 2],
+    left_out: &mut u64,
+) -> [Option<u8>; MAX_PREFERENCES] {
+    let mut places = [None; MAX_PREFERENCES];
+    let mut names: Vec<(bool, usize, Preference)> = (0..MAX_PREFERENCES)
+        .zip(source)
+        .map(|(place, preference)| (in_use >> place & 1 == 1, place, preference))
+        .collect();
+    // What orders name comes first, then the greater scores: none gives way to one after it.
+    names.sort_by(|(named, _, one), (other_named, _, other)| {
+        let by_score = other.score.compare(&one.score);
+        other_named.cmp(named).then(by_score).then_with(|| one.name.cmp(&other.name))
+    });
+    for (named, place, preference) in names {
+        let there = match target.iter().position(|it| it.name == preference.name) {
+            Some(there) => {
+                target[there].score.absorb(preference.score);
+                Some(there)
+            }
+            None if target.len() < MAX_PREFERENCES => {
+                target.push(preference);
+                Some(target.len() - 1)
+            }
+            None => {
+                let gives_way = |there: &usize| {
+                    named || target[*there].score.compare(&preference.score).is_lt()
+                };
+                let there = weakest(target, kept).filter(gives_way);
+                there.inspect(|there| target[*there] = preference)
+            }
+        };
+        *left_out += u64::from(there.is_none());
+        places[place] = there.and_then(|there| u8::try_from(there).ok());
+        if named {
+            kept |= places[place].map_or(0, |there| 1 << there);
+        }
+    }
+    places
 }
 
 /// The marks of an order with these items and this channel; what finds no room is left out, and

@@ -87,6 +87,16 @@ impl Signals {
         }
     }
 
+    /// Takes over the signs that another customer gave.
+    pub fn absorb(&mut self, source: &Self) {
+        source.product_views.into_iter().for_each(|at| self.view(at));
+        self.considered_at = self.considered_at.max(source.considered_at);
+        self.referral_at = self.referral_at.max(source.referral_at);
+        self.review = self.review.max(source.review);
+        self.good_review_at = self.good_review_at.max(source.good_review_at);
+        self.shared_at = self.shared_at.max(source.shared_at);
+    }
+
     fn view(&mut self, at: Timestamp) {
         let place = self.product_views.partition_point(|seen| *seen >= at);
         if place < VIEWS {

@@ -67,28 +67,43 @@ impl Spending {
                     .find(|(name, _)| Some(name.as_str()) == channel.as_deref());
                 let minor = cost.map_or(0, |(_, minor)| *minor);
                 self.marketing_minor = self.marketing_minor.saturating_add(minor);
-                self.touch(at.day());
+                self.touch(at.day(), 1);
             }
             _ => {}
         }
     }
 
-    fn touch(&mut self, day: Day) {
+    /// Takes over what another customer cost.
+    pub fn absorb(&mut self, source: Self) {
+        for (sum, minor) in [
+            (&mut self.marketing_minor, source.marketing_minor),
+            (&mut self.service_minor, source.service_minor),
+            (&mut self.acquisition_minor, source.acquisition_minor),
+        ] {
+            *sum = sum.saturating_add(minor);
+        }
+        source.touch_days.into_iter().for_each(|(day, count)| self.touch(day, count));
+        self.later_touches = self.later_touches.saturating_add(source.later_touches);
+    }
+
+    fn touch(&mut self, day: Day, touches: u32) {
+        let mut later = 0;
         match self.touch_days.binary_search_by_key(&day, |(day, _)| *day) {
             Ok(place) => {
                 let count = &mut self.touch_days[place].1;
-                *count = count.saturating_add(1);
+                *count = count.saturating_add(touches);
             }
-            Err(MAX_TOUCH_DAYS) => self.later_touches += 1,
+            Err(MAX_TOUCH_DAYS) => later = touches,
             Err(place) => {
-                self.touch_days.insert(place, (day, 1));
+                self.touch_days.insert(place, (day, touches));
                 if self.touch_days.len() > MAX_TOUCH_DAYS
                     && let Some((_, count)) = self.touch_days.pop()
                 {
-                    self.later_touches += u64::from(count);
+                    later = count;
                 }
             }
         }
+        self.later_touches = self.later_touches.saturating_add(u64::from(later));
     }
 
     /// Messages up to the day of the first order, that day included; all without an order. Of

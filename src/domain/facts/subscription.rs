@@ -13,7 +13,7 @@ use crate::domain::time::{DAY_MS, Timestamp};
 pub const MAX_PRICES: usize = 7;
 
 /// Bytes of a plan's name that are kept.
-pub const MAX_PLAN_BYTES: usize = 64;
+pub const MAX_PLAN_BYTES: usize = 32;
 
 /// What is remembered of one subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,6 +72,16 @@ impl Subscription {
         match self.prices.binary_search_by_key(&stamp, |present| present.stamp) {
             Ok(_) => Folded::Changed,
             Err(_) => Folded::Lost,
+        }
+    }
+
+    /// Takes over what another customer's book has of the same subscription.
+    pub fn absorb(&mut self, source: Self) {
+        self.latest_term = self.latest_term.max(source.latest_term);
+        self.cancelled_at = self.cancelled_at.max(source.cancelled_at);
+        self.ended_at = self.ended_at.max(source.ended_at);
+        for price in source.prices {
+            self.set_price(price);
         }
     }
 

@@ -146,13 +146,22 @@ impl Surveys {
         answers.count += 1;
         answers.scored += u64::from(score.is_some());
         answers.sum += u64::from(score.unwrap_or(0));
-        let Some(reason) = reason.filter(|reason| !reason.is_empty()) else { return false };
-        let place = answers.reasons.partition_point(|(present, _)| *present > stamp);
-        if place < MAX_REASONS {
-            answers.reasons.insert(place, (stamp, cut(reason, MAX_REASON_BYTES).into()));
-            answers.reasons.truncate(MAX_REASONS);
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            answers.keep_reason(stamp, cut(reason, MAX_REASON_BYTES).into());
         }
         false
+    }
+
+    /// Takes over another customer's answers; returns how many parts fell out.
+    pub fn absorb(&mut self, source: Self) -> u64 {
+        for (own, other) in self.answers.iter_mut().zip(source.answers) {
+            match (own, other) {
+                (Some(own), Some(other)) => own.absorb(*other),
+                (own @ None, other) => *own = other,
+                (Some(_), None) => {}
+            }
+        }
+        source.parts.into_iter().map(|part| u64::from(self.keep_part(part))).sum()
     }
 
     fn answer_part(
@@ -167,16 +176,21 @@ impl Surveys {
             Some(name) => (alternative, name),
             None => (own, name),
         };
-        let name = cut(name, MAX_NAME_BYTES);
-        let place = self.parts.binary_search_by(|part| (part.side, &*part.name).cmp(&(side, name)));
-        match place {
+        let name = cut(name, MAX_NAME_BYTES).into();
+        self.keep_part(Part { side, name, at: stamp.at, score })
+    }
+
+    /// Takes in what was answered about a part; true when another one fell out for it.
+    fn keep_part(&mut self, answered: Part) -> bool {
+        let key = (answered.side, &answered.name);
+        match self.parts.binary_search_by(|part| (part.side, &part.name).cmp(&key)) {
             Ok(place) => {
                 let part = &mut self.parts[place];
-                (part.at, part.score) = (part.at, part.score).max((stamp.at, score));
+                (part.at, part.score) = (part.at, part.score).max((answered.at, answered.score));
                 false
             }
             Err(place) => {
-                self.parts.insert(place, Part { side, name: name.into(), at: stamp.at, score });
+                self.parts.insert(place, answered);
                 if self.parts.len() <= MAX_PARTS {
                     return false;
                 }
@@ -191,5 +205,25 @@ impl Surveys {
     #[must_use]
     pub fn of(&self, topic: Topic) -> Option<&Answers> {
         self.answers[topic as usize].as_deref()
+    }
+}
+
+impl Answers {
+    fn absorb(&mut self, source: Self) {
+        if self.last < source.last {
+            (self.last, self.score) = (source.last, source.score);
+        }
+        self.count = self.count.saturating_add(source.count);
+        self.scored = self.scored.saturating_add(source.scored);
+        self.sum = self.sum.saturating_add(source.sum);
+        source.reasons.into_iter().for_each(|(stamp, reason)| self.keep_reason(stamp, reason));
+    }
+
+    fn keep_reason(&mut self, stamp: Stamp, reason: Box<str>) {
+        let place = self.reasons.partition_point(|(present, _)| *present > stamp);
+        if place < MAX_REASONS {
+            self.reasons.insert(place, (stamp, reason));
+            self.reasons.truncate(MAX_REASONS);
+        }
     }
 }

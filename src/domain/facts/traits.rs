@@ -5,6 +5,7 @@
 
 use crate::domain::facts::bounded_text::cut;
 use crate::domain::time::Timestamp;
+use std::iter::once;
 
 /// Traits that are kept: the first names that come.
 pub const MAX_TRAITS: usize = 64;
@@ -87,6 +88,12 @@ impl Traits {
         }
         bounded
     }
+
+    /// Takes over another customer's traits; returns how many found no room.
+    pub fn absorb(&mut self, source: &Self) -> u64 {
+        let traits = source.entries.iter();
+        traits.map(|(name, at, value)| self.update(once((&**name, &**value)), *at)).sum()
+    }
 }
 
 impl Consent {
@@ -103,5 +110,11 @@ impl Consent {
             bounded += u64::from(!room || short.len() < name.len());
         }
         bounded
+    }
+
+    /// Takes over what another customer permitted and refused; returns how many found no room.
+    pub fn absorb(&mut self, source: &Self) -> u64 {
+        let purposes = source.entries.iter();
+        purposes.map(|(name, at, permitted)| self.update(once((&**name, *permitted)), *at)).sum()
     }
 }

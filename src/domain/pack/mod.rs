@@ -1,13 +1,13 @@
 //! A customer as compact bytes: what the store keeps and the `state` topic carries.
 //!
 //! The bytes are an Avro datum of `schemas/state.avsc`. Packing is canonical: equal customers
-//! have equal bytes. Next: `orders.rs` and `said.rs`, the parts; `task/store.rs`, which keeps the
-//! bytes.
+//! have equal bytes. Next: `orders.rs`, `said.rs` and `tied.rs`, the parts; `task/store.rs`, which
+//! keeps the bytes.
 
 mod orders;
 mod primitives;
 mod said;
-mod version_1;
+mod tied;
 
 use crate::domain::binary::{Reader, Writer};
 use crate::domain::change::CauseKind;
@@ -16,19 +16,19 @@ use crate::domain::dimension::{self, Dimension, Entries, Place, Published};
 use crate::domain::money::{Currency, ExchangeRates};
 use crate::domain::pack::orders::{pack_order, pack_rare, unpack_order, unpack_rare};
 use crate::domain::pack::said::{forget_said, has_said, pack_said, unpack_said};
+use crate::domain::pack::tied::{forget_tied, has_tied, pack_tied, unpack_tied};
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::binary::UnpackError;
-pub use version_1::unpack_version_1;
-
-/// The version of the state that is written.
-const VERSION: u8 = 2;
 
 /// Values per dimension that an entry count can tell apart.
 const VALUES: i64 = 256;
 
 /// Values below this have two bits for how often they were entered.
 const COUNTED_VALUES: u8 = 31;
+
+/// Beside nothing and what [`pack_more`] writes: both it and what [`pack_tied`] does.
+const TIED: i64 = 2;
 
 /// Of the number of dimensions that were skipped: many, and the number stands elsewhere.
 const FAR: i64 = 7;
@@ -46,19 +46,31 @@ pub fn pack(customer: &Customer, base: Currency, bytes: &mut Vec<u8>) {
     writer.time(customer.first_seen_at);
     writer.array(&customer.book.orders, |writer, order| pack_order(writer, order, base));
     pack_published(&mut writer, customer);
-    let more = !customer.recent_events.is_empty()
-        || further_entries(customer).next().is_some()
-        || customer.book.rare.is_some()
-        || has_said(customer);
-    writer.option(more.then_some(customer), |writer, customer| {
-        writer.array(&customer.recent_events, |writer, hash| writer.event_hash(*hash));
-        pack_entries(writer, customer);
-        writer.option(customer.book.rare.as_deref(), pack_rare);
-        pack_said(writer, customer);
-    });
+    let more = Some(customer).filter(|customer| has_more(customer));
+    if has_tied(customer) {
+        writer.long(TIED);
+        writer.option(more, pack_more);
+        pack_tied(&mut writer, customer);
+    } else {
+        writer.option(more, pack_more);
+    }
 }
 
-/// Reads a packed customer.
+fn has_more(customer: &Customer) -> bool {
+    !customer.recent_events.is_empty()
+        || further_entries(customer).next().is_some()
+        || customer.book.rare.is_some()
+        || has_said(customer)
+}
+
+fn pack_more(writer: &mut Writer<'_>, customer: &Customer) {
+    writer.array(&customer.recent_events, |writer, hash| writer.event_hash(*hash));
+    pack_entries(writer, customer);
+    writer.option(customer.book.rare.as_deref(), pack_rare);
+    pack_said(writer, customer);
+}
+
+/// Reads a packed customer; one of version 2 is one of version 3 that is tied to nobody.
 ///
 /// # Errors
 /// When the bytes are no packed customer.
@@ -77,7 +89,7 @@ pub fn unpack_into(
     bytes: &[u8],
     rates: &ExchangeRates,
 ) -> Result<(), UnpackError> {
-    let mut reader = Reader::new(bytes, VERSION);
+    let mut reader = Reader::new(bytes);
     let (evaluated_at, deadline, id) = unpack_head(&mut reader)?;
     (customer.evaluated_at, customer.deadline) = (evaluated_at, deadline);
     customer.id.clear();
@@ -92,13 +104,24 @@ pub fn unpack_into(
     customer.recent_events.clear();
     customer.book.rare = None;
     forget_said(customer);
-    reader.option(|reader| {
-        reader.array_into(&mut customer.recent_events, Reader::event_hash)?;
-        unpack_entries(reader, customer)?;
-        customer.book.rare = reader.option(unpack_rare)?.map(Box::new);
-        unpack_said(reader, customer)
-    })?;
+    forget_tied(customer);
+    match reader.long()? {
+        0 => {}
+        1 => unpack_more(&mut reader, customer)?,
+        TIED => {
+            reader.option(|reader| unpack_more(reader, customer))?;
+            unpack_tied(&mut reader, customer)?;
+        }
+        _ => return Err(UnpackError::Invalid),
+    }
     if reader.is_at_end() { Ok(()) } else { Err(UnpackError::Trailing) }
+}
+
+fn unpack_more(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<(), UnpackError> {
+    reader.array_into(&mut customer.recent_events, Reader::event_hash)?;
+    unpack_entries(reader, customer)?;
+    customer.book.rare = reader.option(unpack_rare)?.map(Box::new);
+    unpack_said(reader, customer)
 }
 
 /// Writes what is not in its initial state; most values changed together.
@@ -267,7 +290,7 @@ fn unpack_entries(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<()
 /// # Errors
 /// When the bytes are no packed customer.
 pub fn peek(bytes: &[u8]) -> Result<(Timestamp, &str), UnpackError> {
-    let (_, deadline, id) = unpack_head(&mut Reader::new(bytes, VERSION))?;
+    let (_, deadline, id) = unpack_head(&mut Reader::new(bytes))?;
     Ok((deadline, id))
 }
 
@@ -276,7 +299,7 @@ pub fn peek(bytes: &[u8]) -> Result<(Timestamp, &str), UnpackError> {
 /// # Errors
 /// When the bytes are no packed customer.
 pub fn peek_revision(bytes: &[u8]) -> Result<u32, UnpackError> {
-    let mut reader = Reader::new(bytes, VERSION);
+    let mut reader = Reader::new(bytes);
     unpack_head(&mut reader)?;
     reader.long()?;
     reader.long()?;

@@ -1,6 +1,6 @@
 //! The few values that all packed parts are made of.
 //!
-//! Next: `orders.rs` and `said.rs`, the parts.
+//! Next: `orders.rs`, `said.rs` and `tied.rs`, the parts.
 
 use crate::domain::binary::{Reader, UnpackError, Writer};
 use crate::domain::facts::order::Stamp;
@@ -39,10 +39,6 @@ pub(super) fn pack_key(writer: &mut Writer<'_>, key: EventKey) {
 }
 
 pub(super) fn unpack_key(reader: &mut Reader<'_>) -> Result<EventKey, UnpackError> {
-    if reader.version == 1 {
-        // Version 1 had the id's first bytes before the low half of its hash.
-        reader.fixed::<8>()?;
-    }
     Ok(EventKey(u32::from_be_bytes(reader.fixed()?)))
 }
 

@@ -259,14 +259,17 @@ impl Predicate {
         Some((at, holds))
     }
 
-    /// The comparisons that the change rests on: those that came out otherwise before, or all.
+    /// The comparisons that the change rests on: those that came out otherwise before, or else
+    /// those by which it holds, or does not hold.
     #[must_use]
     pub fn evidence(&self, view: &View<'_>, before: &Measured, after: &Measured) -> Vec<Evidence> {
         let mut leaves = Vec::new();
         self.leaves(&mut leaves);
         let differs = |leaf: &&&Self| leaf.holds(view, before) != leaf.holds(view, after);
         let decisive: Vec<&Self> = leaves.iter().filter(differs).copied().collect();
-        let leaves = if decisive.is_empty() { leaves } else { decisive };
+        let mut reasons = Vec::new();
+        self.reasons(view, after, &mut reasons);
+        let leaves = if decisive.is_empty() { reasons } else { decisive };
         let shown = leaves.into_iter().take(MAX_EVIDENCE);
         shown.filter_map(|leaf| leaf.comparison(view, before, after)).collect()
     }
@@ -284,6 +287,19 @@ impl Predicate {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|it| it.leaves(into)),
             Self::Not(part) => part.leaves(into),
+            leaf => into.push(leaf),
+        }
+    }
+
+    /// The comparisons by which it holds, or does not hold.
+    fn reasons<'a>(&'a self, view: &View<'_>, present: &Measured, into: &mut Vec<&'a Self>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                let holds = self.holds(view, present);
+                let alike = parts.iter().filter(|part| part.holds(view, present) == holds);
+                alike.for_each(|part| part.reasons(view, present, into));
+            }
+            Self::Not(part) => part.reasons(view, present, into),
             leaf => into.push(leaf),
         }
     }

@@ -41,13 +41,15 @@ pub enum Quantity {
     Interactions,
     DiscountDependence,
     MeddicSum,
+    AcceptedReferrals,
+    ReferredRevenueMinor,
     /// The latest score of a survey.
     Survey(Topic),
 }
 
 impl Quantity {
     /// Those of the profile's facts, by name.
-    pub const FACTS: [(&'static str, Self); 19] = [
+    pub const FACTS: [(&'static str, Self); 21] = [
         ("orders", Self::Orders),
         ("net_minor", Self::NetMinor),
         ("average_order_minor", Self::AverageOrderMinor),
@@ -67,6 +69,8 @@ impl Quantity {
         ("interactions", Self::Interactions),
         ("discount_dependence", Self::DiscountDependence),
         ("meddic_sum", Self::MeddicSum),
+        ("accepted_referrals", Self::AcceptedReferrals),
+        ("referred_revenue_minor", Self::ReferredRevenueMinor),
     ];
 
     /// What it reads.
@@ -93,6 +97,8 @@ impl Quantity {
             | Self::AcquisitionCostMinor
             | Self::Interactions
             | Self::MeddicSum
+            | Self::AcceptedReferrals
+            | Self::ReferredRevenueMinor
             | Self::Survey(_) => Reads::SAID,
         }
     }
@@ -130,6 +136,7 @@ impl Quantity {
     fn fraction(self, view: &View<'_>, measured: &Measured) -> Option<(i128, i128)> {
         let facts = &view.facts;
         let spending = view.customer.spending.as_deref();
+        let ties = view.customer.ties.as_deref();
         let age =
             |since: Timestamp| (i128::from(measured.at.since(since).max(0)), i128::from(DAY_MS));
         let whole = |number: i64| Some((i128::from(number), 1));
@@ -182,6 +189,8 @@ impl Quantity {
                 let sum = measured.qualification.sum;
                 (sum > 0).then(|| (i128::from(sum), 1))
             }
+            Self::AcceptedReferrals => count(u64::from(ties.map_or(0, |it| it.accepted))),
+            Self::ReferredRevenueMinor => whole(ties.map_or(0, |it| it.referred_revenue_minor)),
             Self::Survey(topic) => {
                 let score = view.customer.surveys.as_ref()?.of(topic)?.score?;
                 count(u64::from(score))

@@ -10,6 +10,7 @@ use crate::domain::publish::anti_flap::{allowed_at, next_published};
 use crate::domain::publish::consent::is_withheld;
 use crate::domain::raw::Measured;
 use crate::domain::rules::Rules;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// The next change of each dimension, by time alone, in the order of the dimensions.
@@ -35,7 +36,7 @@ impl Ahead {
         ahead.changes.retain(|(_, at, _)| *at < season_at);
         let then = View::of(view.customer, view.rules, view.facts, season_at);
         let measured = Measured::of(&then, season_at);
-        for dimension in dimensions(view.rules) {
+        for dimension in dimensions(view) {
             let published = view.customer.published(dimension).value;
             let target = measured.target(&then, dimension, published);
             let allowed = allowed_at(view.customer, dimension, target, view.rules) <= season_at
@@ -52,7 +53,7 @@ impl Ahead {
     fn within(view: &View<'_>, present: &Measured) -> Self {
         let mut ahead = Self::default();
         let mut look_ahead = LookAhead::new(view);
-        for dimension in dimensions(view.rules) {
+        for dimension in dimensions(view) {
             match next_published(&mut look_ahead, dimension, present) {
                 Some((at, Some(value))) => ahead.changes.push((dimension, at, value)),
                 Some((at, None)) => {
@@ -91,9 +92,10 @@ impl Ahead {
     }
 }
 
-fn dimensions(rules: &Rules) -> impl Iterator<Item = Dimension> + '_ {
-    let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
-    Dimension::BUILT_IN.into_iter().chain(audiences)
+fn dimensions<'a>(view: &View<'a>) -> impl Iterator<Item = Dimension> + 'a {
+    let audiences = view.rules.audiences.iter();
+    let audiences = audiences.map(|audience| Dimension::Audience(audience.number));
+    Dimension::all_of(Subject::of(&view.customer.id)).chain(audiences)
 }
 
 fn written((dimension, at, value): (Dimension, Timestamp, u8), rules: &Rules) -> NextChange {

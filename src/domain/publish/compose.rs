@@ -7,7 +7,6 @@ use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, stage};
 use crate::domain::dimensions::lifecycle::Stage;
 use crate::domain::dimensions::view::View;
-use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX};
 use crate::domain::name::Name;
 use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::consent::{is_refused, permitted, purpose_of};
@@ -16,6 +15,7 @@ use crate::domain::publish::holdout::holdout;
 use crate::domain::publish::summary::summary;
 use crate::domain::raw::Measured;
 use crate::domain::rules::Rules;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn change(
         change_id: change_id(customer, context),
         seq: customer.seq,
         customer_id: customer.id.clone(),
-        subject: subject(&customer.id),
+        subject: Subject::of(&customer.id).name(),
         dimension: dimension.name(rules),
         previous: None,
         current: Some(dimension.value_name(value, rules)),
@@ -93,8 +93,8 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
     let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
     let rules = context.rules;
     let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
-    let dimensions: Arc<[(Name, Name)]> = Dimension::BUILT_IN
-        .into_iter()
+    let subject = Subject::of(&customer.id);
+    let dimensions: Arc<[(Name, Name)]> = Dimension::all_of(subject)
         .chain(audiences)
         .map(|dimension| {
             let value = customer.published(dimension).value;
@@ -102,7 +102,8 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
         })
         .collect();
     let stage_now = customer.published(Dimension::Lifecycle).value;
-    let owner_role = role(stage(stage_now), rules);
+    // Who has no stage is owned by nobody.
+    let owner_role = role(stage(stage_now), rules).filter(|_| Dimension::Lifecycle.is_of(subject));
     for (index, change) in (1..).zip(group) {
         change.owner_role.clone_from(&owner_role);
         if change.dimension == *Dimension::Lifecycle.built_in_name() {
@@ -119,16 +120,6 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
 /// Who owns customers in a stage; `None` = nobody.
 fn role(stage: Stage, rules: &Rules) -> Option<Name> {
     Some(rules.roles[stage as usize].clone()).filter(|role| !role.is_empty())
-}
-
-fn subject(id: &str) -> &'static str {
-    if id.starts_with(ANONYMOUS_PREFIX) {
-        "anonymous"
-    } else if id.starts_with(ACCOUNT_PREFIX) {
-        "account"
-    } else {
-        "customer"
-    }
 }
 
 pub(super) fn origin((topic, partition, offset): (&Name, u32, i64)) -> Origin {

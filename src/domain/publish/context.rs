@@ -2,6 +2,7 @@
 //!
 //! Decides nothing. Next: `evaluate.rs`.
 
+use crate::domain::event::Event;
 use crate::domain::name::Name;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -38,4 +39,13 @@ pub struct CauseEvent<'a> {
     pub effective_at: Timestamp,
     /// Where its record lies: topic, partition, offset.
     pub origin: (&'a Name, u32, i64),
+}
+
+impl<'a> CauseEvent<'a> {
+    /// An event at its effective time, whose record lies there.
+    #[must_use]
+    pub fn of(event: &'a Event<'_>, at: Timestamp, origin: (&'a Name, u32, i64)) -> Self {
+        let occurred_at = event.occurred_at;
+        Self { event_id: &event.event_id, occurred_at, effective_at: at, origin }
+    }
 }

@@ -15,6 +15,7 @@ use crate::domain::publish::consent::is_withheld;
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::raw::{Measured, evidence, measure};
 use crate::domain::rules::Rules;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
 /// What is published, and why.
@@ -56,7 +57,7 @@ pub fn publish(
     let first = changes.len();
     for Move { dimension, previous, entry, kind: cause } in &moves {
         let (value, told) = (customer.published(*dimension).value, previous.told);
-        if context.silent || !rules.emits(*dimension) || told == value {
+        if context.silent || !rules.tells(&customer.id, *dimension) || told == value {
             continue;
         }
         tell(customer, *dimension);
@@ -103,7 +104,7 @@ fn take_all(
     unpublished: &mut Unpublished,
 ) -> Vec<Move> {
     let mut moves = Vec::new();
-    for dimension in Dimension::BUILT_IN {
+    for dimension in Dimension::all_of(Subject::of(&customer.id)) {
         let published = customer.published(dimension).value;
         let view = View::of(customer, rules, after.facts, after.at);
         let target = after.target(&view, dimension, published);
@@ -210,7 +211,7 @@ fn take(
 fn untold(customer: &Customer, dimension: Dimension, at: Timestamp, rules: &Rules) -> Option<Move> {
     let published = customer.published(dimension);
     let untold = published.told != published.value
-        && rules.emits(dimension)
+        && rules.tells(&customer.id, dimension)
         && !is_withheld(customer, dimension, rules);
     untold.then(|| Move {
         dimension,
@@ -225,7 +226,11 @@ fn untold(customer: &Customer, dimension: Dimension, at: Timestamp, rules: &Rule
 fn see_ahead(customer: &mut Customer, present: &Measured, rules: &Rules) -> Ahead {
     let ahead = Ahead::of(&View::of(customer, rules, present.facts, present.at), present);
     let parked = customer.book.next_expiry();
-    customer.deadline = ahead.deadline().into_iter().chain(parked).min().unwrap_or(Timestamp::MAX);
+    // A visitor who is overdue, since what came was late, is not asked after in every instant.
+    let forget_at = customer.forget_at(rules.keep_visitors_ms);
+    let forget_at = if forget_at > present.at { forget_at } else { present.at.plus_days(1) };
+    let deadlines = ahead.deadline().into_iter().chain(parked);
+    customer.deadline = deadlines.min().map_or(forget_at, |at| at.min(forget_at));
     ahead
 }
 
@@ -242,7 +247,7 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
     let dimensions: Vec<_> = Dimension::BUILT_IN.into_iter().chain(audiences).collect();
     for dimension in dimensions {
         let published = customer.published(dimension);
-        if published.value == INITIAL || !rules.emits(dimension) {
+        if published.value == INITIAL || !rules.tells(&customer.id, dimension) {
             continue;
         }
         tell(customer, dimension);

@@ -8,6 +8,7 @@
 pub enum Phrase {
     Sentence,
     Closed,
+    Moved,
     FirstOrder,
     FirstCountingOrder,
     OneOrder,
@@ -42,9 +43,12 @@ pub enum Phrase {
     MeddicSum,
     ElementStale,
     Outcome,
+    ContactsCome,
+    ChampionLost,
     Compared,
     Event,
     LateEvent,
+    Merged,
     Refund,
     Consent,
     Baseline,
@@ -55,9 +59,10 @@ pub enum Phrase {
 
 impl Phrase {
     /// All, with the names that they have in files.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 49] = [
         (Self::Sentence, "sentence"),
         (Self::Closed, "closed"),
+        (Self::Moved, "moved"),
         (Self::FirstOrder, "first_order"),
         (Self::FirstCountingOrder, "first_counting_order"),
         (Self::OneOrder, "one_order"),
@@ -92,9 +97,12 @@ impl Phrase {
         (Self::MeddicSum, "meddic_sum"),
         (Self::ElementStale, "element_stale"),
         (Self::Outcome, "outcome"),
+        (Self::ContactsCome, "contacts_come"),
+        (Self::ChampionLost, "champion_lost"),
         (Self::Compared, "compared"),
         (Self::Event, "event"),
         (Self::LateEvent, "late_event"),
+        (Self::Merged, "merged"),
         (Self::Refund, "refund"),
         (Self::Consent, "consent"),
         (Self::Baseline, "baseline"),

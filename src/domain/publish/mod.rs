@@ -5,10 +5,10 @@
 
 pub mod ahead;
 pub mod anti_flap;
+pub mod close;
 mod compose;
 pub mod consent;
 pub mod context;
-pub mod erase;
 pub mod evaluate;
 pub mod holdout;
 pub mod labels;

@@ -17,6 +17,7 @@ use crate::domain::publish::consent::is_withheld;
 use crate::domain::publish::holdout::bucket;
 use crate::domain::raw::{Measured, evidence, measure};
 use crate::domain::rules::Rules;
+use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Timestamp};
 
 /// Days over which the trailing revenue goes.
@@ -27,11 +28,13 @@ const YEAR_DAYS: i64 = 365;
 pub struct Profile {
     /// The subject's id.
     pub customer_id: String,
+    /// Whose it is.
+    pub subject: Subject,
     /// `seq` of the last change.
     pub seq: u64,
     /// The instant that raw values and ages are computed for.
     pub as_of: Timestamp,
-    /// Every dimension, in their fixed order.
+    /// Every dimension that the subject has, in their fixed order.
     pub dimensions: Vec<ProfileDimension>,
     /// RFM scores.
     pub scores: Option<Scores>,
@@ -112,6 +115,12 @@ pub struct MoreFacts {
     pub preferred_channel: Option<String>,
     /// Sum of the MEDDIC scores that count; `None` without any.
     pub meddic_sum: Option<u32>,
+    /// Invitations that were accepted.
+    pub accepted_referrals: u32,
+    /// What the referred have spent, net; no part of the net revenue.
+    pub referred_revenue_minor: i64,
+    /// Contacts that are active; `None` of persons.
+    pub contacts: Option<u32>,
 }
 
 /// Answers to one survey.
@@ -136,10 +145,12 @@ pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
     let view = View::of(customer, rules, present.facts, at);
     let bucket = bucket(&customer.id, &rules.holdout);
     let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
-    let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
+    let subject = Subject::of(&customer.id);
+    let dimensions = Dimension::all_of(subject).chain(audiences);
     let most_held = rules.holdout.held.iter().max().copied().unwrap_or(0);
     Profile {
         customer_id: customer.id.clone(),
+        subject,
         seq: customer.seq,
         as_of: at,
         dimensions: dimensions.map(|it| profile_dimension(&view, it, &present)).collect(),
@@ -235,6 +246,11 @@ fn more_facts(view: &View<'_>, present: &Measured) -> MoreFacts {
         preferred_category: category.map(str::to_owned),
         preferred_channel: channel.map(str::to_owned),
         meddic_sum: Some(present.qualification.sum).filter(|sum| *sum > 0),
+        accepted_referrals: customer.ties.as_ref().map_or(0, |ties| ties.accepted),
+        referred_revenue_minor: customer.ties.as_ref().map_or(0, |it| it.referred_revenue_minor),
+        contacts: Dimension::Contacts
+            .is_of(Subject::of(&customer.id))
+            .then_some(present.contacts.active),
     }
 }
 

@@ -20,6 +20,7 @@ pub fn summary(change: &Change, rules: &Rules) -> String {
         CauseKind::Timer | CauseKind::Dwell => speaker.silence(),
         CauseKind::Refund => labels.say(Phrase::Refund, &[]),
         CauseKind::LateEvent => labels.say(Phrase::LateEvent, &[("what", &speaker.occasion())]),
+        CauseKind::Merge => labels.say(Phrase::Merged, &[("what", &speaker.occasion())]),
         CauseKind::Baseline => labels.say(Phrase::Baseline, &[]),
         CauseKind::Rules => labels.say(Phrase::Rules, &[]),
         CauseKind::Consent => labels.say(Phrase::Consent, &[]),
@@ -31,6 +32,7 @@ pub fn summary(change: &Change, rules: &Rules) -> String {
             let value = labels.value(&change.dimension, current);
             labels.say(Phrase::Sentence, &[("what", &what), ("value", &value)])
         }
+        None if change.cause.kind == CauseKind::Merge => labels.say(Phrase::Moved, &[]),
         None => labels.say(Phrase::Closed, &[("what", &what)]),
     }
 }
@@ -83,6 +85,11 @@ impl Speaker<'_> {
         sign.after != Number::None && (worse || by_time && sign.op != "<=")
     }
 
+    /// Whether what differs came with another subject: it is no news of the moment.
+    fn is_merge(&self) -> bool {
+        self.change.cause.kind == CauseKind::Merge
+    }
+
     /// Whether the value before says that the second order was still to come.
     fn is_beginning(&self) -> bool {
         matches!(self.change.previous.as_deref(), Some("prospect" | "creating"))
@@ -122,7 +129,8 @@ impl Speaker<'_> {
         match sign.name {
             // The order is of this moment, so that what was measured before it is the gap to it.
             "recency_days" | "days_since_order"
-                if sign.op == "<="
+                if !self.is_merge()
+                    && sign.op == "<="
                     && sign.after == Number::Integer(0)
                     && !matches!(sign.before, Number::None | Number::Integer(0)) =>
             {
@@ -130,7 +138,8 @@ impl Speaker<'_> {
             }
             "recency_days" if sign.after == Number::None => self.say(Phrase::NoCountingOrder, &[]),
             "days_since_order"
-                if sign.before == Number::None
+                if !self.is_merge()
+                    && sign.before == Number::None
                     && (!self.ordered_before || self.change.facts.orders > 0) =>
             {
                 self.first_order()
@@ -141,7 +150,7 @@ impl Speaker<'_> {
             "order_days" => self.say(Phrase::NoCountingOrder, &[]),
             "orders" => match (&sign.before, &sign.after) {
                 (_, Number::Integer(0)) => self.say(Phrase::NoCountingOrder, &[]),
-                (Number::Integer(0), Number::Integer(1)) => self.first_order(),
+                (Number::Integer(0), Number::Integer(1)) if !self.is_merge() => self.first_order(),
                 (_, Number::Integer(1)) => self.say(Phrase::OneOrder, &[]),
                 (before, after) => match named("window_net_minor") {
                     // No order came: what the window holds decided.
@@ -169,6 +178,11 @@ impl Speaker<'_> {
             "engagement_score" => about(Phrase::EngagementScore),
             "meddic_sum" => about(Phrase::MeddicSum),
             "days_since_needed_element" => self.days(Phrase::ElementStale),
+            "contacts_come" => {
+                let lost = whole(&sign.threshold);
+                self.say(Phrase::ContactsCome, &[("after", &after), ("lost", &lost)])
+            }
+            "champions" => self.say(Phrase::ChampionLost, &[]),
             "outcome" => self.say(Phrase::Outcome, &[("text", &whole(&sign.after))]),
             _ => {
                 let name = sign.name.replace('_', " ");
@@ -191,10 +205,11 @@ impl Speaker<'_> {
         before: Option<&Evidence>,
         named: &impl Fn(&str) -> Option<&'e Evidence>,
     ) -> String {
-        if let Some(category) = named("new_category") {
+        let wider = |name: &str| named(name).filter(|_| !self.is_merge());
+        if let Some(category) = wider("new_category") {
             return self.say(Phrase::NewCategory, &[("text", &whole(&category.after))]);
         }
-        if let Some(plan) = named("higher_plan") {
+        if let Some(plan) = wider("higher_plan") {
             return self.say(Phrase::HigherPlan, &[("text", &whole(&plan.after))]);
         }
         match before.filter(|before| before.after != Number::Integer(0)) {

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// A hold that is longer is told, in seconds: with all tasks at their ends it lasts a few.
+const TELL_HOLD_SECONDS: i64 = 60;
+
 /// The status of the process.
 #[derive(Debug)]
 pub struct Status {
@@ -177,6 +180,19 @@ impl Status {
         let mut told = Vec::new();
         for worker in self.worker_copies() {
             for (partition, task) in &worker.tasks {
+                let seconds = task.hold_ms() / 1000;
+                if seconds >= TELL_HOLD_SECONDS {
+                    told.push(format!(
+                        "partition {partition} waits for the other partitions with what has been \
+                         due for up to {seconds} s: they may still have events of its customers"
+                    ));
+                }
+                if task.held_by == HeldBy::NewerProgram {
+                    told.push(format!(
+                        "partition {partition} stands still: a record of the relay is of a newer \
+                         program or a later lineage; hint: run that program here, or restart"
+                    ));
+                }
                 let Some(Reevaluation { revision, left, .. }) = task.reevaluation else { continue };
                 let customers = task.customers;
                 told.push(format!(

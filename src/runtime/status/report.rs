@@ -51,6 +51,15 @@ impl TaskStatus {
         }
     }
 
+    /// How far the clock is past the oldest timer that waits for other tasks, in ms.
+    #[must_use]
+    pub fn hold_ms(&self) -> i64 {
+        match (self.clock, self.oldest_held_at) {
+            (Some(clock), Some(held_at)) => clock.since(held_at).max(0),
+            _ => 0,
+        }
+    }
+
     /// How far the clock is behind `now` (wall time), in ms; `None` while it has no time or
     /// follows the events alone.
     #[must_use]
@@ -71,9 +80,12 @@ impl TaskStatus {
             partition,
             customers: self.customers,
             state_bytes: self.state_bytes,
+            redirects: self.redirects,
+            relay_waiting: self.relay_waiting,
             timers_pending: self.timers_pending,
             reevaluation_left: self.reevaluation.map_or(0, |reevaluation| reevaluation.left),
             timer_overdue_seconds: seconds(self.overdue_ms()),
+            timer_hold_seconds: seconds(self.hold_ms()),
             clock_lag_seconds: self.clock_lag_ms(now).map(seconds),
             held_by: self.held_by.name(),
             inputs: Input::ALL.map(input).to_vec(),
@@ -106,6 +118,7 @@ mod tests {
                 follows_wall: true,
                 held_by: HeldBy::Input(Input::Purchases),
                 oldest_due_at: Some(Timestamp(5_500)),
+                oldest_held_at: Some(Timestamp(7_000)),
                 ..TaskStatus::default()
             };
             task.inputs[Input::Purchases.index()] = InputStatus {
@@ -121,6 +134,7 @@ mod tests {
         let task = &snapshot.tasks[0];
         assert_eq!((task.clock_lag_seconds, task.held_by), (Some(2.0), "purchases"));
         assert_eq!((task.timer_overdue_seconds, task.partition), (2.5, 7));
+        assert_eq!(task.timer_hold_seconds, 1.0);
         let lag = |lag_records, lag_seconds| (lag_records, lag_seconds);
         assert_eq!(lag(task.inputs[1].lag_records, task.inputs[1].lag_seconds), (4, 3.0));
         assert_eq!(lag(task.inputs[0].lag_records, task.inputs[0].lag_seconds), (0, 0.0));

@@ -85,8 +85,12 @@ pub enum HeldBy {
     Input(Input),
     /// The schema registry: a record's schema cannot be fetched.
     Registry,
+    /// A record of the relay is for a newer program, or a newer lineage.
+    NewerProgram,
     /// The task is not restored.
     Restore,
+    /// The tasks of other partitions, which may still have events of the next record's customer.
+    Tasks,
     /// Records and timers of the past are being worked through.
     Replaying,
 }
@@ -99,7 +103,9 @@ impl HeldBy {
             Self::None => "none",
             Self::Input(input) => input.name(),
             Self::Registry => "registry",
+            Self::NewerProgram => "newer program",
             Self::Restore => "restore",
+            Self::Tasks => "tasks",
             Self::Replaying => "replaying",
         }
     }
@@ -133,12 +139,18 @@ pub struct TaskStatus {
     pub customers: u64,
     /// Estimated memory of their states, and of the marks of erased ones.
     pub state_bytes: u64,
+    /// Ids that have become another subject's.
+    pub redirects: u64,
+    /// Relayed records that wait for other tasks.
+    pub relay_waiting: u64,
     /// How far it is with judging its customers by new rules; `None` when all are judged.
     pub reevaluation: Option<Reevaluation>,
     /// Timers in the queue.
     pub timers_pending: u64,
     /// Deadline of the oldest timer that is due and has not fired.
     pub oldest_due_at: Option<Timestamp>,
+    /// Deadline of the oldest timer that the clock has reached and that waits for other tasks.
+    pub oldest_held_at: Option<Timestamp>,
     /// Transactions that this task took part in, over its whole life.
     pub commit_count: u64,
     /// Wall time of its last commit by this process.

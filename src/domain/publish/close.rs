@@ -1,7 +1,8 @@
-//! What is told when a customer is erased: one closing change per dimension, with nothing in it.
+//! What is told when a subject is gone, erased, forgotten or become another one: a closing change
+//! per dimension, with nothing in it.
 //!
-//! A closing change says what is over, never who the customer was. Next: `task/erasures.rs`, what
-//! is left.
+//! A closing change says what is over, never who the subject was. Next: `task/marks.rs`, what is
+//! left.
 
 use crate::domain::change::{Cause, CauseKind, Change, Direction};
 use crate::domain::customer::Customer;
@@ -11,29 +12,32 @@ use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::compose::{change, close_group, origin};
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::raw::measure;
+use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
-/// Tells that a customer is gone, and makes it one that was never heard of.
+/// Tells that a subject is gone, and makes it one that was never heard of.
 ///
 /// One change for each value that was told. When this lineage has told nothing of the customer, in
 /// the silence before a baseline or for want of its events, what an earlier one told is not known:
 /// then one for every dimension, from what it begins with.
-pub fn erase(
+pub fn close(
     customer: &mut Customer,
     at: Timestamp,
-    event: &CauseEvent<'_>,
+    kind: CauseKind,
+    event: Option<&CauseEvent<'_>>,
     context: &Context<'_>,
     changes: &mut Vec<Change>,
 ) {
     let rules = context.rules;
-    let by_earlier = context.lineage > FIRST_LINEAGE && customer.seq == 0;
+    let is_told = rules.emits_subject(Subject::of(&customer.id));
+    let by_earlier = is_told && context.lineage > FIRST_LINEAGE && customer.seq == 0;
     let audiences: Vec<u8> = if by_earlier {
         rules.audiences.iter().map(|audience| audience.number).collect()
     } else {
         customer.audiences.iter().map(|it| it.number).collect()
     };
     let audiences = audiences.into_iter().map(Dimension::Audience);
-    let dimensions = Dimension::BUILT_IN.into_iter().chain(audiences);
+    let dimensions = Dimension::all_of(Subject::of(&customer.id)).chain(audiences);
     let told: Vec<_> = dimensions
         .map(|dimension| (dimension, customer.published(dimension)))
         .filter(|(_, published)| by_earlier || published.told != INITIAL)
@@ -47,7 +51,6 @@ pub fn erase(
     for (dimension, published) in &told {
         seq += 1;
         customer.seq = seq;
-        let kind = CauseKind::Erase;
         let mut closing = change(customer, *dimension, &nothing, &Ahead::default(), kind, context);
         closing.previous = Some(dimension.value_name(published.told, rules));
         closing.current = None;
@@ -56,9 +59,9 @@ pub fn erase(
         closing.dwell_ms = at.since(since).max(0);
         closing.cause = Cause {
             kind,
-            event_id: Some(event.event_id.to_owned()),
-            occurred_at: Some(event.occurred_at),
-            origin: Some(origin(event.origin)),
+            event_id: event.map(|event| event.event_id.to_owned()),
+            occurred_at: event.map(|event| event.occurred_at),
+            origin: event.map(|event| origin(event.origin)),
         };
         changes.push(closing);
     }
