@@ -117,7 +117,7 @@ impl PartitionTask {
             match self.standing(&to, &path, arrival.cause.effective_at)? {
                 Standing::Here => {
                     let at = arrival.cause.effective_at;
-                    if self.has_to_wait(&to, at)? {
+                    if self.room.waits_before(&to, at) || self.has_to_wait(&to, at)? {
                         let tied = arrival.tied || self.tie_waiting(&to, arrival, now)?;
                         let relayed = Arrival { tied, ..*arrival }.relayed(&to, path);
                         self.put(relayed);

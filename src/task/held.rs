@@ -67,10 +67,7 @@ impl PartitionTask {
 
     /// Whether what a subject is told has to wait in the room. Where that is full nothing waits.
     pub(super) fn has_to_wait(&mut self, to: &str, at: Timestamp) -> Result<bool, UnpackError> {
-        let behind_others = self.room.waits_before(to, at);
-        let fires = behind_others
-            || (self.events_wait && self.would_fire_before(to, at)? && self.is_told_of(to, at)?);
-        if !fires {
+        if !self.events_wait || !self.would_fire_before(to, at)? || !self.is_told_of(to, at)? {
             return Ok(false);
         }
         let full = self.room.len() >= MAX_ROOM;

@@ -237,10 +237,7 @@ impl PartitionTask {
     pub(super) fn queue<'a>(&mut self, mut relayed: Relayed<'a>) -> Option<Relayed<'a>> {
         let undoes = matches!(
             relayed.told,
-            Told::Forget { .. }
-                | Told::Erase { .. }
-                | Told::Follow { .. }
-                | Told::Contact { was: Some(_), .. }
+            Told::Forget { .. } | Told::Erase { .. } | Told::Contact { was: Some(_), .. }
         );
         let Some(last) = self.room.last_of(&relayed.to).filter(|_| undoes) else {
             return Some(relayed);
