@@ -190,10 +190,7 @@ impl Room {
 
 /// Whether it is for whoever a subject becomes, and not for what is left of it: its redirect.
 const fn follows(relayed: &Relayed<'_>) -> bool {
-    !matches!(
-        relayed.told,
-        Told::Move { why: Why::Known, .. } | Told::Erase { .. } | Told::Follow { .. }
-    )
+    !matches!(relayed.told, Told::Move { why: Why::Known, .. } | Told::Erase { .. })
 }
 
 fn bytes(relayed: &Relayed<'_>) -> usize {
