@@ -346,20 +346,19 @@ impl PartitionTask {
         self.touched = true;
     }
 
-    /// A subject takes over other ids and accounts of the one that became it, and tells those;
-    /// gives back the state without them. That can be done before the state itself is taken over,
-    /// for nobody's values depend on it but those of accounts.
+    /// A subject takes other ids and accounts out of the state of the one that became it, and tells
+    /// those. That can be done before the state itself is taken over, for nobody's values depend on
+    /// it but those of accounts.
     ///
     /// # Errors
     /// When a state cannot be read.
     pub(super) fn take_ties(
         &mut self,
         relayed: &Relayed<'_>,
-        packed: &[u8],
+        source: &mut Customer,
         touched_at: Timestamp,
         now: Option<Timestamp>,
-    ) -> Result<Vec<u8>, EventError> {
-        let mut source = unpack(packed, &self.config.rules.rates)?;
+    ) -> Result<(), EventError> {
         let (to, cause) = (&relayed.to, relayed.cause.as_cause());
         let mut theirs = Ties::default();
         if let Some(ties) = source.ties.as_deref_mut() {
@@ -391,9 +390,7 @@ impl PartitionTask {
             }
             self.tell_left(place, &cause);
         }
-        let mut rest = Vec::with_capacity(packed.len());
-        pack(&source, self.config.rules.rates.base(), &mut rest);
-        Ok(rest)
+        Ok(())
     }
 
     /// A subject takes over all that was known of the one that became it.
@@ -405,8 +402,8 @@ impl PartitionTask {
         now: Option<Timestamp>,
     ) -> Result<(), EventError> {
         let (to, at) = (&relayed.to, relayed.at);
-        let packed = self.take_ties(relayed, packed, at, now)?;
-        let mut source = unpack(&packed, &self.config.rules.rates)?;
+        let mut source = unpack(packed, &self.config.rules.rates)?;
+        self.take_ties(relayed, &mut source, at, now)?;
         let theirs = source.ties.take().map_or_else(Ties::default, |ties| *ties);
         let place = self.touch_subject(to, at, now)?;
         let source_id = std::mem::take(&mut source.id);

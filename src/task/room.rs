@@ -6,7 +6,7 @@
 //! waits; `runtime/pump.rs`, which takes them out again.
 
 use crate::domain::event::Event;
-use crate::domain::pack::UnpackError;
+use crate::domain::pack::{UnpackError, pack, unpack};
 use crate::domain::publish::context::CauseEvent;
 use crate::domain::relay::{Relayed, Told, Why};
 use crate::domain::time::Timestamp;
@@ -215,7 +215,10 @@ impl PartitionTask {
         if let Told::State(packed) = &relayed.told
             && self.store.deadline(&relayed.to)?.is_some()
         {
-            let ties_taken = self.take_ties(&relayed, packed, Timestamp::MIN, now)?;
+            let mut source = unpack(packed, &self.config.rules.rates)?;
+            self.take_ties(&relayed, &mut source, Timestamp::MIN, now)?;
+            let mut ties_taken = Vec::with_capacity(packed.len());
+            pack(&source, self.config.rules.rates.base(), &mut ties_taken);
             relayed.told = Told::State(ties_taken.into());
         }
         self.put(relayed.into_owned());

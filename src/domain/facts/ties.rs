@@ -82,12 +82,6 @@ impl Referrer {
 }
 
 impl Ties {
-    /// Whether nothing is tied.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Remembers an alias that was heard of; true when it is to be told whose it is: it was not
     /// known, or was last told so more than [`TOLD_AGAIN_MS`] before.
     pub fn know(&mut self, id: &str, at: Timestamp) -> bool {
@@ -363,6 +357,5 @@ mod tests {
         }
         let counts = Ties { accepted: 2, referred_revenue_minor: 70, ..Ties::default() };
         assert_eq!(ties, counts);
-        assert!(!ties.is_empty() && Ties::default().is_empty());
     }
 }
