@@ -39,6 +39,8 @@ const LEAVE_TIMEOUT_MS: i64 = 5_000;
 const SERVE_EVERY_MS: i64 = 100;
 /// Events of the consumer served in one call.
 const POLLS_PER_CALL: usize = 4;
+/// Events served before the consumer is closed.
+const LAST_POLLS: usize = 16;
 
 /// Callbacks of the member.
 pub(crate) struct GroupContext {
@@ -330,6 +332,14 @@ impl Group {
         }
     }
 
+    /// Serves what is queued; each rebalance is answered at once, as nobody else will.
+    fn serve_last(&self) {
+        for _ in 0..LAST_POLLS {
+            // Errors of a consumer that is closed change nothing; the callback has logged them.
+            drop(self.consumer.poll(Duration::ZERO));
+        }
+    }
+
     fn reader(&mut self, task: u32, input: Input) -> Option<&mut InputReader> {
         Some(&mut self.readers.get_mut(place(task))?.as_mut()?[input.index()])
     }
@@ -456,11 +466,15 @@ impl Drop for Group {
             }
         }
         self.readers.clear();
+        // All before the close begins: librdkafka never acknowledges what is answered when it is
+        // over (`rd_kafka_cgrp_op_serve`), and the answer would wait for that without end.
+        self.serve_last();
         let queued = self.context().events.lock().unwrap_or_else(PoisonError::into_inner).len();
         if (self.unanswered || queued > 0)
             && let Err(error) = self.consumer.unassign()
         {
             tracing::error!(%error, "could not give partitions back while closing");
         }
+        self.serve_last();
     }
 }
