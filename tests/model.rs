@@ -24,6 +24,8 @@ mod facts;
 mod fixture;
 #[path = "model/identity.rs"]
 mod identity;
+#[path = "model/judged.rs"]
+mod judged;
 #[path = "model/known.rs"]
 mod known;
 #[path = "model/network.rs"]
