@@ -9,11 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Writes a configuration and makes its topics; the application's name is before each of them.
-pub(crate) fn configure(bootstrap: &str, application: &str, load: Load, rules: &str) -> PathBuf {
+/// Writes a configuration, with changes in this encoding, and makes its topics; the application's
+/// name is before each of them.
+pub(crate) fn configure(
+    bootstrap: &str,
+    application: &str,
+    load: Load,
+    (rules, changes): (&str, &str),
+) -> PathBuf {
     let [purchases, interactions] = topics(load);
     let own = |topic: &str| format!("{application}-{topic}");
-    let path = target().join(format!("{application}.toml"));
+    let path = path(application);
     let text = format!(
         "application_id = \"{application}\"\n{rules}\
          [kafka]\nbootstrap_servers = \"{bootstrap}\"\n\
@@ -22,6 +28,7 @@ pub(crate) fn configure(bootstrap: &str, application: &str, load: Load, rules: &
          segment_changes = \"{}\"\ncustomers = \"{}\"\nstate = \"{}\"\nrelay = \"{}\"\n\
          control = \"{}\"\ndead_letters = \"{}\"\n\
          [encoding]\npurchases = \"avro\"\ninteractions = \"avro\"\n\
+         segment_changes = \"{changes}\"\n\
          [http]\nmetrics_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
          [log]\nfilter = \"warn\"\n",
         own("segment-changes"),
@@ -35,6 +42,11 @@ pub(crate) fn configure(bootstrap: &str, application: &str, load: Load, rules: &
     let made = command(&path, "topics").arg("--create").status();
     assert!(made.expect("run ebbflow topics").success(), "the topics could not be made");
     path
+}
+
+/// Where the configuration of an application is.
+pub(crate) fn path(application: &str) -> PathBuf {
+    target().join(format!("{application}.toml"))
 }
 
 /// What it says.

@@ -176,6 +176,41 @@ pub(crate) fn write(broker: &TestBroker, load: Load, end: Timestamp) -> Written 
     written
 }
 
+/// Writes an order more into each partition; how many.
+pub(crate) fn write_more(broker: &TestBroker, load: Load, at: Timestamp) -> u64 {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .create()
+        .expect("make a producer");
+    let avro = OutputFormat::AvroSingleObject;
+    let mut encoder = EventEncoder::new(avro, avro);
+    let mut value = Vec::new();
+    for partition in 0..PARTITIONS {
+        let mut ids = (0..CUSTOMERS).map(|customer| format!("c_{customer:019}"));
+        let id = ids.find(|id| partition_of(id, PARTITIONS) == partition).expect("a customer");
+        let order_id = format!("more-{partition}");
+        let event = Event {
+            event_id: Cow::Borrowed(&order_id),
+            customer_id: Some(Cow::Borrowed(&id)),
+            anonymous_id: None,
+            account_id: None,
+            occurred_at: at,
+            source: None,
+            body: Body::Purchase(Purchase::OrderCompleted {
+                order_id: Cow::Borrowed(&order_id),
+                amount: money(1_000),
+                channel: None,
+                coupon: None,
+                items: Vec::new(),
+            }),
+        };
+        encoder.encode(&event, &mut value);
+        send(&producer, &topics(load)[0], &id, &value);
+    }
+    producer.flush(Duration::from_secs(10)).expect("all is delivered");
+    u64::from(PARTITIONS)
+}
+
 fn index_of(random: &mut Random, count: usize) -> usize {
     usize::try_from(random.below(count as u64)).expect("a small number")
 }

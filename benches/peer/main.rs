@@ -11,6 +11,7 @@
 #[path = "../../tests/kafka/broker.rs"]
 mod broker;
 mod ebbflow_run;
+mod latency;
 mod load;
 mod outputs;
 mod streams;
@@ -45,6 +46,9 @@ fn main() {
     if is_wanted("everything") {
         everything(Load { draw: Draw::Uniform, events, purchases: 1 }, runs, &mut table);
     }
+    if is_wanted("latency") {
+        latencies(&streams, number("RATE", 5_000));
+    }
     println!("\n{table}");
 }
 
@@ -66,42 +70,55 @@ fn prepare(load: Load) -> (TestBroker, Written) {
     (broker, written)
 }
 
-/// The segments of `rfm` alone, by both programs in turns.
+/// The segments of `rfm` alone, by both programs in turns; then how long each takes to go on.
 fn throughput(streams: &Streams, load: Load, runs: u64, table: &mut Table) {
     let (broker, written) = prepare(load);
     let bootstrap = broker.bootstrap();
     let [purchases, interactions] = topics(load);
+    let (theirs, ours) = ([purchases.clone()], [purchases.clone(), interactions]);
     let records = written.records;
+    let configure = |application: &str, changes| {
+        ebbflow_run::configure(&bootstrap, application, load, (RFM_ALONE, changes))
+    };
+    let loaded = ebbflow_run::load(&configure("rules", "json"));
     for run in 0..runs {
         let application = format!("streams-{run}");
-        let config = ebbflow_run::configure(&bootstrap, &application, load, RFM_ALONE);
-        let loaded = ebbflow_run::load(&config);
+        topics::create(&bootstrap, &[&format!("{application}-changes")], load::PARTITIONS);
         let mut process = streams.start(&bootstrap, &application, &purchases, &loaded);
-        let inputs = [purchases.clone()];
-        let speed = watch::watch(&mut process, &bootstrap, &application, &inputs, records);
+        let speed = watch::watch(&mut process, &bootstrap, &application, &theirs, records);
         ebbflow_run::stop(&mut process);
-        let theirs = outputs::read(&bootstrap, &format!("{application}-changes"), true);
-        let states =
-            outputs::read(&bootstrap, &format!("{application}-customers-changelog"), false);
+        let topic = |name: &str| format!("{application}-{name}");
+        let expected = outputs::read(&bootstrap, &topic("changes"), true);
+        let states = outputs::read(&bootstrap, &topic("customers-changelog"), false);
         let what = format!("Kafka Streams, {}", load.draw.name());
-        table.add(Line { what, speed, changes: theirs, states });
+        table.add(Line { what, speed, changes: expected, states });
 
-        let application = format!("ebbflow-{run}");
-        let config = ebbflow_run::configure(&bootstrap, &application, load, RFM_ALONE);
-        let mut process = ebbflow_run::start(&config);
-        let inputs = [purchases.clone(), interactions.clone()];
-        let speed = watch::watch(&mut process, &bootstrap, &application, &inputs, records);
-        ebbflow_run::stop(&mut process);
-        let ours = outputs::read(&bootstrap, &format!("{application}-segment-changes"), true);
-        let states = outputs::read(&bootstrap, &format!("{application}-state"), false);
-        assert_eq!(
-            (ours.records, ours.digest),
-            (theirs.records, theirs.digest),
-            "the programs disagree"
-        );
-        let what = format!("ebbflow, {}", load.draw.name());
-        table.add(Line { what, speed, changes: ours, states });
+        for encoding in ["json", "avro"] {
+            let application = format!("ebbflow-{encoding}-{run}");
+            let mut process = ebbflow_run::start(&configure(&application, encoding));
+            let speed = watch::watch(&mut process, &bootstrap, &application, &ours, records);
+            ebbflow_run::stop(&mut process);
+            let topic = |name: &str| format!("{application}-{name}");
+            let changes = outputs::read(&bootstrap, &topic("segment-changes"), true);
+            let states = outputs::read(&bootstrap, &topic("state"), false);
+            let of = |output: outputs::Output| (output.records, output.digest);
+            assert_eq!(of(changes), of(expected), "the programs disagree");
+            let what = format!("ebbflow, {}, changes in {encoding}", load.draw.name());
+            table.add(Line { what, speed, changes, states });
+        }
     }
+    let records = records + load::write_more(&broker, load, ebbflow::runtime::clock::wall_now());
+    let mut process = streams.start(&bootstrap, "streams-0", &purchases, &loaded);
+    let theirs = watch::watch(&mut process, &bootstrap, "streams-0", &theirs, records).seconds;
+    ebbflow_run::stop(&mut process);
+    let mut process = ebbflow_run::start(&ebbflow_run::path("ebbflow-json-0"));
+    let ours = watch::watch(&mut process, &bootstrap, "ebbflow-json-0", &ours, records).seconds;
+    ebbflow_run::stop(&mut process);
+    println!(
+        "{}: from the start of a process over its states to the first new events: Kafka Streams \
+         {theirs:.2} s, ebbflow {ours:.2} s",
+        load.draw.name()
+    );
 }
 
 /// All dimensions, ten audiences, full detail, checked keys, both topics.
@@ -110,7 +127,7 @@ fn everything(load: Load, runs: u64, table: &mut Table) {
     let bootstrap = broker.bootstrap();
     for run in 0..runs {
         let application = format!("everything-{run}");
-        let config = ebbflow_run::configure(&bootstrap, &application, load, EVERYTHING);
+        let config = ebbflow_run::configure(&bootstrap, &application, load, (EVERYTHING, "json"));
         let mut process = ebbflow_run::start(&config);
         let group = &application;
         let speed = watch::watch(&mut process, &bootstrap, group, &topics(load), written.records);
@@ -120,4 +137,45 @@ fn everything(load: Load, runs: u64, table: &mut Table) {
         let what = "ebbflow, everything".to_owned();
         table.add(Line { what, speed, changes, states });
     }
+}
+
+/// From produce to a read_committed consumer, each on a broker of its own.
+fn latencies(streams: &Streams, rate: u64) {
+    let load = Load { draw: Draw::Uniform, events: 0, purchases: 10 };
+    let [input, interactions] = topics(load);
+    let prepared = || {
+        let broker = TestBroker::start();
+        topics::create(&broker.bootstrap(), &[&input, &interactions], load::PARTITIONS);
+        broker
+    };
+    let show = |what: &str, latency: latency::Latency| {
+        println!(
+            "latency at {rate} events/s, {what}: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
+            latency.p50, latency.p99, latency.most
+        );
+    };
+    {
+        let broker = prepared();
+        let floor = latency::Floor::start(&broker.bootstrap(), &input, "floor");
+        show("bare rdkafka", latency::measure(&broker, &input, "floor", rate));
+        drop(floor);
+    }
+    let configure = |broker: &TestBroker, application| {
+        let rules = (RFM_ALONE, "json");
+        ebbflow_run::configure(&broker.bootstrap(), application, load, rules)
+    };
+    {
+        let broker = prepared();
+        let mut process = ebbflow_run::start(&configure(&broker, "latency"));
+        let changes = "latency-segment-changes";
+        show("ebbflow", latency::measure(&broker, &input, changes, rate));
+        ebbflow_run::stop(&mut process);
+    }
+    let broker = prepared();
+    let loaded = ebbflow_run::load(&configure(&broker, "latency-streams"));
+    let changes = "latency-peer-changes";
+    topics::create(&broker.bootstrap(), &[changes], load::PARTITIONS);
+    let mut process = streams.start(&broker.bootstrap(), "latency-peer", &input, &loaded);
+    show("Kafka Streams", latency::measure(&broker, &input, changes, rate));
+    ebbflow_run::stop(&mut process);
 }

@@ -7,8 +7,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde::Deserialize;
+use serde_avro_fast::Schema;
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -81,7 +83,16 @@ pub(crate) fn read(bootstrap: &str, topic: &str, are_changes: bool) -> Output {
 }
 
 fn digest(value: &[u8]) -> u64 {
-    let change: Change<'_> = serde_json::from_slice(value).expect("a change");
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+        include_str!("../../schemas/segment-changes.avsc").parse().expect("the project's schema")
+    });
+    let change: Change<'_> = match value {
+        // Single-object encoding: two bytes and eight of the schema's fingerprint.
+        [0xC3, 0x01, datum @ ..] => {
+            serde_avro_fast::from_datum_slice(&datum[8..], &SCHEMA).expect("a change")
+        }
+        json => serde_json::from_slice(json).expect("a change"),
+    };
     if change.dimension != "rfm" {
         return 0;
     }

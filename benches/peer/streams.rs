@@ -3,8 +3,6 @@
 //! Next: `streams/`, its source; `main.rs`.
 
 use crate::broker::target;
-use crate::load::PARTITIONS;
-use crate::topics::create;
 use ebbflow::config::Config;
 use std::fmt::Write;
 use std::fs;
@@ -57,7 +55,6 @@ impl Streams {
         let segments = folder.join("segments");
         fs::write(&segments, segments_of(config)).expect("write the segments");
         let changes = format!("{application}-changes");
-        create(bootstrap, &[&changes], PARTITIONS);
         let mut java = Command::new("java");
         java.args(HEAP).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error");
         java.args(["-cp", &self.classpath, "StreamsPeer", bootstrap, application, input, &changes]);

@@ -45,7 +45,7 @@ pub struct Rules {
     pub roles: [Name; 6],
     /// Which dimensions are emitted and how.
     pub output: OutputRules,
-    /// The dimensions that are emitted, shown in profiles, or asked for by audiences.
+    /// The dimensions that are judged: all, or those that are emitted or asked for by audiences.
     pub judged: Judged,
     /// What customers have to permit.
     pub consent: ConsentRules,

@@ -40,7 +40,7 @@ const SERVE_EVERY_MS: i64 = 100;
 /// Events of the consumer served in one call.
 const POLLS_PER_CALL: usize = 4;
 /// Events served before the consumer is closed.
-const LAST_POLLS: usize = 16;
+const LAST_POLLS: usize = 256;
 
 /// Callbacks of the member.
 pub(crate) struct GroupContext {
@@ -74,7 +74,10 @@ impl ConsumerContext for GroupContext {
         list: &mut TopicPartitionList,
     ) {
         if self.closing.load(Ordering::Relaxed) {
-            if let Err(error) = consumer.unassign() {
+            // Nobody would take the answer any more.
+            if !consumer.closed()
+                && let Err(error) = consumer.unassign()
+            {
                 tracing::error!(%error, "could not give partitions back while closing");
             }
             return;

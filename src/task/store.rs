@@ -283,10 +283,10 @@ impl Store {
         self.open.settle();
     }
 
-    /// Customers that are unpacked.
+    /// Customers that are unpacked, without those that were erased before they were settled last.
     #[must_use]
     pub fn unpacked(&self) -> usize {
-        self.open.touched().len()
+        self.open.unpacked()
     }
 
     /// Whether the open transaction changed a customer.

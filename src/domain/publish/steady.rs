@@ -17,7 +17,7 @@ use crate::domain::look_ahead::LookAhead;
 use crate::domain::predicate::Reads;
 use crate::domain::publish::anti_flap::next_published;
 use crate::domain::raw::Measured;
-use crate::domain::rules::Rules;
+use crate::domain::rules::{AntiFlap, Audience, Rules};
 use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 
@@ -88,7 +88,12 @@ pub fn steady_until(view: &View<'_>, before: &Measured, touched: Judged) -> Opti
     let subject = Subject::of(&customer.id);
     let of_dimensions = |all: Reads, dimension| all | Reads::dimension(dimension);
     let changed = touched.of(subject).fold(Reads::SAID, of_dimensions);
-    let affected = || rules.audiences.iter().filter(|audience| audience.reads.meets(changed));
+    // What has to wait is asked after whenever something comes, so that it is known since when.
+    let waits = |audience: &&Audience| {
+        audience.reads.meets(Reads::TIME)
+            && (audience.anti_flap != AntiFlap::default() || audience.purpose.is_some())
+    };
+    let affected = || rules.audiences.iter().filter(move |it| it.reads.meets(changed) || waits(it));
     let asked = affected().fold(changed, |all, audience| all | audience.reads);
     let asked = Judged::those(|dimension| asked.meets(Reads::dimension(dimension)));
     let present = Measured::part(view, before.at, asked);

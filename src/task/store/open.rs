@@ -11,7 +11,7 @@ use crate::task::store::KeyHasher;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-/// Unpacked customers whose memory is kept for the next transaction.
+/// Unpacked customers whose memory is kept for the next ones.
 const MAX_SPARE: usize = 1024;
 
 /// A customer that the open transaction has touched.
@@ -29,6 +29,8 @@ pub struct Touched {
     pub(super) committed_deadline: Option<Timestamp>,
     /// As it was packed last.
     pub(super) sent: Option<Box<[u8]>>,
+    /// It was said already that it is erased.
+    buried: bool,
 }
 
 /// A customer that was sent and not touched since.
@@ -59,6 +61,8 @@ pub(super) struct Open {
     places: HashMap<u64, Place, BuildHasherDefault<KeyHasher>>,
     /// Settled ones that are not committed.
     new: usize,
+    /// Touched ones that are erased, and were when it was settled last.
+    buried: usize,
 }
 
 impl Open {
@@ -68,6 +72,11 @@ impl Open {
 
     pub(super) fn touched(&self) -> &[Touched] {
         &self.touched[..self.in_use]
+    }
+
+    /// Customers that settling would let go of.
+    pub(super) fn unpacked(&self) -> usize {
+        self.in_use - self.buried
     }
 
     pub(super) fn at(&mut self, place: usize) -> &mut Touched {
@@ -117,6 +126,7 @@ impl Open {
         let touched = &mut self.touched[place];
         (touched.key, touched.committed_deadline, touched.sent) = (key, committed_deadline, None);
         (touched.changed, touched.published, touched.erased) = (false, false, false);
+        touched.buried = false;
         place
     }
 
@@ -144,11 +154,12 @@ impl Open {
             if touched.erased {
                 let known = touched.committed_deadline.is_some() || touched.sent.is_some();
                 // Of somebody unknown nothing is written that could be removed.
-                if known && !Mutation::NoTombstones.is_on() {
+                if known && !touched.buried && !Mutation::NoTombstones.is_on() {
                     each(touched, None);
                 }
                 continue;
             }
+            touched.buried = false;
             bytes.clear();
             pack(&touched.customer, rules.rates.base(), &mut bytes);
             touched.sent = Some(bytes.as_slice().into());
@@ -164,26 +175,24 @@ impl Open {
     /// What was packed is settled: unpacked stay only those who are erased.
     pub(super) fn settle(&mut self) {
         let mut kept = 0;
-        self.places.clear();
         for place in 0..self.in_use {
             let touched = &mut self.touched[place];
+            let (key, committed_deadline) = (touched.key, touched.committed_deadline);
             if touched.erased {
-                self.places.insert(touched.key, Place::Touched(kept));
+                touched.buried = true;
+                self.places.insert(key, Place::Touched(kept));
                 self.touched.swap(kept, place);
                 kept += 1;
             } else if let Some(sent) = touched.sent.take() {
-                let (key, committed_deadline) = (touched.key, touched.committed_deadline);
-                let (published, sent) = (touched.published, Some(sent));
                 self.new += usize::from(committed_deadline.is_none());
+                self.places.insert(key, Place::Settled(self.settled.len()));
+                let (published, sent) = (touched.published, Some(sent));
                 self.settled.push(Settled { key, committed_deadline, published, sent });
+            } else {
+                self.places.remove(&key);
             }
         }
-        for (place, settled) in self.settled.iter().enumerate() {
-            if settled.sent.is_some() {
-                self.places.insert(settled.key, Place::Settled(place));
-            }
-        }
-        self.in_use = kept;
+        (self.in_use, self.buried) = (kept, kept);
         self.touched.truncate(MAX_SPARE.max(kept));
     }
 
@@ -209,6 +218,6 @@ impl Open {
         self.touched.truncate(MAX_SPARE);
         self.settled.clear();
         self.places.clear();
-        self.new = 0;
+        (self.new, self.buried) = (0, 0);
     }
 }
