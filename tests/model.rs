@@ -79,5 +79,7 @@ mod tables;
 mod tied;
 #[path = "model/untold.rs"]
 mod untold;
+#[path = "model/visits.rs"]
+mod visits;
 #[path = "model/waiting.rs"]
 mod waiting;
