@@ -180,7 +180,12 @@ pub fn apply(
         }
     }
     if let Some(contact) = contact {
-        customer.contacts.get_or_insert_default().apply(&event.body, contact, stamp);
+        let contacts = customer.contacts.get_or_insert_default();
+        // What a visitor said is nobody's, whoever it turned out to be by then.
+        match event.customer_id {
+            Some(_) => contacts.apply(&event.body, contact, stamp),
+            None => contacts.seen(contact, stamp.at),
+        }
     }
     tally.late += u64::from(late);
     let after = measure(customer, rules, evaluated_at);

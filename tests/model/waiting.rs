@@ -6,7 +6,7 @@
 
 use crate::fixture::{day, event, rules, visited};
 use crate::network::Network;
-use ebbflow::domain::event::{Event, VisitKind};
+use ebbflow::domain::event::{Body, Event, Interaction, MeddicElement, Qualification, VisitKind};
 use ebbflow::domain::facts::contacts::Contact;
 use ebbflow::domain::id::{hash64, partition_of};
 use ebbflow::domain::progress::Phase;
@@ -129,6 +129,23 @@ fn a_visitor_who_was_forgotten_before_its_event_could_go_on_is_a_contact_once_it
     read(&mut network, &[naming_visitor(visit("c-1", 201))]);
     let told: Vec<_> = contacts(&network).iter().map(|it| (it.hash, it.first_at)).collect();
     assert_eq!(told, [(hash64("c-1"), day(200))]);
+}
+
+#[test]
+fn a_score_that_a_visitor_gave_is_nobodys_whether_it_comes_before_or_after_the_name() {
+    let update =
+        Qualification::Element { element: MeddicElement::Champion, score: 3, evidence: None };
+    let body = Body::Interaction(Interaction::QualificationUpdated(update));
+    let scored = with_account(Event { body, ..of_visitor(2) });
+    let named = naming_visitor(visit("c-1", 3));
+    for events in [[scored.clone(), named.clone()], [named, scored]] {
+        let mut network = network(PARTITIONS);
+        release(&mut network, 1_000);
+        read(&mut network, &events);
+        let told: Vec<_> =
+            contacts(&network).iter().map(|it| (it.hash, it.champion_score())).collect();
+        assert_eq!(told, [(hash64("c-1"), 0)]);
+    }
 }
 
 #[test]
