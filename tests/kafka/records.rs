@@ -3,6 +3,7 @@
 //! Independent of the code under test. Next: `fixture.rs`.
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -68,7 +69,15 @@ fn read_partition(
     consumer.assign(&list).expect("assign");
     let give_up_at = Instant::now() + TIMEOUT;
     loop {
-        if let Some(record) = consumer.poll(Duration::from_millis(20)) {
+        let polled = consumer.poll(Duration::from_millis(20));
+        // A busy broker loses a connection, which is made again.
+        let lost = |error: &KafkaError| {
+            matches!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure)
+            )
+        };
+        if let Some(record) = polled.filter(|polled| !polled.as_ref().is_err_and(lost)) {
             let record = record.expect("read");
             if record.offset() < end {
                 into.push(ReadRecord {
