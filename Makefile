@@ -2,8 +2,9 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench simulate fuzz fire soak up down \
-        deps check-format check-lints check-tests check-mutations check-alerts check-demo
+.PHONY: help demo test bench bench-peer simulate fuzz fire soak up down \
+        deps check-format check-lints check-tests check-mutations check-instructions check-alerts \
+        check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
 DEPS_MINUTES      := 5
@@ -11,6 +12,7 @@ FORMAT_MINUTES    := 1
 LINTS_MINUTES     := 12
 TESTS_MINUTES     := 38
 MUTATIONS_MINUTES := 8
+INSTRUCTIONS_MINUTES := 12
 ALERTS_MINUTES    := 1
 DEMO_MINUTES      := 12
 
@@ -20,6 +22,10 @@ SEEDS ?= 2000
 # Seconds of `make fuzz` for each decoder, and which.
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# Runs of each program of `make bench-peer`, and the events of each.
+RUNS ?= 3
+EVENTS ?= 2000000
 
 # How long `make fire` and `make soak` take.
 FIRE_MINUTES ?= 10
@@ -47,6 +53,7 @@ help:
 	@echo "make demo      build, and stream real orders through the whole path (no Kafka needed)"
 	@echo "make test      install or name what is needed; format, lints, all tests, alerts, demo"
 	@echo "make bench     benchmarks"
+	@echo "make bench-peer  beside a Kafka Streams program of the same job; RUNS=$(RUNS) EVENTS=$(EVENTS)"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
 	@echo "make fuzz      every decoder with libFuzzer; FUZZ_SECONDS=$(FUZZ_SECONDS) for each"
 	@echo "make fire      three brokers and three instances, all of them hit; FIRE_MINUTES=$(FIRE_MINUTES)"
@@ -62,11 +69,15 @@ test:
 	@$(MAKE) --no-print-directory check-lints
 	@$(MAKE) --no-print-directory check-tests
 	@$(MAKE) --no-print-directory check-mutations
+	@$(MAKE) --no-print-directory check-instructions
 	@$(MAKE) --no-print-directory check-alerts
 	@$(MAKE) --no-print-directory check-demo
 
 bench:
-	cargo bench --locked
+	cargo bench --locked --bench codec --bench dimensions --bench task --bench end_to_end --bench restart
+
+bench-peer:
+	RUNS=$(RUNS) EVENTS=$(EVENTS) cargo bench --locked --bench peer
 
 simulate:
 	SIM_SEEDS=$(SEEDS) cargo test --release --locked --test simulation -- --nocapture
@@ -111,6 +122,9 @@ check-tests:
 
 check-mutations:
 	$(call stage,mutations,$(MUTATIONS_MINUTES),cargo test --locked --features mutations --test simulation -- mutations --nocapture)
+
+check-instructions:
+	$(call stage,instructions,$(INSTRUCTIONS_MINUTES),cargo bench --locked --bench instructions)
 
 check-alerts:
 	$(call stage,alerts,$(ALERTS_MINUTES),promtool check config config/prometheus.yml)

@@ -214,7 +214,7 @@ pub fn replay(
     let mut run = Run {
         files: &args.files,
         changes: &mut changes,
-        encoder: ChangeEncoder::new(OutputFormat::Json, config.compact_changes),
+        encoder: ChangeEncoder::new(OutputFormat::Json, config.rules.output.compact),
         replayed: &mut replayed,
         told: &mut told,
         refused,

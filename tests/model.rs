@@ -24,6 +24,8 @@ mod facts;
 mod fixture;
 #[path = "model/identity.rs"]
 mod identity;
+#[path = "model/judged.rs"]
+mod judged;
 #[path = "model/known.rs"]
 mod known;
 #[path = "model/network.rs"]
@@ -77,5 +79,7 @@ mod tables;
 mod tied;
 #[path = "model/untold.rs"]
 mod untold;
+#[path = "model/visits.rs"]
+mod visits;
 #[path = "model/waiting.rs"]
 mod waiting;

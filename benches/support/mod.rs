@@ -1,6 +1,6 @@
 //! What the benchmarks share: rules, events, tasks, and counted allocations.
 
-use ebbflow::config::{Config, from_sources};
+use ebbflow::config::{Config, FileText, from_sources};
 use ebbflow::domain::event::{Body, Event, Interaction, Purchase, VisitKind};
 use ebbflow::domain::id::partition_of;
 use ebbflow::domain::money::{Currency, Money};
@@ -11,6 +11,7 @@ use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use mimalloc::MiMalloc;
 use std::alloc::{GlobalAlloc, Layout};
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -53,6 +54,36 @@ pub(crate) fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok()).expect("a number");
     Duration::from_nanos(ns)
+}
+
+/// One dimension, in few bytes.
+pub(crate) const RFM_ALONE: &str = "\
+    [rfm]\nmap = \"classic-11\"\nwindow = \"lifetime\"\n\
+    [output]\ndimensions = [\"rfm\"]\ndetail = \"compact\"\njudged = \"written\"\n\
+    [profiles]\non = \"never\"\n\
+    [input]\nkey = \"trusted\"\n";
+
+/// All dimensions and ten audiences, in full.
+pub(crate) const EVERYTHING: &str = "\
+    [output]\ndimensions = [\"rfm\", \"lifecycle\", \"activity\", \"value_mode\", \"value_tier\", \
+    \"engagement\", \"satisfaction\", \"qualification\", \"contacts\"]\n\
+    [audience]\n\
+    vip.rule = 'facts.net_minor >= 50000'\n\
+    win-back.rule = 'lifecycle == \"lapsed\" && facts.net_minor >= 20000'\n\
+    second-order.rule = 'lifecycle == \"purchase\" && facts.orders == 1'\n\
+    hot-no-order.rule = 'engagement == \"hot\" && facts.orders == 0'\n\
+    shoes.rule = 'preferred_category == \"shoes\"'\n\
+    app.rule = 'preferred_channel == \"app\"'\n\
+    europe.rule = 'traits.region == \"EU\" && facts.orders > 0'\n\
+    champions.rule = 'rfm == \"champions\"'\n\
+    silent-champions.rule = 'rfm == \"champions\" && activity == \"at_risk\"'\n\
+    mail.rule = 'consent[\"marketing:email\"] && facts.orders > 2'\n";
+
+/// A configuration.
+#[must_use]
+pub(crate) fn config_of(text: &str) -> Config {
+    let file = FileText { path: Path::new("bench.toml"), text };
+    from_sources(Some(file), [], &[]).expect("a valid configuration").config
 }
 
 /// The default configuration.

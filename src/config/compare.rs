@@ -63,10 +63,11 @@ const REBUILD: [&str; 8] = [
 ];
 
 /// Keys that decide about customers, or what they begin with.
-const REEVALUATION: [&str; 18] = [
+const REEVALUATION: [&str; 19] = [
     "rules.when",
     "consent.",
     "output.dimensions",
+    "output.judged",
     "output.subjects",
     "rfm.",
     "gap.",
@@ -194,6 +195,7 @@ mod tests {
             ("log.filter", "warn"),
             ("output.detail", "compact"),
             ("output.dimensions", "[\"rfm\"]"),
+            ("output.judged", "written"),
             ("output.locale", "de"),
             ("output.subjects", "[\"account\"]"),
             ("profiles.on", "touch"),

@@ -63,10 +63,6 @@ pub struct Config {
     pub timers_per_round: usize,
     /// The rules.
     pub rules: Arc<Rules>,
-    /// Change records without evidence, facts, dimensions, summary, consent.
-    pub compact_changes: bool,
-    /// Write a profile at every change of facts, not only of published values.
-    pub profiles_on_touch: bool,
     /// Dead letters per minute and worker above which the alert metric rises.
     pub dead_letter_budget_per_minute: u64,
     /// Largest dead-letter value in bytes; what is longer is truncated and says so.

@@ -8,14 +8,15 @@ use crate::config::problem::Source;
 use crate::config::reader::{Reader, text_of};
 use crate::config::values::{self, CENTURY_MS};
 use crate::config::{audiences, currencies, dimension_rules, labels, when};
-use crate::domain::dimension::Dimension;
+use crate::domain::dimension::{Dimension, Judged};
 use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::money::{Currency, DatedRate, ExchangeRates};
 use crate::domain::name::Name;
 use crate::domain::names::Names;
+use crate::domain::predicate::Reads;
 use crate::domain::rules::{
-    AccountRules, Audience, GapRules, LifecycleRules, Monetary, OutputRules, RfmRules, Rules,
-    RulesIdentity, Thresholds, When,
+    AccountRules, Audience, GapRules, LifecycleRules, Monetary, OutputRules, ProfilesOn, RfmRules,
+    Rules, RulesIdentity, Thresholds, When,
 };
 use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Day};
@@ -70,6 +71,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         labels: labels?,
         roles: roles?.map(Name::from),
         output: output?,
+        judged: Judged::ALL,
         consent: consent?,
         holdout: holdout?,
         accounts: accounts?,
@@ -77,6 +79,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         keep_visitors_ms: keep_visitors_ms?,
         keep_redirects_ms: keep_redirects_ms?,
     };
+    if rules.output.only_written {
+        let asked = rules.audiences.iter().fold(Reads::default(), |all, it| all | it.reads);
+        rules.judged = Judged::those(|dimension| {
+            rules.emits(dimension) || asked.meets(Reads::dimension(dimension))
+        });
+    }
     let fold = fold_text(&rules);
     rules.identity.hash = hash(&format!("{fold}\n{}", judged_text(&rules))).into();
     rules.identity.fold_hash = hash(&fold).into();
@@ -287,10 +295,25 @@ fn output(reader: &mut Reader<'_>) -> Option<OutputRules> {
     let act_within_ms = reader.milliseconds("output.act_within", 0..=CENTURY_MS);
     let subject_names = Subject::ALL.map(Subject::name);
     let subjects = reader.choices("output.subjects", &subject_names);
+    let judged = reader.choice("output.judged", &[("all", false), ("written", true)]);
+    let detail = reader.choice("output.detail", &[("full", false), ("compact", true)]);
+    let profiles = [
+        ("change", ProfilesOn::Change),
+        ("touch", ProfilesOn::Touch),
+        ("never", ProfilesOn::Never),
+    ];
+    let profiles = reader.choice("profiles.on", &profiles);
     let (chosen, subjects) = (chosen?, subjects?);
     let dimensions = names.map(|name| chosen.iter().any(|chosen| chosen == name));
     let subjects = subject_names.map(|name| subjects.iter().any(|chosen| chosen == name));
-    Some(OutputRules { act_within_ms: act_within_ms?, dimensions, subjects })
+    Some(OutputRules {
+        act_within_ms: act_within_ms?,
+        dimensions,
+        subjects,
+        only_written: judged?,
+        compact: detail?,
+        profiles: profiles?,
+    })
 }
 
 /// What is used when an event comes in, as text: a change of it needs a rebuild.
@@ -315,6 +338,9 @@ fn judged_text(rules: &Rules) -> String {
     // What moved unseen is told when everybody is judged.
     lines.push(format!("written {:?} {:?}", output.dimensions, output.subjects));
     add_thresholds(thresholds, &mut lines);
+    if output.only_written {
+        lines.push("only what is written is judged".to_owned());
+    }
     for When { condition, thresholds } in when {
         lines.push(format!("when {condition:?}"));
         add_thresholds(thresholds, &mut lines);

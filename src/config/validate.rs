@@ -31,8 +31,6 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
     let leave_on_stop = reader.boolean("leave_on_stop");
     let workers = reader.integer("workers", 1..=64);
     let rules = rules::read(reader, warnings);
-    let compact_changes = reader.choice("output.detail", &[("full", false), ("compact", true)]);
-    let profiles_on_touch = reader.choice("profiles.on", &[("change", false), ("touch", true)]);
     let kafka = kafka(reader);
     let topics = topics(reader);
     erased_stay_away(reader, rules.as_ref(), topics.as_ref());
@@ -61,8 +59,6 @@ pub(crate) fn read(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Optio
         max_hold: max_hold?,
         timers_per_round: timers_per_round?,
         rules: Arc::new(rules?),
-        compact_changes: compact_changes?,
-        profiles_on_touch: profiles_on_touch?,
         dead_letter_budget_per_minute: budget?,
         dead_letter_max_bytes: dead_letter_max_bytes?,
         http: http?,

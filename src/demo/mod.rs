@@ -69,7 +69,7 @@ pub fn check(config: &Config) -> Result<()> {
     if config.clock != ClockMode::Event {
         bail!("the demo needs clock = \"event\": its orders are years old");
     }
-    if all.contains(&Encoding::Avro) || config.compact_changes {
+    if all.contains(&Encoding::Avro) || config.rules.output.compact {
         bail!("the demo reads its topics as JSON with all details");
     }
     if !Currency::parse(CURRENCY).is_some_and(|currency| config.rules.rates.knows(currency)) {

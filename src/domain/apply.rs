@@ -4,6 +4,8 @@
 
 use crate::domain::change::{CauseKind, Change};
 use crate::domain::customer::Customer;
+use crate::domain::dimension::Dimension;
+use crate::domain::dimensions::view::View;
 use crate::domain::event::{Body, Event, Interaction, MessageKind, Purchase, Survey};
 use crate::domain::facts::order::Stamp;
 use crate::domain::facts::order_book::{BookTally, Booked};
@@ -14,7 +16,8 @@ use crate::domain::id::{EventKey, event_hash, hash64};
 use crate::domain::predicate::Reads;
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::publish::evaluate::{Occasion, Unpublished, publish};
-use crate::domain::raw::measure;
+use crate::domain::publish::steady::{self, Before};
+use crate::domain::raw::{Measured, measure};
 use crate::domain::relay::REASONS;
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
@@ -139,6 +142,19 @@ pub fn apply(
         tally.late += u64::from(late);
         return Applied { changed: true, taken: true, ..applied };
     }
+    if let Body::Interaction(interaction) = &event.body
+        && contact.is_none()
+        && !customer.is_blank()
+        && customer.rules_revision == rules.identity.revision
+        && let Some(deadline) =
+            take_steadily(customer, interaction, stamp, evaluated_at, (rules, tally))
+    {
+        customer.remember_event(seen);
+        customer.evaluated_at = customer.evaluated_at.max(evaluated_at);
+        customer.deadline = deadline;
+        tally.late += u64::from(late);
+        return Applied { changed: true, taken: true, ..applied };
+    }
     // Of somebody new everything is asked for the first time.
     let touched = if customer.is_blank() { Reads::ALL } else { touched(&event.body) };
     let before = measure(customer, rules, evaluated_at);
@@ -241,14 +257,40 @@ fn is_read(interaction: &Interaction<'_>, rules: &Rules) -> bool {
     }
     let scored =
         ScoredKind::of(interaction).is_some_and(|kind| rules.fold.weights[kind.index()] > 0);
-    scored
-        || Signals::reads(interaction)
-        || Spending::reads(interaction)
-        || matches!(
-            interaction,
-            Interaction::SurveyAnswered { survey: Survey::Nps, .. }
-                | Interaction::QualificationUpdated(_)
-        )
+    let judges = |dimension| rules.judged.has(dimension);
+    (scored && judges(Dimension::Engagement))
+        || (Signals::reads(interaction) && judges(Dimension::Lifecycle))
+        || (Spending::reads(interaction) && judges(Dimension::ValueTier))
+        || match interaction {
+            Interaction::SurveyAnswered { survey: Survey::Nps, .. } => {
+                judges(Dimension::Satisfaction) || judges(Dimension::Lifecycle)
+            }
+            Interaction::QualificationUpdated(_) => judges(Dimension::Qualification),
+            _ => false,
+        }
+}
+
+/// Takes an interaction in of which nothing is published; the deadline then. Else everything is as
+/// it was.
+fn take_steadily(
+    customer: &mut Customer,
+    interaction: &Interaction<'_>,
+    stamp: Stamp,
+    at: Timestamp,
+    (rules, tally): (&Rules, &mut Tally),
+) -> Option<Timestamp> {
+    let touched = steady::touched(interaction, rules)?;
+    let view = View::new(customer, rules, at);
+    let (facts, measured) = (view.facts, Measured::part(&view, at, touched));
+    let (before, counted) = (Before::of(customer), *tally);
+    take_in(customer, interaction, stamp, rules, tally);
+    let view = View::of(customer, rules, facts, at);
+    let deadline = steady::steady_until(&view, &measured, touched);
+    if deadline.is_none() {
+        before.put_back(customer);
+        *tally = counted;
+    }
+    deadline
 }
 
 /// Takes an interaction into everything that remembers it.

@@ -9,7 +9,8 @@ use crate::domain::time::{DAY_MS, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 
-/// One change of one dimension of one customer.
+/// One change of one dimension of one customer. Where the rules want them compact, evidence, facts,
+/// dimensions, consent and summary are empty.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Change {
     /// Names the change.

@@ -54,6 +54,35 @@ pub enum Place {
     Audience(u8),
 }
 
+/// The dimensions that are judged, of those that are no audiences; what others rest on is not even
+/// measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Judged([bool; COUNT]);
+
+impl Judged {
+    /// Every one.
+    pub const ALL: Self = Self([true; COUNT]);
+
+    /// Those for which this holds.
+    pub fn those(asked: impl Fn(Dimension) -> bool) -> Self {
+        Self(Dimension::BUILT_IN.map(asked))
+    }
+
+    /// Whether a dimension is judged; audiences always are.
+    #[must_use]
+    pub const fn has(self, dimension: Dimension) -> bool {
+        match dimension.place() {
+            Place::BuiltIn(place) => self.0[place],
+            Place::Audience(_) => true,
+        }
+    }
+
+    /// Those that a subject has, in the order of [`Dimension::BUILT_IN`].
+    pub fn of(self, subject: Subject) -> impl Iterator<Item = Dimension> {
+        Dimension::all_of(subject).filter(move |dimension| self.has(*dimension))
+    }
+}
+
 /// The published value of one dimension of one customer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Published {

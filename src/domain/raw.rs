@@ -6,7 +6,7 @@
 
 use crate::domain::change::{Evidence, Scores};
 use crate::domain::customer::Customer;
-use crate::domain::dimension::{self, Dimension, Place};
+use crate::domain::dimension::{self, Dimension, Judged, Place};
 use crate::domain::dimensions::lifecycle::{self, Decider, Stage};
 use crate::domain::dimensions::rfm::{self, Measures};
 use crate::domain::dimensions::view::View;
@@ -51,34 +51,54 @@ pub struct Measured {
     pub values: [u8; dimension::COUNT],
 }
 
-/// Measures a customer at an instant.
+/// Measures a customer at an instant: what the dimensions that are judged rest on.
 #[must_use]
 pub fn measure(customer: &Customer, rules: &Rules, at: Timestamp) -> Measured {
     Measured::of(&View::new(customer, rules, at), at)
 }
 
 impl Measured {
-    /// Measures at an instant.
+    /// Measures at an instant what the dimensions that are judged rest on.
     #[must_use]
     pub fn of(view: &View<'_>, at: Timestamp) -> Self {
+        Self::part(view, at, view.rules.judged)
+    }
+
+    /// Measures everything at an instant.
+    #[must_use]
+    pub fn whole(view: &View<'_>, at: Timestamp) -> Self {
+        Self::part(view, at, Judged::ALL)
+    }
+
+    /// Measures at an instant what some dimensions rest on; the others have their first values.
+    #[must_use]
+    pub fn part(view: &View<'_>, at: Timestamp, judged: Judged) -> Self {
         let View { customer, rules, thresholds, facts } = view;
         let rfm = rfm::measures(&customer.book, facts, &rules.rates, &thresholds.rfm, at);
         let scores = rfm.map(|measures| rfm::scores(&measures, &thresholds.rfm));
         let cell = scores.map_or(rfm::NONE, |scores| rfm::value(&scores, &thresholds.rfm));
         let subject = Subject::of(&customer.id);
-        let lifecycle = if Dimension::Lifecycle.is_of(subject) {
-            lifecycle::raw(view, at)
-        } else {
-            (Stage::Awareness, Decider::Nothing)
+        let asked = |dimension: Dimension| dimension.is_of(subject) && judged.has(dimension);
+        let lifecycle = match asked(Dimension::Lifecycle) {
+            true => lifecycle::raw(view, at),
+            false => (Stage::Awareness, Decider::Nothing),
         };
-        let activity = activity::measure(view, at);
-        let value_mode = value_mode::measure(view, at);
-        let value_tier = value_tier::measure(view);
-        let engagement = engagement::measure(view, at);
-        let satisfaction = satisfaction::measure(view, at);
-        let qualification = qualification::measure(view, at);
-        let contacts = contacts::measure(view, at);
-        let mut values = [
+        let activity = asked(Dimension::Activity).then(|| activity::measure(view, at));
+        let value_mode = asked(Dimension::ValueMode).then(|| value_mode::measure(view, at));
+        let value_tier = asked(Dimension::ValueTier).then(|| value_tier::measure(view));
+        let engagement = asked(Dimension::Engagement).then(|| engagement::measure(view, at));
+        let satisfaction = asked(Dimension::Satisfaction).then(|| satisfaction::measure(view, at));
+        let qualification =
+            asked(Dimension::Qualification).then(|| qualification::measure(view, at));
+        let contacts = asked(Dimension::Contacts).then(|| contacts::measure(view, at));
+        let activity = activity.unwrap_or_default();
+        let value_mode = value_mode.unwrap_or_default();
+        let value_tier = value_tier.unwrap_or_default();
+        let engagement = engagement.unwrap_or_default();
+        let satisfaction = satisfaction.unwrap_or_default();
+        let qualification = qualification.unwrap_or_default();
+        let contacts = contacts.unwrap_or_default();
+        let values = [
             rules.names.rfm_value(cell),
             lifecycle.0 as u8,
             activity.value as u8,
@@ -89,11 +109,6 @@ impl Measured {
             qualification.value,
             contacts.value,
         ];
-        for (value, dimension) in values.iter_mut().zip(Dimension::BUILT_IN) {
-            if !dimension.is_of(subject) {
-                *value = dimension::INITIAL;
-            }
-        }
         Self {
             at,
             facts: *facts,

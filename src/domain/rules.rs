@@ -5,7 +5,7 @@
 //! Next: the files of `dimensions`, which decide.
 
 use crate::domain::decay::HalfLife;
-use crate::domain::dimension::{self, Dimension, Place};
+use crate::domain::dimension::{self, Dimension, Judged, Place};
 use crate::domain::dimensions::rfm_map::RfmMap;
 use crate::domain::event::{Body, Event, Interaction, MessageKind};
 use crate::domain::facts::scored_kind::ScoredKind;
@@ -45,6 +45,8 @@ pub struct Rules {
     pub roles: [Name; 6],
     /// Which dimensions are emitted and how.
     pub output: OutputRules,
+    /// The dimensions that are judged: all, or those that are emitted or asked for by audiences.
+    pub judged: Judged,
     /// What customers have to permit.
     pub consent: ConsentRules,
     /// Who is held out.
@@ -436,6 +438,23 @@ pub struct OutputRules {
     pub dimensions: [bool; dimension::COUNT],
     /// Whether changes and profiles of subjects are written, in the order of [`Subject::ALL`].
     pub subjects: [bool; Subject::ALL.len()],
+    /// Whether only dimensions are judged that are written, or that audiences ask for.
+    pub only_written: bool,
+    /// When profiles are written.
+    pub profiles: ProfilesOn,
+    /// Whether changes are without evidence, facts, dimensions, summary and consent.
+    pub compact: bool,
+}
+
+/// When a profile is written; who is erased has theirs removed in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProfilesOn {
+    /// A published value is another one.
+    Change,
+    /// A fact is another one.
+    Touch,
+    /// Nobody reads them.
+    Never,
 }
 
 /// What customers have to permit.

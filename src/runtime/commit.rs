@@ -4,13 +4,14 @@
 //! Kafka has said that it is committed. Sources: KIP-98, KIP-447, librdkafka "INTRODUCTION.md",
 //! section "Transactional producer". Next: `group.rs`.
 
+use crate::codec::profile::ProfileEncoder;
 use crate::codec::relay::encode_relayed;
 use crate::codec::state::{
     PROGRESS_KEY, customer_key, encode_mark, encode_progress, erased_key, frame, waiting_key,
 };
 use crate::config::CommitConfig;
 use crate::domain::progress::Phase;
-use crate::metrics::AbortClass;
+use crate::metrics::{AbortClass, TransactionTally};
 use crate::mutation::Mutation;
 use crate::runtime::broker::{Broker, BrokerError, Ended, OutRecord, Output, Sent, TaskOffsets};
 use crate::runtime::clock::Clock;
@@ -18,7 +19,7 @@ use crate::runtime::settings::WorkerError;
 use crate::runtime::slot::SlotState;
 use crate::runtime::worker::damaged;
 use crate::runtime::worker::{Trip, Worker};
-use crate::task::ProfileWrite;
+use crate::task::{PartitionTask, ProfileWrite};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -170,36 +171,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
         for (partition, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.commits()) {
             let partition = *partition;
-            let (mut states, mut profiles) = (0, 0);
-            let mut failed = None;
+            let mut states = 0;
             let (mut key, mut value) = (Vec::new(), Vec::new());
-            let encoder = &mut self.profiles;
-            slot.task.pack(|id, packed, profile| {
-                if failed.is_some() {
-                    return;
-                }
-                customer_key(id, &mut key);
-                let state = packed.map(|packed| {
-                    frame(packed, &mut value);
-                    value.as_slice()
-                });
-                failed = out.send_value(Output::State, partition, &key, state).err();
-                states += 1;
-                if failed.is_some() || matches!(profile, ProfileWrite::Nothing) {
-                    return;
-                }
-                let profile = if let ProfileWrite::Profile(profile) = profile {
-                    encoder.encode(&profile, &mut value);
-                    Some(value.as_slice())
-                } else {
-                    None
-                };
-                failed = out.send_value(Output::Customers, partition, id.as_bytes(), profile).err();
-                profiles += 1;
-            });
-            if let Some(error) = failed {
-                return Err(error.into());
-            }
+            send_states(&mut slot.task, &mut out, &mut self.profiles, &mut self.tally)?;
             for (id, mark) in slot.task.marks() {
                 erased_key(id, &mut key);
                 let value = mark.map(encode_mark);
@@ -220,7 +194,6 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             let value = encode_progress(&progress);
             out.send_value(Output::State, partition, PROGRESS_KEY, Some(&value))?;
             self.tally.sent("state", states + 1);
-            self.tally.sent("customers", profiles);
             offsets.push(TaskOffsets {
                 partition,
                 next_offsets: progress.next_offsets,
@@ -408,6 +381,45 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             };
         }
     }
+}
+
+/// Sends the states of a task's customers that changed since they were sent last, and profiles.
+pub(super) fn send_states<B: Broker>(
+    task: &mut PartitionTask,
+    out: &mut Out<'_, B>,
+    encoder: &mut ProfileEncoder,
+    tally: &mut TransactionTally,
+) -> Result<(), BrokerError> {
+    let partition = task.partition();
+    let (mut states, mut profiles) = (0, 0);
+    let mut failed = None;
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    task.pack(|id, packed, profile| {
+        if failed.is_some() {
+            return;
+        }
+        customer_key(id, &mut key);
+        let state = packed.map(|packed| {
+            frame(packed, &mut value);
+            value.as_slice()
+        });
+        failed = out.send_value(Output::State, partition, &key, state).err();
+        states += 1;
+        if failed.is_some() || matches!(profile, ProfileWrite::Nothing) {
+            return;
+        }
+        let profile = if let ProfileWrite::Profile(profile) = profile {
+            encoder.encode(&profile, &mut value);
+            Some(value.as_slice())
+        } else {
+            None
+        };
+        failed = out.send_value(Output::Customers, partition, id.as_bytes(), profile).err();
+        profiles += 1;
+    });
+    tally.sent("state", states);
+    tally.sent("customers", profiles);
+    failed.map_or(Ok(()), Err)
 }
 
 /// Sends records, waiting while the producer's queue is full.

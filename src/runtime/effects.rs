@@ -8,12 +8,13 @@ use crate::codec::relay::encode_relayed;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::runtime::broker::{Broker, Input, OutRecord, Output, Record};
 use crate::runtime::clock::Clock;
-use crate::runtime::commit::Out;
+use crate::runtime::commit::{Out, send_states};
 use crate::runtime::worker::{Trip, Worker};
 use crate::task::relay::Outgoing;
 
 impl<B: Broker, C: Clock> Worker<B, C> {
-    /// Sends what a task has to say so far: dead letters, changes, and what it tells others.
+    /// Sends what a task has to say so far: dead letters, changes, what it tells others, and states
+    /// where many customers are unpacked.
     pub(super) fn send_effects(
         &mut self,
         partition: u32,
@@ -75,6 +76,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             let value = Some(value.as_slice());
             out.send(&OutRecord { output: Output::Relay, partition, key, value, headers: &[] })?;
             self.tally.sent("relay", 1);
+        }
+        // While the next events are read the broker writes what comes now, not all at the end.
+        if slot.task.store().unpacked() >= self.settings.unpacked {
+            send_states(&mut slot.task, &mut out, &mut self.profiles, &mut self.tally)?;
+            slot.task.settle_customers();
         }
         Ok(())
     }

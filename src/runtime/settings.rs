@@ -23,12 +23,12 @@ pub struct Settings {
     pub max_hold: Option<Duration>,
     /// Timers fired in one round of a worker, over all of its tasks; and as many customers judged.
     pub timers_per_round: usize,
+    /// Unpacked customers of a task from which on their states are sent before the commit.
+    pub unpacked: usize,
     /// Largest dead letter in bytes.
     pub dead_letter_max_bytes: usize,
     /// Encoding of `segment-changes`.
     pub changes: OutputFormat,
-    /// Change records without their details.
-    pub compact_changes: bool,
     /// Encoding of `customers`.
     pub profiles: OutputFormat,
     /// Leave the group for good when stopping.

@@ -115,7 +115,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     ) -> Self {
         let now_ms = clock.monotonic_ms();
         Self {
-            changes: ChangeEncoder::new(settings.changes, settings.compact_changes),
+            changes: ChangeEncoder::new(settings.changes, decoders.rules.output.compact),
             profiles: ProfileEncoder::new(settings.profiles),
             tally: shared.metrics.tally(),
             reporter: shared.status.reporter(index, now_ms),

@@ -7,15 +7,20 @@
 
 use crate::domain::customer::Customer;
 use crate::domain::id::hash64;
-use crate::domain::pack::{UnpackError, pack, peek, peek_revision, unpack, unpack_into};
+use crate::domain::pack::{UnpackError, peek, peek_revision, unpack, unpack_into};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::timers::Timers;
+use open::{Open, Place};
+
 use dashmap::DashMap;
-use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+
+mod open;
+
+pub use open::Touched;
 
 /// Packed states by key.
 ///
@@ -48,35 +53,13 @@ impl Hasher for KeyHasher {
 /// Measured by the test `tests/memory.rs`.
 pub const OVERHEAD_BYTES: u64 = 100;
 
-/// Unpacked customers whose memory is kept for the next transaction.
-const MAX_SPARE: usize = 1024;
-
-/// A customer that the open transaction has touched.
-#[derive(Debug, Default)]
-pub struct Touched {
-    /// The customer as the transaction leaves it.
-    pub customer: Customer,
-    /// Whether anything about it changed.
-    pub changed: bool,
-    /// Whether its published values changed.
-    pub published: bool,
-    /// Whether it is erased.
-    pub erased: bool,
-    key: u64,
-    committed_deadline: Option<Timestamp>,
-    packed: Option<Box<[u8]>>,
-}
-
 /// The customers of one task.
 #[derive(Debug)]
 pub struct Store {
     /// Where an id's search begins: [`hash64`], but in the test of shared keys.
     home: fn(&str) -> u64,
     committed: Arc<CommittedStates>,
-    /// The first `in_use` are the open transaction's; the others keep their memory for later.
-    touched: Vec<Touched>,
-    in_use: usize,
-    places: HashMap<u64, usize, BuildHasherDefault<KeyHasher>>,
+    open: Open,
     timers: Timers,
     packed_bytes: u64,
 }
@@ -86,9 +69,7 @@ impl Default for Store {
         Self {
             home: hash64,
             committed: Arc::default(),
-            touched: Vec::new(),
-            in_use: 0,
-            places: HashMap::default(),
+            open: Open::default(),
             timers: Timers::default(),
             packed_bytes: 0,
         }
@@ -117,15 +98,7 @@ impl Store {
     /// Customers when the open transaction is committed.
     #[must_use]
     pub fn len_after_commit(&self) -> u64 {
-        let touched = self.touched[..self.in_use].iter().filter(|it| it.changed);
-        let (mut new, mut gone) = (0, 0);
-        for touched in touched {
-            match (touched.erased, touched.committed_deadline) {
-                (false, None) => new += 1,
-                (true, Some(_)) => gone += 1,
-                _ => {}
-            }
-        }
+        let (new, gone) = self.open.growth();
         (self.committed.len() + new - gone) as u64
     }
 
@@ -154,22 +127,32 @@ impl Store {
     ) -> Result<usize, UnpackError> {
         let mut key = (self.home)(id);
         loop {
-            if let Some(place) = self.places.get(&key) {
-                let touched = &mut self.touched[*place];
-                if touched.customer.id == id {
-                    if std::mem::take(&mut touched.erased) {
-                        touched.customer.renew(id, at, rules.identity.revision);
-                        touched.customer.incarnation = incarnation;
+            match self.open.place(key) {
+                Some(Place::Touched(place)) => {
+                    let touched = self.open.at(place);
+                    if touched.customer.id == id {
+                        if std::mem::take(&mut touched.erased) {
+                            touched.customer.renew(id, at, rules.identity.revision);
+                            touched.customer.incarnation = incarnation;
+                        }
+                        return Ok(place);
                     }
-                    return Ok(*place);
+                    key = key.wrapping_add(1);
+                    continue;
                 }
-                key = key.wrapping_add(1);
-                continue;
+                Some(Place::Settled(place)) => {
+                    let sent = self.open.sent(place).ok_or(UnpackError::Invalid)?;
+                    if peek(sent)?.1 == id {
+                        return self.open.unsettle(place, rules);
+                    }
+                    key = key.wrapping_add(1);
+                    continue;
+                }
+                None => {}
             }
-            let Self { committed, touched, in_use, .. } = self;
-            let deadline = match committed.get(&key) {
+            let deadline = match self.committed.get(&key) {
                 None => {
-                    let customer = &mut slot(touched, *in_use).customer;
+                    let customer = self.open.free();
                     customer.renew(id, at, rules.identity.revision);
                     customer.incarnation = incarnation;
                     None
@@ -180,12 +163,11 @@ impl Store {
                         key = key.wrapping_add(1);
                         continue;
                     }
-                    let customer = &mut slot(touched, *in_use).customer;
-                    unpack_into(customer, &packed, &rules.rates)?;
+                    unpack_into(self.open.free(), &packed, &rules.rates)?;
                     Some(deadline)
                 }
             };
-            return Ok(self.add(key, deadline));
+            return Ok(self.open.add(key, deadline));
         }
     }
 
@@ -196,18 +178,26 @@ impl Store {
     pub fn deadline(&self, id: &str) -> Result<Option<Timestamp>, UnpackError> {
         let mut key = (self.home)(id);
         loop {
-            if let Some(place) = self.places.get(&key) {
-                let touched = &self.touched[*place];
-                if touched.customer.id == id {
-                    return Ok((!touched.erased).then_some(touched.customer.deadline));
+            match self.open.place(key) {
+                Some(Place::Touched(place)) => {
+                    let touched = &self.open.touched()[place];
+                    if touched.customer.id == id {
+                        return Ok((!touched.erased).then_some(touched.customer.deadline));
+                    }
                 }
-            } else if let Some(packed) = self.committed.get(&key) {
-                let (deadline, present) = peek(&packed)?;
-                if present == id {
-                    return Ok(Some(deadline));
+                Some(Place::Settled(place)) => {
+                    let (deadline, present) = peek(self.open.sent(place).unwrap_or_default())?;
+                    if present == id {
+                        return Ok(Some(deadline));
+                    }
                 }
-            } else {
-                return Ok(None);
+                None => {
+                    let Some(packed) = self.committed.get(&key) else { return Ok(None) };
+                    let (deadline, present) = peek(&packed)?;
+                    if present == id {
+                        return Ok(Some(deadline));
+                    }
+                }
             }
             key = key.wrapping_add(1);
         }
@@ -216,7 +206,7 @@ impl Store {
     /// Whether there is a customer with this key.
     #[must_use]
     pub fn holds(&self, key: u64) -> bool {
-        self.places.contains_key(&key) || self.committed.contains_key(&key)
+        self.open.place(key).is_some() || self.committed.contains_key(&key)
     }
 
     /// The place of the customer with this key.
@@ -224,27 +214,18 @@ impl Store {
     /// # Errors
     /// When there is none, or its state cannot be read.
     pub fn touch_key(&mut self, key: u64, rules: &Rules) -> Result<usize, UnpackError> {
-        if let Some(place) = self.places.get(&key) {
-            return Ok(*place);
+        match self.open.place(key) {
+            Some(Place::Touched(place)) => return Ok(place),
+            Some(Place::Settled(place)) => return self.open.unsettle(place, rules),
+            None => {}
         }
-        let customer = &mut slot(&mut self.touched, self.in_use).customer;
+        let customer = self.open.free();
         match self.committed.get(&key) {
             Some(packed) => unpack_into(customer, &packed, &rules.rates)?,
             None => return Err(UnpackError::Invalid),
         }
         let deadline = customer.deadline;
-        Ok(self.add(key, Some(deadline)))
-    }
-
-    /// Makes the customer in the first free place a touched one.
-    fn add(&mut self, key: u64, committed_deadline: Option<Timestamp>) -> usize {
-        let place = self.in_use;
-        self.in_use += 1;
-        self.places.insert(key, place);
-        let touched = &mut self.touched[place];
-        (touched.key, touched.committed_deadline) = (key, committed_deadline);
-        (touched.changed, touched.published, touched.erased) = (false, false, false);
-        place
+        Ok(self.open.add(key, Some(deadline)))
     }
 
     /// A touched customer.
@@ -252,18 +233,18 @@ impl Store {
     /// # Panics
     /// When nothing was touched at that place.
     pub fn at(&mut self, place: usize) -> &mut Touched {
-        &mut self.touched[place]
+        self.open.at(place)
     }
 
     /// Sees to a timer for the deadline of a touched customer, which was `before`.
     pub fn reschedule(&mut self, place: usize, before: Timestamp) {
-        let touched = &self.touched[place];
+        let touched = &self.open.touched()[place];
         self.timers.reschedule(touched.key, before, touched.customer.deadline);
     }
 
     /// Replaces the timer of a touched customer whose deadline `before` has been seen to.
     pub fn fired(&mut self, place: usize, before: Timestamp) {
-        let touched = &self.touched[place];
+        let touched = &self.open.touched()[place];
         self.timers.remove(before, touched.key);
         self.timers.reschedule(touched.key, Timestamp::MAX, touched.customer.deadline);
     }
@@ -275,8 +256,11 @@ impl Store {
     /// When a state cannot be read.
     pub fn next_due(&mut self, clock: Timestamp) -> Result<Option<u64>, UnpackError> {
         while let Some((at, key)) = self.timers.due(clock) {
-            let deadline = match (self.places.get(&key), self.committed.get(&key)) {
-                (Some(place), _) => self.touched[*place].customer.deadline,
+            let deadline = match (self.open.place(key), self.committed.get(&key)) {
+                (Some(Place::Touched(place)), _) => self.open.touched()[place].customer.deadline,
+                (Some(Place::Settled(place)), _) => {
+                    peek(self.open.sent(place).unwrap_or_default())?.0
+                }
                 (None, Some(packed)) => peek(&packed)?.0,
                 (None, None) => Timestamp::MAX,
             };
@@ -289,28 +273,26 @@ impl Store {
         Ok(None)
     }
 
-    /// Packs every changed customer; one that is erased has no bytes.
-    pub fn pack_touched(&mut self, rules: &Rules, mut each: impl FnMut(&Touched, Option<&[u8]>)) {
-        let mut bytes = Vec::with_capacity(256);
-        for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
-            if touched.erased {
-                // Of somebody unknown nothing is written that could be removed.
-                if touched.committed_deadline.is_some() && !Mutation::NoTombstones.is_on() {
-                    each(touched, None);
-                }
-                continue;
-            }
-            bytes.clear();
-            pack(&touched.customer, rules.rates.base(), &mut bytes);
-            touched.packed = Some(bytes.as_slice().into());
-            each(touched, Some(&bytes));
-        }
+    /// Packs every customer that changed since it was unpacked; one that is erased has no bytes.
+    pub fn pack_touched(&mut self, rules: &Rules, each: impl FnMut(&Touched, Option<&[u8]>)) {
+        self.open.pack(rules, each);
+    }
+
+    /// Lets go of the unpacked customers, all of which were packed.
+    pub fn settle(&mut self) {
+        self.open.settle();
+    }
+
+    /// Customers that are unpacked, without those that were erased before they were settled last.
+    #[must_use]
+    pub fn unpacked(&self) -> usize {
+        self.open.unpacked()
     }
 
     /// Whether the open transaction changed a customer.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.touched[..self.in_use].iter().any(|touched| touched.changed)
+        self.open.has_changes()
     }
 
     /// Makes the packed customers the committed ones.
@@ -321,21 +303,19 @@ impl Store {
     /// # Panics
     /// When a changed customer was not packed before.
     pub fn commit(&mut self) -> Result<(), UnpackError> {
+        let Self { open, committed, packed_bytes, .. } = self;
+        assert!(open.is_packed(), "a changed customer is packed before its transaction commits");
         let mut erased = Vec::new();
-        for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
-            if touched.erased {
-                erased.push(touched.key);
-                continue;
+        open.take_sent(|key, packed| match packed {
+            None => erased.push(key),
+            Some(packed) => {
+                *packed_bytes += packed.len() as u64;
+                if let Some(before) = committed.insert(key, packed) {
+                    *packed_bytes -= before.len() as u64;
+                }
             }
-            let Some(packed) = touched.packed.take() else {
-                unreachable!("a changed customer is packed before its transaction commits")
-            };
-            self.packed_bytes += packed.len() as u64;
-            if let Some(before) = self.committed.insert(touched.key, packed) {
-                self.packed_bytes -= before.len() as u64;
-            }
-        }
-        self.forget_touched();
+        });
+        self.open.clear();
         // Behind the greatest first: what moves into a gap is not to be looked for elsewhere.
         erased.sort_unstable_by(|one, other| other.cmp(one));
         for key in erased {
@@ -348,25 +328,23 @@ impl Store {
 
     /// Forgets what the open transaction did.
     pub fn rollback(&mut self) {
-        for touched in &mut self.touched[..self.in_use] {
-            if Mutation::PreImageAfterChange.is_on()
-                && let Some(packed) = touched.packed.take()
-            {
-                self.committed.insert(touched.key, packed);
+        let touched = self.open.touched().iter().map(|it| (it.key, it.committed_deadline));
+        let settled = self.open.settled().iter().map(|it| (it.key, it.committed_deadline));
+        if !Mutation::TimersNotRolledBack.is_on() {
+            for (key, deadline) in touched.chain(settled) {
+                let committed = deadline.unwrap_or(Timestamp::MAX);
+                self.timers.reschedule(key, Timestamp::MAX, committed);
             }
-            if Mutation::TimersNotRolledBack.is_on() {
-                continue;
-            }
-            let committed = touched.committed_deadline.unwrap_or(Timestamp::MAX);
-            self.timers.reschedule(touched.key, Timestamp::MAX, committed);
         }
-        self.forget_touched();
-    }
-
-    fn forget_touched(&mut self) {
-        self.in_use = 0;
-        self.touched.truncate(MAX_SPARE);
-        self.places.clear();
+        if Mutation::PreImageAfterChange.is_on() {
+            let committed = &self.committed;
+            self.open.take_sent(|key, packed| {
+                if let Some(packed) = packed {
+                    committed.insert(key, packed);
+                }
+            });
+        }
+        self.open.clear();
     }
 
     /// Puts a state read from the changelog in place; `None` removes the customer.
@@ -465,14 +443,6 @@ impl Store {
         keys.sort_unstable();
         keys
     }
-}
-
-/// The touched customer at a place, or a new one behind the last.
-fn slot(touched: &mut Vec<Touched>, place: usize) -> &mut Touched {
-    if place == touched.len() {
-        touched.push(Touched::default());
-    }
-    &mut touched[place]
 }
 
 /// Reads a committed customer.

@@ -7,6 +7,7 @@ use crate::domain::mark::{Mark, SaltedId};
 use crate::domain::pack::UnpackError;
 use crate::domain::progress::{OffsetMetadata, Progress};
 use crate::domain::publish::profile::{Profile, profile};
+use crate::domain::rules::ProfilesOn;
 use crate::domain::subject::Subject;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
@@ -64,8 +65,8 @@ impl PartitionTask {
         self.marks.changes()
     }
 
-    /// Packs what the transaction changed: for each customer the id, the state (none when it is
-    /// erased) and what becomes of the profile.
+    /// Packs what the transaction changed since customers were settled last: for each the id, the
+    /// state (none when it is erased) and what becomes of the profile.
     pub fn pack(&mut self, mut each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
         let rules = &self.config.rules;
         let on_touch = self.config.profiles_on_touch;
@@ -73,7 +74,9 @@ impl PartitionTask {
             let customer = &touched.customer;
             let write = if touched.erased {
                 ProfileWrite::Tombstone
-            } else if !rules.emits_subject(Subject::of(&customer.id)) {
+            } else if rules.output.profiles == ProfilesOn::Never
+                || !rules.emits_subject(Subject::of(&customer.id))
+            {
                 ProfileWrite::Nothing
             } else if touched.published || on_touch {
                 ProfileWrite::Profile(Box::new(profile(customer, rules, customer.evaluated_at)))
@@ -82,6 +85,11 @@ impl PartitionTask {
             };
             each(&customer.id, packed, write);
         });
+    }
+
+    /// Lets go of the unpacked customers; [`Self::pack`] was called just before.
+    pub fn settle_customers(&mut self) {
+        self.store.settle();
     }
 
     /// The progress that the open transaction commits.

@@ -71,8 +71,6 @@ pub(crate) fn config(bootstrap: &str, name: &str, partitions: u32) -> Config {
         max_hold: Duration::from_secs(3600),
         timers_per_round: 100,
         rules: rules(),
-        compact_changes: false,
-        profiles_on_touch: false,
         dead_letter_budget_per_minute: 10,
         dead_letter_max_bytes: 100_000,
         http: HttpConfig {

@@ -20,11 +20,22 @@ use std::sync::Arc;
 
 type States = BTreeMap<String, Vec<u8>>;
 
-fn commit(task: &mut PartitionTask, states: &mut States) -> (Vec<Change>, Progress) {
-    let progress = task.progress();
+fn pack(task: &mut PartitionTask, states: &mut States) {
     task.pack(|id, packed, _| {
         states.insert(id.to_owned(), packed.expect("a state").to_vec());
     });
+}
+
+/// States are sent in the middle of a transaction.
+fn settle(task: &mut PartitionTask, states: &mut States) {
+    pack(task, states);
+    task.settle_customers();
+    assert_eq!(task.store().unpacked(), 0);
+}
+
+fn commit(task: &mut PartitionTask, states: &mut States) -> (Vec<Change>, Progress) {
+    let progress = task.progress();
+    pack(task, states);
     let changes = taken(task);
     task.commit().expect("readable states");
     (changes, progress)
@@ -141,7 +152,8 @@ proptest! {
     fn what_is_rolled_back_never_happened(
         events in workload::history(4, 2..30, true),
         stray in workload::history(6, 1..10, true),
-        // After each event: 0 to 3 nothing, 4 to 6 commit, 7 to 9 commit, stray work, rollback.
+        // After each event: 0, 1 nothing, 2, 3 states are sent, 4 to 6 commit, 7 to 9 commit, stray
+        // work, rollback.
         plan in vec(0..10_u8, 30),
         other_map in any::<bool>(),
         days_ahead in 0..200_i64,
@@ -153,6 +165,9 @@ proptest! {
             feed(&mut disturbed, event, offset);
             feed(&mut calm, event, offset);
             let step = plan[usize::try_from(offset).expect("few")];
+            if (2..4).contains(&step) {
+                settle(&mut disturbed, &mut states);
+            }
             if step < 4 {
                 continue;
             }
@@ -163,6 +178,9 @@ proptest! {
             }
             for (offset, event) in (offset + 1..).zip(&stray) {
                 feed(&mut disturbed, event, offset);
+                if step == 8 {
+                    settle(&mut disturbed, &mut States::new());
+                }
             }
             let ahead = disturbed.clock().plus_ms(days_ahead * DAY_MS);
             advance(&mut disturbed, ahead);

@@ -12,9 +12,10 @@ use crate::domain::rules::ActivityBand;
 use crate::domain::time::{DAY_MS, Timestamp};
 
 /// How active a customer is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub enum Activity {
+    #[default]
     None = 0,
     New = 1,
     Active = 2,
@@ -64,7 +65,7 @@ impl Activity {
 }
 
 /// What decides, at an instant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The value.
     pub value: Activity,

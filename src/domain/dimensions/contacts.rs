@@ -19,7 +19,7 @@ const SHRINKING: u8 = 3;
 const CHAMPION_LOST: u8 = 4;
 
 /// What decides, at an instant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The value.
     pub value: u8,

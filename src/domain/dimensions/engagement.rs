@@ -20,7 +20,7 @@ const WARM: u8 = 2;
 const HOT: u8 = 3;
 
 /// What decides, at an instant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The band that the score enters: the raw value.
     pub value: u8,

@@ -28,7 +28,7 @@ pub const NEEDED: [MeddicElement; 3] =
 const DISQUALIFIED_OUTCOME: u8 = 2;
 
 /// What decides, at an instant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The value.
     pub value: u8,

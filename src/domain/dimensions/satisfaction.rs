@@ -18,7 +18,7 @@ const PASSIVE: u8 = 2;
 const PROMOTER: u8 = 3;
 
 /// What decides, at an instant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The value.
     pub value: u8,

@@ -18,9 +18,10 @@ use std::cmp::Ordering;
 const FURTHEST_DAYS: i64 = 1 << 19;
 
 /// Where a customer's value is going.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub enum ValueMode {
+    #[default]
     Prospect = 0,
     Creating = 1,
     Expanding = 2,
@@ -67,9 +68,10 @@ impl ValueMode {
 }
 
 /// What decided.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Decider {
     /// How many orders there are, or that the customer is not live.
+    #[default]
     Orders,
     /// The two sums.
     Spend,
@@ -80,7 +82,7 @@ pub enum Decider {
 }
 
 /// What decides, at an instant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The value.
     pub value: ValueMode,

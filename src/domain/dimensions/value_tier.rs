@@ -12,7 +12,7 @@ use crate::domain::raw::Measured;
 pub const NAMES: [&str; 5] = ["none", "low", "medium", "high", "top"];
 
 /// What decides.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Measure {
     /// The value.
     pub value: u8,

@@ -12,7 +12,7 @@ use crate::domain::rules::GapRules;
 use crate::domain::time::{Day, Timestamp};
 
 /// Gaps between order days.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OrderDays {
     /// How many gaps.
     pub gaps: i64,

@@ -40,6 +40,12 @@ pub struct Gap {
     pub parts: i64,
 }
 
+impl Default for Gap {
+    fn default() -> Self {
+        Self { days: 0, parts: 1 }
+    }
+}
+
 impl Gap {
     /// The first instant at which more than `gaps` of this have passed since `from`.
     #[must_use]

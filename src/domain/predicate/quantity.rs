@@ -6,6 +6,7 @@
 //! the same numbers.
 
 use crate::domain::change::Number;
+use crate::domain::dimension::Dimension;
 use crate::domain::dimensions::view::View;
 use crate::domain::facts::order_facts::next_gap_boundary;
 use crate::domain::facts::revenue::{earned, earnings};
@@ -80,23 +81,31 @@ impl Quantity {
             Self::Orders | Self::NetMinor | Self::AverageOrderMinor | Self::AverageGapDays => {
                 Reads::ORDERS
             }
-            Self::Net365dMinor
-            | Self::RunningSubscriptions
-            | Self::RecencyDays
-            | Self::ExpectedGapDays
-            | Self::NetRevenueRetention => Reads::ORDERS | Reads::TIME,
-            Self::AttentionGapDays | Self::EngagementScore => {
-                Reads::ORDERS | Reads::SAID | Reads::TIME
+            Self::Net365dMinor | Self::RunningSubscriptions | Self::RecencyDays => {
+                Reads::ORDERS | Reads::TIME
             }
-            Self::FinancialValueMinor | Self::TouchesBeforeFirstOrder => {
-                Reads::ORDERS | Reads::SAID
+            // What a dimension rests on is measured where it is judged.
+            Self::ExpectedGapDays => {
+                Reads::ORDERS | Reads::TIME | Reads::dimension(Dimension::Activity)
             }
+            Self::NetRevenueRetention => {
+                Reads::ORDERS | Reads::TIME | Reads::dimension(Dimension::ValueMode)
+            }
+            Self::AttentionGapDays => Reads::ORDERS | Reads::SAID | Reads::TIME,
+            Self::EngagementScore => {
+                let of_score = Reads::dimension(Dimension::Engagement);
+                Reads::ORDERS | Reads::SAID | Reads::TIME | of_score
+            }
+            Self::FinancialValueMinor => {
+                Reads::ORDERS | Reads::SAID | Reads::dimension(Dimension::ValueTier)
+            }
+            Self::TouchesBeforeFirstOrder => Reads::ORDERS | Reads::SAID,
             Self::DiscountDependence => Reads::ORDERS,
+            Self::MeddicSum => Reads::SAID | Reads::dimension(Dimension::Qualification),
             Self::MarketingCostMinor
             | Self::ServiceCostMinor
             | Self::AcquisitionCostMinor
             | Self::Interactions
-            | Self::MeddicSum
             | Self::AcceptedReferrals
             | Self::ReferredRevenueMinor
             | Self::Survey(_) => Reads::SAID,

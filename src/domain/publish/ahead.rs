@@ -95,7 +95,7 @@ impl Ahead {
 fn dimensions<'a>(view: &View<'a>) -> impl Iterator<Item = Dimension> + 'a {
     let audiences = view.rules.audiences.iter();
     let audiences = audiences.map(|audience| Dimension::Audience(audience.number));
-    Dimension::all_of(Subject::of(&view.customer.id)).chain(audiences)
+    view.rules.judged.of(Subject::of(&view.customer.id)).chain(audiences)
 }
 
 fn written((dimension, at, value): (Dimension, Timestamp, u8), rules: &Rules) -> NextChange {

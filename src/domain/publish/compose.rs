@@ -2,7 +2,9 @@
 //!
 //! Next: `summary.rs`, its sentence; `codec/change.rs`, its bytes.
 
-use crate::domain::change::{Cause, CauseKind, Change, ChangeId, Direction, Group, Origin, Rule};
+use crate::domain::change::{
+    Cause, CauseKind, Change, ChangeId, Direction, Facts, Group, Origin, Rule,
+};
 use crate::domain::customer::Customer;
 use crate::domain::dimension::{Dimension, stage};
 use crate::domain::dimensions::lifecycle::Stage;
@@ -52,7 +54,10 @@ pub(super) fn change(
         rule: Rule { identity: rules.identity.clone(), id: dimension.rule_id(value, rules) },
         evidence: Vec::new(),
         scores: after.scores,
-        facts: after.facts.written(&customer.book, &view.thresholds.gap, after.at),
+        facts: match rules.output.compact {
+            true => Facts::default(),
+            false => after.facts.written(&customer.book, &view.thresholds.gap, after.at),
+        },
         dimensions: Arc::default(),
         dwell_ms: 0,
         next: ahead.first(rules),
@@ -60,7 +65,10 @@ pub(super) fn change(
         holdout: holdout(&customer.id, dimension, rules),
         owner_role: None,
         previous_owner_role: None,
-        consent: consent(customer, dimension, rules),
+        consent: match rules.output.compact {
+            true => Vec::new(),
+            false => consent(customer, dimension, rules),
+        },
         summary: String::new(),
         correction_of: None,
         backfill,
@@ -92,18 +100,19 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
     let Some(id) = group.first().map(|change| change.change_id) else { return };
     let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
     let rules = context.rules;
-    let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
     let subject = Subject::of(&customer.id);
-    let dimensions: Arc<[(Name, Name)]> = Dimension::all_of(subject)
-        .chain(audiences)
-        .map(|dimension| {
-            let value = customer.published(dimension).value;
-            (dimension.name(rules), dimension.value_name(value, rules))
-        })
-        .collect();
+    let named = |dimension: Dimension| {
+        let value = customer.published(dimension).value;
+        (dimension.name(rules), dimension.value_name(value, rules))
+    };
+    let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
+    let all = rules.judged.of(subject).chain(audiences);
+    let dimensions: Option<Arc<[(Name, Name)]>> =
+        (!rules.output.compact).then(|| all.map(named).collect());
     let stage_now = customer.published(Dimension::Lifecycle).value;
     // Who has no stage is owned by nobody.
-    let owner_role = role(stage(stage_now), rules).filter(|_| Dimension::Lifecycle.is_of(subject));
+    let has_stage = rules.judged.of(subject).any(|dimension| dimension == Dimension::Lifecycle);
+    let owner_role = role(stage(stage_now), rules).filter(|_| has_stage);
     for (index, change) in (1..).zip(group) {
         change.owner_role.clone_from(&owner_role);
         if change.dimension == *Dimension::Lifecycle.built_in_name() {
@@ -112,8 +121,10 @@ pub(super) fn close_group(customer: &Customer, context: &Context<'_>, group: &mu
             change.previous_owner_role = before.and_then(|stage| role(stage, rules));
         }
         change.group = Group { id, index, size };
-        change.dimensions = Arc::clone(&dimensions);
-        change.summary = summary(change, rules);
+        if let Some(dimensions) = &dimensions {
+            change.dimensions = Arc::clone(dimensions);
+            change.summary = summary(change, rules);
+        }
     }
 }
 

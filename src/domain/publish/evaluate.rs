@@ -70,8 +70,10 @@ pub fn publish(
         change.entry = *entry;
         change.dwell_ms = after.at.since(previous.since).max(0);
         change.correction_of = (corrects && previous.seq > 0).then_some(previous.seq);
-        let view = View::of(customer, rules, after.facts, after.at);
-        change.evidence = evidence(&view, *dimension, before, after, value);
+        if !rules.output.compact {
+            let view = View::of(customer, rules, after.facts, after.at);
+            change.evidence = evidence(&view, *dimension, before, after, value);
+        }
         change.cause = Cause {
             kind: *cause,
             event_id: event.map(|event| event.event_id.to_owned()),
@@ -104,7 +106,7 @@ fn take_all(
     unpublished: &mut Unpublished,
 ) -> Vec<Move> {
     let mut moves = Vec::new();
-    for dimension in Dimension::all_of(Subject::of(&customer.id)) {
+    for dimension in rules.judged.of(Subject::of(&customer.id)) {
         let published = customer.published(dimension).value;
         let view = View::of(customer, rules, after.facts, after.at);
         let target = after.target(&view, dimension, published);
@@ -256,8 +258,10 @@ pub fn publish_baseline(customer: &mut Customer, context: &Context<'_>, changes:
         change.direction = dimension.direction(INITIAL, published.value, rules);
         change.entry = customer.entered(dimension, published.value);
         change.dwell_ms = at.since(published.since).max(0);
-        let view = View::of(customer, rules, present.facts, present.at);
-        change.evidence = evidence(&view, dimension, &present, &present, published.value);
+        if !rules.output.compact {
+            let view = View::of(customer, rules, present.facts, present.at);
+            change.evidence = evidence(&view, dimension, &present, &present, published.value);
+        }
         changes.push(change);
     }
     close_group(customer, context, &mut changes[first..]);

@@ -1,6 +1,6 @@
 //! Raw values become published ones: what is told, when, and in which words.
 //!
-//! Reading order: `context`, `evaluate`, `anti_flap`, `ahead`, `compose`, `summary`,
+//! Reading order: `context`, `evaluate`, `anti_flap`, `ahead`, `steady`, `compose`, `summary`,
 //! `profile`.
 
 pub mod ahead;
@@ -13,4 +13,5 @@ pub mod evaluate;
 pub mod holdout;
 pub mod labels;
 pub mod profile;
+pub mod steady;
 pub mod summary;

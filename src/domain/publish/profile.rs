@@ -15,7 +15,7 @@ use crate::domain::publish::ahead::Ahead;
 use crate::domain::publish::anti_flap::allowed_at;
 use crate::domain::publish::consent::is_withheld;
 use crate::domain::publish::holdout::bucket;
-use crate::domain::raw::{Measured, evidence, measure};
+use crate::domain::raw::{Measured, evidence};
 use crate::domain::rules::Rules;
 use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MS, Timestamp};
@@ -34,7 +34,7 @@ pub struct Profile {
     pub seq: u64,
     /// The instant that raw values and ages are computed for.
     pub as_of: Timestamp,
-    /// Every dimension that the subject has, in their fixed order.
+    /// Every dimension of the subject that is judged, in their fixed order.
     pub dimensions: Vec<ProfileDimension>,
     /// RFM scores.
     pub scores: Option<Scores>,
@@ -141,12 +141,12 @@ pub struct SurveyFacts {
 /// The profile of a customer as of `at`.
 #[must_use]
 pub fn profile(customer: &Customer, rules: &Rules, at: Timestamp) -> Profile {
-    let present = measure(customer, rules, at);
-    let view = View::of(customer, rules, present.facts, at);
+    let view = View::new(customer, rules, at);
+    let present = Measured::whole(&view, at);
     let bucket = bucket(&customer.id, &rules.holdout);
     let audiences = rules.audiences.iter().map(|audience| Dimension::Audience(audience.number));
     let subject = Subject::of(&customer.id);
-    let dimensions = Dimension::all_of(subject).chain(audiences);
+    let dimensions = rules.judged.of(subject).chain(audiences);
     let most_held = rules.holdout.held.iter().max().copied().unwrap_or(0);
     Profile {
         customer_id: customer.id.clone(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::money::Currency;
+use crate::domain::pack::pack;
 
 fn packed(id: &str, deadline: i64) -> Vec<u8> {
     let mut customer = Customer::new(id, Timestamp(0), 1);

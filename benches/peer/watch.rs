@@ -1,0 +1,140 @@
+//! How fast a process works off a topic, and what it uses: read from outside, the same way for
+//! every program.
+//!
+//! What is committed by its consumer group counts. Next: `main.rs`.
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use std::fs;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+const STEP: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Usage {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_kb: u64,
+}
+
+impl Usage {
+    pub(crate) fn of(process: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let words: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let ticks: f64 =
+            words.get(11)?.parse::<f64>().ok()? + words.get(12)?.parse::<f64>().ok()?;
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let peak_kb = peak.trim().trim_end_matches(" kB").trim().parse().ok()?;
+        // The kernel counts in hundredths of a second on every common configuration.
+        Some(Self { cpu_seconds: ticks / 100.0, peak_kb })
+    }
+}
+
+/// A speed and its price.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Speed {
+    pub(crate) events_per_second: f64,
+    pub(crate) cpu_seconds_per_million: f64,
+}
+
+impl Speed {
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    fn between(one: &Sample, other: &Sample) -> Self {
+        let events = (other.committed - one.committed) as f64;
+        let seconds = (other.at - one.at).as_secs_f64();
+        let cpu_seconds = other.usage.cpu_seconds - one.usage.cpu_seconds;
+        Self {
+            events_per_second: events / seconds,
+            cpu_seconds_per_million: cpu_seconds * 1e6 / events,
+        }
+    }
+}
+
+/// A run of a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// From the start of the process on.
+    pub(crate) whole: Speed,
+    /// The second half of the events.
+    pub(crate) warm: Speed,
+    pub(crate) peak_mb: u64,
+    pub(crate) seconds: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Instant,
+    committed: u64,
+    usage: Usage,
+}
+
+/// Waits until a process has committed so many records of these topics, all of them.
+pub(crate) fn watch(
+    process: &mut Child,
+    bootstrap: &str,
+    group: &str,
+    topics: &[String],
+    records: u64,
+) -> Run {
+    let begun = Sample { at: Instant::now(), committed: 0, usage: Usage::default() };
+    let committed = Committed::new(bootstrap, group, topics);
+    let mut half: Option<Sample> = None;
+    loop {
+        std::thread::sleep(STEP);
+        assert!(begun.at.elapsed() < PATIENCE, "{group} does not get on");
+        let ended = process.try_wait().expect("look at the process");
+        assert!(ended.is_none(), "{group} has ended: {ended:?}");
+        let usage = Usage::of(process.id()).expect("it lives");
+        let now = Sample { at: Instant::now(), committed: committed.sum(), usage };
+        if now.committed >= records / 2 {
+            half.get_or_insert(now);
+        }
+        if let (true, Some(half)) = (now.committed >= records, half) {
+            return Run {
+                whole: Speed::between(&begun, &now),
+                warm: Speed::between(&half, &now),
+                peak_mb: usage.peak_kb / 1024,
+                seconds: begun.at.elapsed().as_secs_f64(),
+            };
+        }
+    }
+}
+
+/// What a group has committed.
+struct Committed {
+    client: BaseConsumer,
+    partitions: TopicPartitionList,
+}
+
+impl Committed {
+    fn new(bootstrap: &str, group: &str, topics: &[String]) -> Self {
+        let client = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("group.id", group)
+            // Open transactions are not waited for.
+            .set("isolation.level", "read_uncommitted")
+            .create()
+            .expect("make a client");
+        let mut partitions = TopicPartitionList::new();
+        for topic in topics {
+            for partition in 0..i32::try_from(crate::load::PARTITIONS).expect("few") {
+                partitions.add_partition(topic, partition);
+            }
+        }
+        Self { client, partitions }
+    }
+
+    /// Records; 0 where the group is not known yet.
+    fn sum(&self) -> u64 {
+        let asked = self.client.committed_offsets(self.partitions.clone(), Duration::from_secs(5));
+        let Ok(list) = asked else { return 0 };
+        let next = |offset| match offset {
+            Offset::Offset(next) => u64::try_from(next).unwrap_or(0),
+            _ => 0,
+        };
+        list.elements().iter().map(|element| next(element.offset())).sum()
+    }
+}
