@@ -34,6 +34,7 @@ mod broker;
 mod support;
 
 use broker::TestBroker;
+use support::Usage;
 
 const CUSTOMERS: u64 = 200_000;
 const PARTITIONS: u32 = 4;
@@ -300,25 +301,4 @@ fn changes_reader(broker: &TestBroker) -> BaseConsumer {
         .expect("make a consumer");
     consumer.subscribe(&["segment-changes"]).expect("subscribe");
     consumer
-}
-
-/// What a process has used so far.
-#[derive(Clone, Copy, Default)]
-struct Usage {
-    cpu_seconds: f64,
-    peak_kb: u64,
-}
-
-impl Usage {
-    fn of(process: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        let words: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        let ticks: f64 =
-            words.get(11)?.parse::<f64>().ok()? + words.get(12)?.parse::<f64>().ok()?;
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let peak_kb = peak.trim().trim_end_matches(" kB").trim().parse().ok()?;
-        // The kernel counts in hundredths of a second on every common configuration.
-        Some(Self { cpu_seconds: ticks / 100.0, peak_kb })
-    }
 }

@@ -3,35 +3,14 @@
 //!
 //! What is committed by its consumer group counts. Next: `main.rs`.
 
+use crate::support::Usage;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 const STEP: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// What a process has used so far.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Usage {
-    pub(crate) cpu_seconds: f64,
-    pub(crate) peak_kb: u64,
-}
-
-impl Usage {
-    pub(crate) fn of(process: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        let words: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-        let ticks: f64 =
-            words.get(11)?.parse::<f64>().ok()? + words.get(12)?.parse::<f64>().ok()?;
-        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let peak_kb = peak.trim().trim_end_matches(" kB").trim().parse().ok()?;
-        // The kernel counts in hundredths of a second on every common configuration.
-        Some(Self { cpu_seconds: ticks / 100.0, peak_kb })
-    }
-}
 
 /// A speed and its price.
 #[derive(Clone, Copy, Default, Debug)]

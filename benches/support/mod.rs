@@ -56,6 +56,27 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::from_nanos(ns)
 }
 
+/// What a process has used so far.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Usage {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_kb: u64,
+}
+
+impl Usage {
+    pub(crate) fn of(process: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let words: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let ticks: f64 =
+            words.get(11)?.parse::<f64>().ok()? + words.get(12)?.parse::<f64>().ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let peak_kb = peak.trim().trim_end_matches(" kB").trim().parse().ok()?;
+        // The kernel counts in hundredths of a second on every common configuration.
+        Some(Self { cpu_seconds: ticks / 100.0, peak_kb })
+    }
+}
+
 /// One dimension, in few bytes.
 pub(crate) const RFM_ALONE: &str = "\
     [rfm]\nmap = \"classic-11\"\nwindow = \"lifetime\"\n\
