@@ -49,6 +49,8 @@ mod workload;
 
 #[path = "model/contacts.rs"]
 mod contacts;
+#[path = "model/hearsay.rs"]
+mod hearsay;
 #[path = "model/largest.rs"]
 mod largest;
 #[path = "model/late.rs"]

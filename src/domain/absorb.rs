@@ -8,11 +8,10 @@ use crate::domain::apply::Tally;
 use crate::domain::customer::{Customer, MAX_RECENT_EVENTS};
 use crate::domain::facts::preferences;
 use crate::domain::rules::Rules;
-use crate::domain::time::Timestamp;
 
 /// Takes the facts of `source` over into `target`.
 pub fn absorb(target: &mut Customer, source: Customer, rules: &Rules, tally: &mut Tally) {
-    see_earlier(target, source.first_seen_at);
+    target.known_since(target.first_seen_at.min(source.first_seen_at));
     target.recent_events = newest_of([&target.recent_events, &source.recent_events]);
     let in_use = [target.book.in_use(), source.book.in_use()];
     let bounded = &mut tally.bounded;
@@ -35,22 +34,6 @@ fn unite<T>(target: &mut Option<Box<T>>, source: Option<Box<T>>, absorb: impl Fn
         (Some(own), Some(other)) => absorb(own, *other),
         (own @ None, other) => *own = other,
         (Some(_), None) => {}
-    }
-}
-
-/// Makes a customer known since `at`, if that is earlier: so are values that never changed.
-fn see_earlier(customer: &mut Customer, at: Timestamp) {
-    if at >= customer.first_seen_at {
-        return;
-    }
-    let later = customer.initial();
-    customer.first_seen_at = at;
-    let initial = customer.initial();
-    let audiences = customer.audiences.iter_mut().map(|audience| &mut audience.published);
-    for published in customer.published.iter_mut().chain(audiences) {
-        if *published == later {
-            *published = initial;
-        }
     }
 }
 

@@ -109,6 +109,9 @@ pub fn apply(
         tally.duplicates += 1;
         return applied;
     }
+    if customer.is_blank() {
+        customer.begin(at);
+    }
     let late = at < customer.evaluated_at;
     let kind = match &event.body {
         Body::Purchase(Purchase::OrderRefunded { .. } | Purchase::OrderCancelled { .. }) => {

@@ -133,6 +133,32 @@ impl Customer {
         self.recent_events.is_empty() && self.book.orders.is_empty() && self.book.rare.is_none()
     }
 
+    /// Makes this known since `at`: so are values that never changed.
+    pub fn known_since(&mut self, at: Timestamp) {
+        if at == self.first_seen_at {
+            return;
+        }
+        let known = self.initial();
+        self.first_seen_at = at;
+        let initial = self.initial();
+        let audiences = self.audiences.iter_mut().map(|audience| &mut audience.published);
+        for published in self.published.iter_mut().chain(audiences) {
+            if *published == known {
+                *published = initial;
+            }
+        }
+    }
+
+    /// The first event of its own: what others told of it before says neither since when it is
+    /// known nor, as long as nothing came of it, until when it was judged.
+    pub fn begin(&mut self, at: Timestamp) {
+        let known = self.initial();
+        if self.seq == 0 && self.published.iter().all(|published| *published == known) {
+            self.evaluated_at = self.evaluated_at.min(at);
+        }
+        self.known_since(at);
+    }
+
     /// Remembers the id of an event; the oldest one falls out.
     pub fn remember_event(&mut self, event_id_hash: u64) {
         if self.recent_events.len() == MAX_RECENT_EVENTS {

@@ -84,8 +84,17 @@ impl PartitionTask {
         let at = cause.effective_at;
         // Events of its own from before may be still to come.
         let known_at = if self.clock() == Timestamp::MIN { at } else { at.min(self.clock()) };
+        let is_new = self.store.deadline(to)?.is_none();
         let place = self.touch_subject(to, known_at, now)?;
-        self.store.at(place).changed = true;
+        let touched = self.store.at(place);
+        touched.changed = true;
+        let customer = &mut touched.customer;
+        if is_new {
+            customer.known_since(at);
+        } else if customer.is_blank() {
+            // In whichever order the referrals of several partitions come.
+            customer.known_since(at.min(customer.first_seen_at));
+        }
         let key = EventKey::of(hash64(cause.event_id));
         let before = self.ties(place).referrer.as_ref().map(|referrer| referrer.id.clone());
         let lost = self.ties(place).refer(by, at, key);

@@ -1,0 +1,72 @@
+//! Subjects that others tell of before, or after, anything is heard of themselves.
+//!
+//! What others tell comes through other partitions, whenever it comes: since when a subject is
+//! known, and what is told of it, must not hang on that. Next: `src/task/ties.rs`.
+
+use crate::fixture::{day, eur, event, ordered, rules};
+use crate::network::Network;
+use ebbflow::domain::customer::Customer;
+use ebbflow::domain::event::{Body, Event, Interaction};
+use std::sync::Arc;
+
+const PARTITIONS: u32 = 3;
+
+fn referred(by: &str, days: i64) -> Event<'static> {
+    let body = Interaction::ReferralAccepted { referred_customer_id: Some("c-new".into()) };
+    event(&format!("{by} {days}"), by, day(days), Body::Interaction(body))
+}
+
+fn bought(days: i64) -> Event<'static> {
+    let id = format!("o-{days}");
+    event(&id, "c-new", day(days), ordered(&id, eur(1_000)))
+}
+
+/// What is known in the end, and what was told: of which value, by which kind of cause, after how
+/// long.
+fn known_after(clock_days: i64, events: &[&Event<'static>]) -> (Customer, Vec<String>) {
+    let mut network = Network::new(&Arc::new(rules()), PARTITIONS, day(clock_days));
+    for event in events {
+        network.read(0, event);
+        network.drain();
+    }
+    let mut known = network.subject("c-new").expect("somebody told of it");
+    let changes = network.changes.iter().filter(|change| change.customer_id == "c-new");
+    let told = changes
+        .map(|it| format!("{} {:?} {:?} {}", it.dimension, it.cause.kind, it.current, it.dwell_ms))
+        .collect();
+    // Both grow only, as long as nothing is due.
+    (known.evaluated_at, known.deadline) = (day(0), day(0));
+    (known, told)
+}
+
+fn in_every_order(clock_days: i64, events: [&Event<'static>; 3]) {
+    let [a, b, c] = events;
+    let expected = known_after(clock_days, &[a, b, c]);
+    for order in [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
+        assert_eq!(known_after(clock_days, &order), expected, "clock {clock_days}, {order:?}");
+    }
+}
+
+#[test]
+fn in_whichever_order_two_tell_of_somebody_it_is_known_since_the_first() {
+    let (first, second) = (referred("r-1", 3), referred("r-2", 5));
+    for clock_days in [0, 4, 30] {
+        let expected = known_after(clock_days, &[&first, &second]);
+        assert_eq!(expected.0.first_seen_at, day(3), "clock {clock_days}");
+        assert_eq!(expected.0.initial(), expected.0.published[0]);
+        assert_eq!(known_after(clock_days, &[&second, &first]), expected, "clock {clock_days}");
+    }
+}
+
+#[test]
+fn whoever_does_something_is_known_since_then_whatever_others_told_before() {
+    for clock_days in [0, 4, 30] {
+        for own in [2, 4, 6] {
+            let (own, first, second) = (bought(own), referred("r-1", 3), referred("r-2", 5));
+            in_every_order(clock_days, [&own, &first, &second]);
+            let (known, told) = known_after(clock_days, &[&first, &second, &own]);
+            assert_eq!(known.first_seen_at, own.occurred_at);
+            assert!(!told.is_empty());
+        }
+    }
+}
