@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Measured after half as long in which everybody warms up.
+/// Measured after as long in which everybody warms up.
 const SECONDS: u64 = 20;
-const WARM_SECONDS: u64 = 10;
+const WARM_SECONDS: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 const CALL: Duration = Duration::from_secs(10);
 
@@ -44,7 +44,7 @@ pub(crate) fn measure(broker: &TestBroker, input: &str, output: &str, rate: u64)
     };
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
-        .set("linger.ms", "0")
+        .set("linger.ms", "1")
         .create()
         .expect("make a producer");
     let avro = OutputFormat::AvroSingleObject;
@@ -57,7 +57,7 @@ pub(crate) fn measure(broker: &TestBroker, input: &str, output: &str, rate: u64)
             let due = begun + Duration::from_micros(index * 1_000_000 / rate);
             while Instant::now() < due {
                 producer.poll(Duration::ZERO);
-                thread::sleep(Duration::from_micros(50));
+                thread::sleep(Duration::from_micros(200));
             }
         }
         let texts = texts(index, u64::MAX);
