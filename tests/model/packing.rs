@@ -20,7 +20,7 @@ use ebbflow::domain::facts::order_book::{OrderBook, Parked, ParkedRecord, RarePa
 use ebbflow::domain::facts::subscription::{Price, Subscription};
 use ebbflow::domain::id::EventKey;
 use ebbflow::domain::money::Money;
-use ebbflow::domain::pack::{pack, peek, unpack};
+use ebbflow::domain::pack::{pack, peek, unpack, unpack_into};
 use ebbflow::domain::time::{Day, Timestamp};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -384,6 +384,21 @@ proptest! {
         check_avro(&own, &bytes, &schema())?;
         for damage in 0..bytes.len().min(300) {
             prop_assert!(unpack(&bytes[..damage], &rates).is_err());
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_customer_before_is_left_in_the_memory(
+        customers in vec(customer(), 2), cut in any::<prop::sample::Index>(),
+    ) {
+        let rates = rules().rates;
+        let (before, bytes) = (packed(&customers[0]), packed(&customers[1]));
+        let mut memory = Customer::default();
+        // Whoever was read in part leaves nothing behind either.
+        for before in [&before[..], &before[..cut.index(before.len())]] {
+            let _answer = unpack_into(&mut memory, before, &rates);
+            prop_assert_eq!(unpack_into(&mut memory, &bytes, &rates), Ok(()));
+            prop_assert_eq!(&memory, &customers[1]);
         }
     }
 

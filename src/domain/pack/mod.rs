@@ -101,23 +101,30 @@ pub fn unpack_into(
     customer.book.orders.clear();
     reader.array_into(&mut customer.book.orders, |reader| unpack_order(reader, rates.base()))?;
     unpack_published(&mut reader, customer)?;
-    customer.recent_events.clear();
-    customer.book.rare = None;
-    forget_said(customer);
     forget_tied(customer);
-    match reader.long()? {
-        0 => {}
-        1 => unpack_more(&mut reader, customer)?,
+    let has_more = match reader.long()? {
+        0 => false,
+        1 => {
+            unpack_more(&mut reader, customer)?;
+            true
+        }
         TIED => {
-            reader.option(|reader| unpack_more(reader, customer))?;
+            let more = reader.option(|reader| unpack_more(reader, customer))?;
             unpack_tied(&mut reader, customer)?;
+            more.is_some()
         }
         _ => return Err(UnpackError::Invalid),
+    };
+    if !has_more {
+        customer.recent_events.clear();
+        customer.book.rare = None;
+        forget_said(customer);
     }
     if reader.is_at_end() { Ok(()) } else { Err(UnpackError::Trailing) }
 }
 
 fn unpack_more(reader: &mut Reader<'_>, customer: &mut Customer) -> Result<(), UnpackError> {
+    customer.recent_events.clear();
     reader.array_into(&mut customer.recent_events, Reader::event_hash)?;
     unpack_entries(reader, customer)?;
     customer.book.rare = reader.option(unpack_rare)?.map(Box::new);

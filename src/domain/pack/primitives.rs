@@ -17,8 +17,14 @@ pub(super) fn sorted<T, K: Ord>(
     items: Vec<T>,
     key: impl Fn(&T) -> K,
 ) -> Result<Vec<T>, UnpackError> {
+    in_order(&items, key)?;
+    Ok(items)
+}
+
+/// The same of items that stay where they are.
+pub(super) fn in_order<T, K: Ord>(items: &[T], key: impl Fn(&T) -> K) -> Result<(), UnpackError> {
     let in_order = items.is_sorted_by(|item, next| key(item) < key(next));
-    if in_order { Ok(items) } else { Err(UnpackError::Invalid) }
+    if in_order { Ok(()) } else { Err(UnpackError::Invalid) }
 }
 
 pub(super) fn unpack_day(reader: &mut Reader<'_>) -> Result<Day, UnpackError> {

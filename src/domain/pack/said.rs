@@ -2,7 +2,7 @@
 //!
 //! Next: the files of `facts`, what the parts mean.
 
-use super::primitives::{pack_stamp, sorted, text, unpack_day, unpack_stamp};
+use super::primitives::{in_order, pack_stamp, sorted, text, unpack_day, unpack_stamp};
 use crate::domain::binary::{Reader, UnpackError, Writer};
 use crate::domain::customer::Customer;
 use crate::domain::decay::Decayed;
@@ -57,19 +57,34 @@ pub(super) fn pack_said(writer: &mut Writer<'_>, customer: &Customer) {
     });
 }
 
-/// Reads what [`pack_said`] wrote, into a customer without such parts.
+/// Reads what [`pack_said`] wrote, into the memory of the same parts of another customer.
 pub(super) fn unpack_said(reader: &mut Reader<'_>, customer: &mut Customer) -> Read<()> {
-    reader.option(|reader| {
-        customer.signals = reader.option(unpack_signals)?.map(Box::new);
-        customer.interactions = reader.option(unpack_interactions)?.map(Box::new);
-        customer.preferences = reader.option(unpack_preferences)?.map(Box::new);
-        customer.spending = reader.option(unpack_spending)?.map(Box::new);
+    let has_said = reader.option(|reader| {
+        reuse(reader, &mut customer.signals, unpack_signals)?;
+        reuse(reader, &mut customer.interactions, unpack_interactions)?;
+        reuse(reader, &mut customer.preferences, unpack_preferences)?;
+        reuse(reader, &mut customer.spending, unpack_spending)?;
         customer.surveys = reader.option(unpack_surveys)?.map(Box::new);
         customer.meddic = reader.option(unpack_meddic)?.map(Box::new);
         customer.traits = reader.option(unpack_traits)?.map(Box::new);
         customer.consent = reader.option(unpack_consent)?.map(Box::new);
         Ok(())
     })?;
+    if has_said.is_none() {
+        forget_said(customer);
+    }
+    Ok(())
+}
+
+/// Reads a part that may be there into the memory of another customer's.
+fn reuse<T: Default>(
+    reader: &mut Reader<'_>,
+    part: &mut Option<Box<T>>,
+    read: impl FnOnce(&mut Reader<'_>, &mut T) -> Read<()>,
+) -> Read<()> {
+    if reader.option(|reader| read(reader, part.get_or_insert_default()))?.is_none() {
+        *part = None;
+    }
     Ok(())
 }
 
@@ -88,11 +103,14 @@ fn pack_signals(writer: &mut Writer<'_>, signals: &Signals) {
     writer.time(signals.shared_at);
 }
 
-fn unpack_signals(reader: &mut Reader<'_>) -> Read<Signals> {
-    let views = reader.array(Reader::time)?;
+fn unpack_signals(reader: &mut Reader<'_>, signals: &mut Signals) -> Read<()> {
     let mut product_views = [Timestamp::MIN; VIEWS];
-    product_views.get_mut(..views.len()).ok_or(UnpackError::Invalid)?.copy_from_slice(&views);
-    Ok(Signals {
+    let mut views = product_views.iter_mut();
+    reader.items(|reader| {
+        *views.next().ok_or(UnpackError::Invalid)? = reader.time()?;
+        Ok(())
+    })?;
+    *signals = Signals {
         product_views,
         considered_at: reader.time()?,
         referral_at: reader.time()?,
@@ -101,7 +119,8 @@ fn unpack_signals(reader: &mut Reader<'_>) -> Read<Signals> {
         })?,
         good_review_at: reader.time()?,
         shared_at: reader.time()?,
-    })
+    };
+    Ok(())
 }
 
 fn pack_decayed(writer: &mut Writer<'_>, decayed: Decayed) {
@@ -134,11 +153,14 @@ fn pack_interactions(writer: &mut Writer<'_>, interactions: &Interactions) {
     writer.time(interactions.contact_at);
 }
 
-fn unpack_interactions(reader: &mut Reader<'_>) -> Read<Interactions> {
-    let total = reader.number()?;
-    let score = unpack_decayed(reader)?;
+fn unpack_interactions(reader: &mut Reader<'_>, interactions: &mut Interactions) -> Read<()> {
+    interactions.total = reader.number()?;
+    interactions.score = unpack_decayed(reader)?;
     let latest_day = unpack_day(reader)?;
-    let counts = reader.array(|reader| {
+    interactions.latest_day = latest_day;
+    let counts = &mut interactions.counts;
+    counts.clear();
+    reader.array_into(counts, |reader| {
         let place = reader.long()?;
         let day = Day(latest_day.0.saturating_sub(place.div_euclid(KINDS)));
         let kind = usize::try_from(place.rem_euclid(KINDS)).ok();
@@ -146,8 +168,9 @@ fn unpack_interactions(reader: &mut Reader<'_>) -> Read<Interactions> {
         let kind = *kind.ok_or(UnpackError::Invalid)?;
         Ok(DayCount { day, kind, count: reader.number()? })
     })?;
-    let counts = sorted(counts, |count| (count.day, count.kind))?;
-    Ok(Interactions { total, score, latest_day, counts, contact_at: reader.time()? })
+    in_order(counts, |count| (count.day, count.kind))?;
+    interactions.contact_at = reader.time()?;
+    Ok(())
 }
 
 fn pack_preferences(writer: &mut Writer<'_>, preferences: &Preferences) {
@@ -159,14 +182,23 @@ fn pack_preferences(writer: &mut Writer<'_>, preferences: &Preferences) {
     }
 }
 
-fn unpack_preferences(reader: &mut Reader<'_>) -> Read<Preferences> {
-    let list = |reader: &mut Reader<'_>| -> Read<Vec<Preference>> {
-        let list = reader.array(|reader| {
-            Ok(Preference { name: text(reader)?, score: unpack_decayed(reader)? })
+fn unpack_preferences(reader: &mut Reader<'_>, preferences: &mut Preferences) -> Read<()> {
+    for list in [&mut preferences.categories, &mut preferences.channels] {
+        let mut length = 0;
+        reader.items(|reader| {
+            let (name, score) = (reader.string()?, unpack_decayed(reader)?);
+            match list.get_mut(length) {
+                // Many customers have the same ones.
+                Some(known) if *known.name == *name => known.score = score,
+                Some(known) => *known = Preference { name: name.into(), score },
+                None => list.push(Preference { name: name.into(), score }),
+            }
+            length += 1;
+            if length > MAX_PREFERENCES { Err(UnpackError::Invalid) } else { Ok(()) }
         })?;
-        if list.len() > MAX_PREFERENCES { Err(UnpackError::Invalid) } else { Ok(list) }
-    };
-    Ok(Preferences { categories: list(reader)?, channels: list(reader)? })
+        list.truncate(length);
+    }
+    Ok(())
 }
 
 fn pack_spending(writer: &mut Writer<'_>, spending: &Spending) {
@@ -182,17 +214,20 @@ fn pack_spending(writer: &mut Writer<'_>, spending: &Spending) {
     writer.unsigned(spending.later_touches);
 }
 
-fn unpack_spending(reader: &mut Reader<'_>) -> Read<Spending> {
-    let (marketing_minor, service_minor) = (reader.long()?, reader.long()?);
-    let acquisition_minor = reader.long()?;
+fn unpack_spending(reader: &mut Reader<'_>, spending: &mut Spending) -> Read<()> {
+    spending.marketing_minor = reader.long()?;
+    spending.service_minor = reader.long()?;
+    spending.acquisition_minor = reader.long()?;
     let mut last = Day(0);
-    let touch_days = reader.array(|reader| {
+    let touch_days = &mut spending.touch_days;
+    touch_days.clear();
+    reader.array_into(touch_days, |reader| {
         last = Day(last.0.saturating_add(reader.long()?));
         Ok((last, reader.number()?))
     })?;
-    let touch_days = sorted(touch_days, |(day, _)| *day)?;
-    let later_touches = reader.number()?;
-    Ok(Spending { marketing_minor, service_minor, acquisition_minor, touch_days, later_touches })
+    in_order(touch_days, |(day, _)| *day)?;
+    spending.later_touches = reader.number()?;
+    Ok(())
 }
 
 fn pack_surveys(writer: &mut Writer<'_>, surveys: &Surveys) {
