@@ -4,7 +4,8 @@
 //! refusal, never a panic. Next: `json_input.rs`, `validate`.
 
 use crate::codec::json_input;
-use crate::codec::raw::{RawInteraction, RawPurchase};
+use crate::codec::plan::Plan;
+use crate::codec::raw::{RawInteraction, RawItem, RawPurchase};
 use crate::codec::schema::{self, OwnSchema};
 use crate::codec::validate;
 use crate::domain::event::Event;
@@ -93,7 +94,8 @@ pub struct Decoder {
 /// A writer's schema that was looked at.
 #[derive(Debug)]
 enum WriterSchema {
-    Readable(FastSchema),
+    /// With the plan by which most of its records are read.
+    Readable(FastSchema, Option<Plan>),
     Incompatible(String),
 }
 
@@ -107,9 +109,7 @@ impl Decoder {
         // No other format names a schema by its fingerprint, and a schema takes long to parse.
         if format == Format::Avro(Framing::SingleObject) {
             let own = decoder.own_schema();
-            let known = own
-                .readable_writer(own.text)
-                .map_or_else(WriterSchema::Incompatible, WriterSchema::Readable);
+            let known = decoder.readable(own.text).unwrap_or_else(WriterSchema::Incompatible);
             decoder.schemas.insert(SchemaId::Fingerprint(own.fingerprint()), known);
         }
         decoder
@@ -134,13 +134,14 @@ impl Decoder {
             Format::Avro(framing) => framing,
         };
         let (id, datum) = split_header(framing, value)?;
-        let schema = self.schema(id)?;
+        let (schema, plan) = self.schema(id)?;
         Ok(match self.record_type {
             RecordType::Purchases => {
-                validate::purchase(read_datum::<RawPurchase<'r>>(datum, schema)?, rates)?
+                validate::purchase(read_datum::<RawPurchase<'r>>(datum, schema, plan)?, rates)?
             }
             RecordType::Interactions => {
-                validate::interaction(read_datum::<RawInteraction<'r>>(datum, schema)?, rates)?
+                let raw = read_datum::<RawInteraction<'r>>(datum, schema, plan)?;
+                validate::interaction(raw, rates)?
             }
         })
     }
@@ -152,10 +153,9 @@ impl Decoder {
     /// Why records of this schema cannot be read.
     pub fn add_schema(&mut self, id: SchemaId, json: &str) -> Result<(), String> {
         self.unknown.remove(&id);
-        let readable = self.own_schema().readable_writer(json);
+        let readable = self.readable(json);
         let result = readable.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.schemas
-            .insert(id, readable.map_or_else(WriterSchema::Incompatible, WriterSchema::Readable));
+        self.schemas.insert(id, readable.unwrap_or_else(WriterSchema::Incompatible));
         result
     }
 
@@ -166,7 +166,7 @@ impl Decoder {
     pub fn add_schema_by_fingerprint(&mut self, json: &str) -> Result<SchemaId, String> {
         let schema = self.own_schema().readable_writer(json)?;
         let id = SchemaId::Fingerprint(schema::fingerprint(&schema));
-        self.schemas.insert(id, WriterSchema::Readable(schema));
+        self.schemas.insert(id, WriterSchema::Readable(schema, self.plan(json)));
         Ok(id)
     }
 
@@ -185,9 +185,21 @@ impl Decoder {
         }
     }
 
-    fn schema(&self, id: SchemaId) -> Result<&FastSchema, DecodeError> {
+    fn readable(&self, json: &str) -> Result<WriterSchema, String> {
+        let schema = self.own_schema().readable_writer(json)?;
+        Ok(WriterSchema::Readable(schema, self.plan(json)))
+    }
+
+    fn plan(&self, json: &str) -> Option<Plan> {
+        match self.record_type {
+            RecordType::Purchases => Plan::of::<RawPurchase<'_>, RawItem<'_>>(json),
+            RecordType::Interactions => Plan::of::<RawInteraction<'_>, RawItem<'_>>(json),
+        }
+    }
+
+    fn schema(&self, id: SchemaId) -> Result<(&FastSchema, Option<&Plan>), DecodeError> {
         match self.schemas.get(&id) {
-            Some(WriterSchema::Readable(schema)) => return Ok(schema),
+            Some(WriterSchema::Readable(schema, plan)) => return Ok((schema, plan.as_ref())),
             Some(WriterSchema::Incompatible(reason)) => {
                 let detail = format!("schema {id}: {reason}");
                 return Err(Refusal::new(Reason::IncompatibleSchema, detail).into());
@@ -237,7 +249,14 @@ fn split_header(framing: Framing, value: &[u8]) -> Result<(SchemaId, &[u8]), Ref
     Ok((id, datum))
 }
 
-fn read_datum<'r, T: Deserialize<'r>>(datum: &'r [u8], schema: &FastSchema) -> Result<T, Refusal> {
+fn read_datum<'r, T: Deserialize<'r>>(
+    datum: &'r [u8],
+    schema: &FastSchema,
+    plan: Option<&Plan>,
+) -> Result<T, Refusal> {
+    if let Some(record) = plan.and_then(|plan| plan.read(datum)) {
+        return Ok(record);
+    }
     let mut config = DeserializerConfig::new(schema);
     // Elements of no bytes (null) are the only ones that could outnumber the bytes.
     config.max_seq_size = datum.len();
@@ -252,5 +271,7 @@ fn read_datum<'r, T: Deserialize<'r>>(datum: &'r [u8], schema: &FastSchema) -> R
     }
 }
 
+#[cfg(test)]
+mod planned_tests;
 #[cfg(test)]
 mod tests;

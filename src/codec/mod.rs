@@ -9,7 +9,9 @@ pub mod decoder;
 pub mod encode;
 pub mod event_writer;
 mod json_input;
+
 pub mod kinds;
+mod plan;
 pub mod profile;
 pub mod raw;
 pub mod relay;

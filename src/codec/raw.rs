@@ -14,7 +14,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// A record of the `purchases` topic.
-#[derive(Deserialize, Serialize, Default, Debug)]
+#[derive(Deserialize, Serialize, Default, PartialEq, Debug)]
 #[expect(missing_docs, reason = "the fields are documented in schemas/purchases.avsc")]
 pub struct RawPurchase<'a> {
     #[serde(borrow)]
@@ -54,7 +54,7 @@ pub struct RawPurchase<'a> {
 }
 
 /// An order line.
-#[derive(Deserialize, Serialize, Default, Debug)]
+#[derive(Deserialize, Serialize, Default, PartialEq, Debug)]
 #[expect(missing_docs, reason = "the fields are documented in schemas/purchases.avsc")]
 pub struct RawItem<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ pub struct RawItem<'a> {
 }
 
 /// A record of the `interactions` topic.
-#[derive(Deserialize, Serialize, Default, Debug)]
+#[derive(Deserialize, Serialize, Default, PartialEq, Debug)]
 #[expect(missing_docs, reason = "the fields are documented in schemas/interactions.avsc")]
 pub struct RawInteraction<'a> {
     #[serde(borrow)]

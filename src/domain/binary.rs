@@ -174,6 +174,11 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
+    /// Bytes that are left.
+    pub(crate) const fn left(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], UnpackError> {
         let (taken, rest) = self.bytes.split_at_checked(length).ok_or(UnpackError::Truncated)?;
         self.bytes = rest;
@@ -281,7 +286,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of items in the next block of an array; `None` at its end.
-    fn block(&mut self) -> Result<Option<usize>, UnpackError> {
+    pub(crate) fn block(&mut self) -> Result<Option<usize>, UnpackError> {
         match self.number()? {
             0 => Ok(None),
             // Every item takes at least one byte, so a larger count is a lie.
