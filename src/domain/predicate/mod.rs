@@ -10,7 +10,7 @@ pub mod quantity;
 pub mod season;
 
 use crate::domain::change::{Evidence, Number};
-use crate::domain::dimension::{Dimension, Place};
+use crate::domain::dimension::{Dimension, Judged, Place};
 use crate::domain::dimensions::view::View;
 use crate::domain::facts::preferred::preferred;
 use crate::domain::look_ahead::LookAhead;
@@ -144,6 +144,12 @@ impl Reads {
         }
     }
 
+    /// The dimensions among them.
+    #[must_use]
+    pub fn dimensions(self) -> Judged {
+        Judged::those(|dimension| self.meets(Self::dimension(dimension)))
+    }
+
     /// The dimensions whose raw values differ.
     #[must_use]
     pub fn changed(before: &Measured, after: &Measured) -> Self {
@@ -249,8 +255,9 @@ impl Predicate {
         let mut at = self.next_boundary(ahead, present)?;
         let holds = self.holds(view, present);
         let mut later = *ahead;
+        let asked = self.reads().dimensions();
         for _ in 1..MAX_STEPS {
-            let measured = Measured::of(view, at);
+            let measured = Measured::part(view, at, asked);
             if self.holds(view, &measured) != holds {
                 return Some((at, !holds));
             }

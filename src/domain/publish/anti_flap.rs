@@ -8,6 +8,7 @@
 use crate::domain::customer::Customer;
 use crate::domain::dimension::Dimension;
 use crate::domain::look_ahead::LookAhead;
+use crate::domain::predicate::Reads;
 use crate::domain::publish::consent::is_withheld;
 use crate::domain::raw::Measured;
 use crate::domain::rules::{AntiFlap, Rules};
@@ -66,7 +67,11 @@ pub fn next_published(
         if value != published && allowed_at(value) <= at {
             return Some((at, Some(value)));
         }
-        measured = Measured::of(view, at);
+        let reads = match dimension {
+            Dimension::Audience(number) => view.rules.audience(number)?.reads,
+            _ => Reads::dimension(dimension),
+        };
+        measured = Measured::part(view, at, reads.dimensions());
         target = value;
         next = later.next_target(dimension, &measured, published);
     }

@@ -95,8 +95,7 @@ pub fn steady_until(view: &View<'_>, before: &Measured, touched: Judged) -> Opti
     };
     let affected = || rules.audiences.iter().filter(move |it| it.reads.meets(changed) || waits(it));
     let asked = affected().fold(changed, |all, audience| all | audience.reads);
-    let asked = Judged::those(|dimension| asked.meets(Reads::dimension(dimension)));
-    let present = Measured::part(view, before.at, asked);
+    let present = Measured::part(view, before.at, asked.dimensions());
     let mut ahead = LookAhead::new(view);
     let mut deadline = customer.deadline;
     let audiences = affected().map(|audience| Dimension::Audience(audience.number));
