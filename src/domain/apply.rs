@@ -9,6 +9,7 @@ use crate::domain::dimensions::view::View;
 use crate::domain::event::{Body, Event, Interaction, MessageKind, Purchase, Survey};
 use crate::domain::facts::order::Stamp;
 use crate::domain::facts::order_book::{BookTally, Booked};
+use crate::domain::facts::order_facts::OrderFacts;
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
@@ -161,6 +162,7 @@ pub fn apply(
     // Of somebody new everything is asked for the first time.
     let touched = if customer.is_blank() { Reads::ALL } else { touched(&event.body) };
     let before = measure(customer, rules, evaluated_at);
+    let orders_before = customer.book.orders.len();
     match &event.body {
         Body::Purchase(purchase) => {
             let Customer { book, preferences, .. } = customer;
@@ -191,7 +193,14 @@ pub fn apply(
         }
     }
     tally.late += u64::from(late);
-    let after = measure(customer, rules, evaluated_at);
+    let facts = match &event.body {
+        Body::Interaction(_) => before.facts,
+        Body::Purchase(Purchase::OrderCompleted { .. }) => {
+            before.facts.after(&customer.book, orders_before, stamp, &rules.rates)
+        }
+        Body::Purchase(_) => OrderFacts::of(&customer.book, &rules.rates),
+    };
+    let after = Measured::of(&View::of(customer, rules, facts, evaluated_at), evaluated_at);
     let occasion = Occasion { kind, event: Some(cause), touched };
     let out = (&mut tally.unpublished, changes);
     applied.published |= publish(customer, &before, &after, occasion, context, out);

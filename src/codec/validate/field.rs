@@ -7,6 +7,7 @@ use crate::domain::event::Text;
 use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, MAX_ID_BYTES};
 use crate::domain::money::{Currency, ExchangeRates, MAX_AMOUNT_MINOR, Money};
 use crate::domain::refusal::{Reason, Refusal};
+use std::fmt::Display;
 
 /// Characters of a value that a refusal shows.
 const SHOWN_CHARACTERS: usize = 64;
@@ -81,7 +82,7 @@ pub(super) fn customer_id<'a>(
 }
 
 /// An amount that is not negative and not above the bound.
-pub(super) fn amount_minor(name: &str, amount_minor: i64) -> Result<i64, Refusal> {
+pub(super) fn amount_minor(name: impl Display, amount_minor: i64) -> Result<i64, Refusal> {
     if amount_minor < 0 {
         let detail = format!("\"{name}\" = {amount_minor} is negative");
         return Err(Refusal::new(Reason::NegativeAmount, detail));

@@ -90,9 +90,9 @@ fn items(raw: Option<Vec<RawItem<'_>>>) -> Result<Vec<Item<'_>>, Refusal> {
     raw.into_iter()
         .enumerate()
         .map(|(index, item)| {
-            let amount_minor = item
-                .amount_minor
-                .map(|amount| field::amount_minor(&format!("items[{index}].amount_minor"), amount));
+            let amount_minor = item.amount_minor.map(|amount| {
+                field::amount_minor(format_args!("items[{index}].amount_minor"), amount)
+            });
             Ok(Item {
                 sku: field::text(item.sku),
                 category: field::text(item.category),

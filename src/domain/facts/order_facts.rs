@@ -4,6 +4,7 @@
 //! asked for an instant. Next: `rfm.rs` and `lifecycle.rs`, which decide on them.
 
 use crate::domain::change::Facts;
+use crate::domain::facts::order::Stamp;
 use crate::domain::facts::order_book::OrderBook;
 use crate::domain::facts::subscription::Subscription;
 use crate::domain::money::ExchangeRates;
@@ -93,6 +94,27 @@ impl OrderFacts {
             facts.add(order.base.at, order.net_minor(rates), order.cancelled);
         }
         facts
+    }
+
+    /// These, of before a completed order with this stamp, as they are after it; `orders_before` is
+    /// how many orders were in the book. One after all others is added; else all are counted anew,
+    /// for it may have been there, or pushed another one out.
+    #[must_use]
+    pub(crate) fn after(
+        mut self,
+        book: &OrderBook,
+        orders_before: usize,
+        stamp: Stamp,
+        rates: &ExchangeRates,
+    ) -> Self {
+        match &book.orders[..] {
+            [others @ .., last] if others.len() == orders_before && last.base == stamp => {
+                self.add(last.base.at, last.net_minor(rates), last.cancelled);
+                debug_assert_eq!(self, Self::of(book, rates), "an order came last");
+                self
+            }
+            _ => Self::of(book, rates),
+        }
     }
 
     fn add(&mut self, at: Timestamp, net_minor: i64, cancelled: bool) {
