@@ -25,6 +25,9 @@ const SECONDS: u64 = 20;
 const WARM_SECONDS: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 const CALL: Duration = Duration::from_secs(10);
+/// How long the floor gathers records for a transaction: begun at once after another one, it would
+/// wait for the broker to end that.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Latencies in ms.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +139,7 @@ fn read(
     latencies
 }
 
-/// The least: whatever is there is read, and a record for each sent, in one transaction at a time.
+/// The least: records are read, and one sent for each, in one transaction after the other.
 pub(crate) struct Floor {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -182,7 +185,7 @@ fn copy(bootstrap: &str, input: &str, output: &str, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let Some(Ok(first)) = consumer.poll(Duration::from_millis(10)) else { continue };
         producer.begin_transaction().expect("begin");
-        let mut next = Some(first);
+        let (began, mut next) = (Instant::now(), Some(first));
         while let Some(record) = next {
             // 120 bytes of each, in which the id is.
             let value = record.payload().unwrap_or_default();
@@ -190,11 +193,17 @@ fn copy(bootstrap: &str, input: &str, output: &str, stop: &AtomicBool) {
             let key = record.key().unwrap_or_default();
             let sent = BaseRecord::to(output).partition(record.partition()).key(key).payload(value);
             producer.send(sent).expect("room in the queue");
-            next = consumer.poll(Duration::ZERO).and_then(Result::ok);
+            let rest = GATHER.saturating_sub(began.elapsed());
+            next = consumer.poll(rest).and_then(Result::ok);
         }
         let group = consumer.group_metadata().expect("a member");
         let position = consumer.position().expect("a position");
         producer.send_offsets_to_transaction(&position, &group, CALL).expect("offsets");
+        // A commit that finds messages on their way looks again only after 100 ms.
+        while producer.in_flight_count() > 0 {
+            let _may_time_out = producer.flush(Duration::ZERO);
+            producer.poll(Duration::from_millis(1));
+        }
         producer.commit_transaction(CALL).expect("commit");
     }
 }
