@@ -12,11 +12,14 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 use serde_avro_fast::schema::{LogicalType, RegularType, SchemaKey, SchemaMut};
+use std::cell::Cell;
 use std::fmt;
 use std::slice;
 
 /// Shapes within shapes: an item's field in the items of a record is the fifth.
 const MAX_DEPTH: usize = 6;
+/// Shapes of a plan: a type that is named in many places has one in each.
+const MAX_SHAPES: usize = 1024;
 /// Number of the fields that are not ours.
 const NOT_OURS: u64 = u64::MAX;
 /// Bytes of the longest integer of 32 bits, and of those of 64 that occur.
@@ -50,8 +53,11 @@ impl Plan {
         schema: &str,
     ) -> Option<Self> {
         let schema: SchemaMut = schema.parse().ok()?;
-        let shapes = Shapes { schema: &schema, outer: fields::<T>()?, inner: fields::<Item>()? };
-        shapes.shape(SchemaKey::root(), 0).map(Self)
+        let (outer, inner) = (fields::<T>()?, fields::<Item>()?);
+        let shapes = Shapes { schema: &schema, outer, inner, count: Cell::new(0) };
+        // Of a union the record would not be the outermost.
+        let shape = shapes.shape(SchemaKey::root(), 0)?;
+        matches!(shape, Shape::Record(_)).then_some(Self(shape))
     }
 
     /// The record; `None` when something in it is unusual.
@@ -67,11 +73,15 @@ struct Shapes<'s> {
     schema: &'s SchemaMut,
     outer: &'static [&'static str],
     inner: &'static [&'static str],
+    /// Shapes so far.
+    count: Cell<usize>,
 }
 
 impl Shapes<'_> {
     fn shape(&self, key: SchemaKey, depth: usize) -> Option<Shape> {
-        let node = self.schema.get(key).filter(|_| depth < MAX_DEPTH)?;
+        let count = self.count.replace(self.count.get() + 1);
+        let is_small = depth < MAX_DEPTH && count < MAX_SHAPES;
+        let node = self.schema.get(key).filter(|_| is_small)?;
         let within = |key| self.shape(key, depth + 1);
         let of_bytes = |key| within(key).filter(Shape::has_bytes).map(Box::new);
         match (&node.type_, &node.logical_type) {

@@ -11,7 +11,12 @@ use crate::domain::rules::Rules;
 
 /// Takes the facts of `source` over into `target`.
 pub fn absorb(target: &mut Customer, source: Customer, rules: &Rules, tally: &mut Tally) {
-    target.known_since(target.first_seen_at.min(source.first_seen_at));
+    // Whoever others only told of is known since its first event.
+    target.known_since(match (target.is_blank(), source.is_blank()) {
+        (true, false) => source.first_seen_at,
+        (false, true) => target.first_seen_at,
+        _ => target.first_seen_at.min(source.first_seen_at),
+    });
     target.recent_events = newest_of([&target.recent_events, &source.recent_events]);
     let in_use = [target.book.in_use(), source.book.in_use()];
     let bounded = &mut tally.bounded;

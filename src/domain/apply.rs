@@ -13,7 +13,7 @@ use crate::domain::facts::order_facts::OrderFacts;
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
-use crate::domain::id::{EventKey, event_hash, hash64};
+use crate::domain::id::{EventKey, event_hash, hash64, id_hash};
 use crate::domain::predicate::Reads;
 use crate::domain::publish::context::{CauseEvent, Context};
 use crate::domain::publish::evaluate::{Occasion, Unpublished, publish};
@@ -104,8 +104,8 @@ pub fn apply(
 ) -> Applied {
     let at = cause.effective_at;
     let mut applied = Applied::default();
-    let id_hash = hash64(&event.event_id);
-    let seen = event_hash(id_hash);
+    let event_id_hash = hash64(&event.event_id);
+    let seen = event_hash(event_id_hash);
     if customer.recent_events.contains(&seen) {
         tally.duplicates += 1;
         return applied;
@@ -132,7 +132,7 @@ pub fn apply(
     if !Mutation::EventsBeforeTimers.is_on() {
         applied = catch_up(customer, evaluated_at, context, (tally, changes));
     }
-    let stamp = Stamp { at, key: EventKey::of(id_hash) };
+    let stamp = Stamp { at, key: EventKey::of(event_id_hash) };
     let rules = context.rules;
     if let Body::Interaction(interaction) = &event.body
         && !is_read(interaction, rules)
@@ -195,8 +195,8 @@ pub fn apply(
     tally.late += u64::from(late);
     let facts = match &event.body {
         Body::Interaction(_) => before.facts,
-        Body::Purchase(Purchase::OrderCompleted { .. }) => {
-            before.facts.after(&customer.book, orders_before, stamp, &rules.rates)
+        Body::Purchase(Purchase::OrderCompleted { order_id, .. }) => {
+            before.facts.after(&customer.book, orders_before, id_hash(order_id), &rules.rates)
         }
         Body::Purchase(_) => OrderFacts::of(&customer.book, &rules.rates),
     };

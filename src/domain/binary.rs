@@ -201,6 +201,10 @@ impl<'a> Reader<'a> {
         let mut bits = 0_u64;
         let mut shift = 0;
         for (index, byte) in bytes.iter().enumerate() {
+            // Of the tenth byte there is room for one bit.
+            if shift == 63 && *byte > 1 {
+                return Err(UnpackError::Invalid);
+            }
             bits |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 self.bytes = &bytes[index + 1..];

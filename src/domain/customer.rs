@@ -153,7 +153,8 @@ impl Customer {
     /// known nor, as long as nothing came of it, until when it was judged.
     pub fn begin(&mut self, at: Timestamp) {
         let known = self.initial();
-        if self.seq == 0 && self.published.iter().all(|published| *published == known) {
+        let is_untouched = self.published.iter().all(|published| *published == known);
+        if self.seq == 0 && is_untouched && self.audiences.is_empty() {
             self.evaluated_at = self.evaluated_at.min(at);
         }
         self.known_since(at);

@@ -236,6 +236,7 @@ impl PartitionTask {
             }
             Told::Forget { id } => self.forget(to, id, &cause, now),
             Told::Contact { was, now: hash, first_at, last_at } => {
+                self.touch_told_of(to, at, at, now)?;
                 let what = |customer: &mut Customer| {
                     let contacts = customer.contacts.get_or_insert_default();
                     contacts.renamed(*was, *hash, *first_at, *last_at);
@@ -243,6 +244,7 @@ impl PartitionTask {
                 self.amend_subject(to, at, (CauseKind::Event, &cause), now, what)
             }
             Told::Left { contact, at: elsewhere_at } => {
+                self.touch_told_of(to, at, at, now)?;
                 let what = |customer: &mut Customer| {
                     let contacts = customer.contacts.get_or_insert_default();
                     contacts.left(*contact, *elsewhere_at);

@@ -84,17 +84,7 @@ impl PartitionTask {
         let at = cause.effective_at;
         // Events of its own from before may be still to come.
         let known_at = if self.clock() == Timestamp::MIN { at } else { at.min(self.clock()) };
-        let is_new = self.store.deadline(to)?.is_none();
-        let place = self.touch_subject(to, known_at, now)?;
-        let touched = self.store.at(place);
-        touched.changed = true;
-        let customer = &mut touched.customer;
-        if is_new {
-            customer.known_since(at);
-        } else if customer.is_blank() {
-            // In whichever order the referrals of several partitions come.
-            customer.known_since(at.min(customer.first_seen_at));
-        }
+        let place = self.touch_told_of(to, at, known_at, now)?;
         let key = EventKey::of(hash64(cause.event_id));
         let before = self.ties(place).referrer.as_ref().map(|referrer| referrer.id.clone());
         let lost = self.ties(place).refer(by, at, key);
@@ -108,6 +98,28 @@ impl PartitionTask {
         }
         self.tell_credit(place, cause);
         Ok(())
+    }
+
+    /// The place of a subject that another one tells of: as long as nobody has heard of it itself,
+    /// it is known since the first telling, in whichever order those of several partitions come.
+    pub(super) fn touch_told_of(
+        &mut self,
+        to: &str,
+        at: Timestamp,
+        known_at: Timestamp,
+        now: Option<Timestamp>,
+    ) -> Result<usize, EventError> {
+        let is_new = self.store.deadline(to)?.is_none();
+        let place = self.touch_subject(to, known_at, now)?;
+        let touched = self.store.at(place);
+        touched.changed = true;
+        let customer = &mut touched.customer;
+        if is_new {
+            customer.known_since(at);
+        } else if customer.is_blank() {
+            customer.known_since(at.min(customer.first_seen_at));
+        }
+        Ok(place)
     }
 
     pub(super) fn ties(&mut self, place: usize) -> &mut Ties {

@@ -137,3 +137,20 @@ fn a_plan_without_a_price_keeps_the_price_before() {
     let nets: Vec<i64> = customer.book.orders.iter().map(|it| it.net_minor(&rules.rates)).collect();
     assert_eq!(nets, [1_000, 1_000]);
 }
+
+#[test]
+fn orders_of_one_event_id_and_instant_count_each_whichever_comes_first() {
+    let order = |id: &str, amount_minor: i64| {
+        json!({"event_id": "e-x", "kind": "order_completed", "order_id": id,
+            "amount_minor": amount_minor, "currency": "EUR"})
+    };
+    for other in ["o-2", "o-3", "o-4", "o-5"] {
+        let (small, large) = (order("o-1", 1), order(other, 10_000_000));
+        let values = |records: &[Value]| {
+            let customer = after(records).0;
+            assert_eq!(customer.book.orders.len(), 2);
+            customer.published.map(|published| published.value)
+        };
+        assert_eq!(values(&[small.clone(), large.clone()]), values(&[large, small]), "{other}");
+    }
+}

@@ -168,3 +168,40 @@ fn an_unusual_schema_has_no_plan() {
         assert!(Plan::of::<RawPurchase<'_>, RawItem<'_>>(&text).is_none(), "{unusual}");
     }
 }
+
+#[test]
+fn a_record_in_a_union_and_a_schema_of_many_shapes_have_no_plan() {
+    let interaction = schema::INTERACTIONS.text;
+    for text in [format!(r#"["null", {interaction}]"#), format!(r#"[{interaction}, "null"]"#)] {
+        assert!(text.parse::<FastSchema>().is_ok());
+        assert!(Plan::of::<RawInteraction<'_>, RawItem<'_>>(&text).is_none());
+    }
+    let fields = |of: &str| {
+        let field = |number| format!(r#"{{"name": "f{number}", "type": {of}}}"#);
+        (0..100).map(field).collect::<Vec<_>>().join(",")
+    };
+    let record = |name: &str, of: &str| {
+        let fields = fields(&format!("\"{of}\""));
+        format!(r#"{{"type": "record", "name": "{name}", "fields": [{fields}]}}"#)
+    };
+    let named = |(number, of)| format!(r#"{{"name": "g{number}", "type": {of}}}"#);
+    let all: Vec<String> = [record("A1", "int"), record("A2", "A1"), record("A3", "A2")]
+        .into_iter()
+        .enumerate()
+        .map(named)
+        .collect();
+    let text =
+        format!(r#"{{"type": "record", "name": "Purchase", "fields": [{}]}}"#, all.join(","));
+    assert!(text.parse::<FastSchema>().is_ok());
+    assert!(Plan::of::<RawPurchase<'_>, RawItem<'_>>(&text).is_none());
+}
+
+#[test]
+fn a_length_of_more_bits_than_there_are_is_not_read() {
+    let text =
+        r#"{"type": "record", "name": "Item", "fields": [{"name": "sku", "type": "string"}]}"#;
+    let mut datum = vec![0x8a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02];
+    datum.extend(b"hello");
+    check::<RawItem<'_>, RawItem<'_>>(&datum, text, false).unwrap();
+    assert!(read_datum::<RawItem<'_>>(&datum, &text.parse().unwrap(), None).is_err());
+}

@@ -4,7 +4,6 @@
 //! asked for an instant. Next: `rfm.rs` and `lifecycle.rs`, which decide on them.
 
 use crate::domain::change::Facts;
-use crate::domain::facts::order::Stamp;
 use crate::domain::facts::order_book::OrderBook;
 use crate::domain::facts::subscription::Subscription;
 use crate::domain::money::ExchangeRates;
@@ -96,19 +95,19 @@ impl OrderFacts {
         facts
     }
 
-    /// These, of before a completed order with this stamp, as they are after it; `orders_before` is
-    /// how many orders were in the book. One after all others is added; else all are counted anew,
-    /// for it may have been there, or pushed another one out.
+    /// These, of before an order with this id was completed, as they are after it; `orders_before`
+    /// is how many orders were in the book. One after all others is added; else all are counted
+    /// anew, for it may have been there, or pushed another one out.
     #[must_use]
     pub(crate) fn after(
         mut self,
         book: &OrderBook,
         orders_before: usize,
-        stamp: Stamp,
+        id: u64,
         rates: &ExchangeRates,
     ) -> Self {
         match &book.orders[..] {
-            [others @ .., last] if others.len() == orders_before && last.base == stamp => {
+            [others @ .., last] if others.len() == orders_before && last.id == id => {
                 self.add(last.base.at, last.net_minor(rates), last.cancelled);
                 debug_assert_eq!(self, Self::of(book, rates), "an order came last");
                 self
