@@ -9,7 +9,6 @@ pub mod decoder;
 pub mod encode;
 pub mod event_writer;
 mod json_input;
-
 pub mod kinds;
 mod plan;
 pub mod profile;

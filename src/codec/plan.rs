@@ -252,14 +252,19 @@ struct Items<'r, 'de, 'p> {
     left: usize,
 }
 
-impl Items<'_, '_, '_> {
-    fn has_next(&mut self) -> Result<bool, Unusual> {
+impl<'de, 'p> Items<'_, 'de, 'p> {
+    /// What an item begins with, in this shape; `None` at the end.
+    fn next<T: DeserializeSeed<'de>>(
+        &mut self,
+        shape: &'p Shape,
+        seed: T,
+    ) -> Result<Option<T::Value>, Unusual> {
         if self.left == 0 {
-            self.left = self.reader.block()?.unwrap_or(0);
+            let Some(count) = self.reader.block()? else { return Ok(None) };
+            self.left = count;
         }
-        let has_next = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        Ok(has_next)
+        self.left -= 1;
+        seed.deserialize(Datum { reader: self.reader, shape }).map(Some)
     }
 }
 
@@ -270,10 +275,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de, '_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Unusual> {
-        if !self.has_next()? {
-            return Ok(None);
-        }
-        seed.deserialize(Datum { reader: self.reader, shape: self.shape }).map(Some)
+        self.next(self.shape, seed)
     }
 }
 
@@ -284,10 +286,7 @@ impl<'de> MapAccess<'de> for Items<'_, 'de, '_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Unusual> {
-        if !self.has_next()? {
-            return Ok(None);
-        }
-        seed.deserialize(Datum { reader: self.reader, shape: &Shape::String }).map(Some)
+        self.next(&Shape::String, seed)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unusual> {
