@@ -1,6 +1,7 @@
 //! ebbflow beside a Kafka Streams program that does the same: on one broker, with the same bytes.
 //!
-//! `make bench-peer`, or a part of it: `cargo bench --bench peer -- throughput`, `-- everything`.
+//! `make bench-peer`, or a part of it: `cargo bench --bench peer -- throughput`, `-- everything`,
+//! `-- latency`; `-- alone` is ebbflow without the other program, by thread.
 //! `RUNS=3` and `EVENTS=2000000` are read from the environment. Both programs, the broker and
 //! nothing else share the cores. Next: `streams/`, the program; `docs/performance.md`, what came
 //! of it.
@@ -36,8 +37,15 @@ fn main() {
     let (runs, events) = (number("RUNS", 1), number("EVENTS", 2_000_000));
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
-    let streams = Streams::build();
     let mut table = Table::default();
+    if wanted == ["alone"] {
+        for draw in [Draw::Uniform, Draw::Zipf] {
+            alone(Load { draw, events, purchases: 10 }, runs, &mut table);
+        }
+        println!("\n{table}");
+        return;
+    }
+    let streams = Streams::build();
     if is_wanted("throughput") {
         for draw in [Draw::Uniform, Draw::Zipf] {
             throughput(&streams, Load { draw, events, purchases: 10 }, runs, &mut table);
@@ -119,6 +127,28 @@ fn throughput(streams: &Streams, load: Load, runs: u64, table: &mut Table) {
          {theirs:.2} s, ebbflow {ours:.2} s",
         load.draw.name()
     );
+}
+
+/// The segments of `rfm` alone, by ebbflow alone: for whoever changes it.
+fn alone(load: Load, runs: u64, table: &mut Table) {
+    let (broker, written) = prepare(load);
+    let bootstrap = broker.bootstrap();
+    for run in 0..runs {
+        let application = format!("alone-{run}");
+        let config = ebbflow_run::configure(&bootstrap, &application, load, (RFM_ALONE, "avro"));
+        let mut process = ebbflow_run::start(&config);
+        let group = &application;
+        let speed = watch::watch(&mut process, &bootstrap, group, &topics(load), written.records);
+        for (thread, seconds) in watch::threads(process.id()) {
+            let per_million = seconds * 1e6 / written.records as f64;
+            println!("  {thread}: {per_million:.2} CPU-s per million");
+        }
+        ebbflow_run::stop(&mut process);
+        let changes = outputs::read(&bootstrap, &format!("{application}-segment-changes"), true);
+        let states = outputs::read(&bootstrap, &format!("{application}-state"), false);
+        let what = format!("ebbflow alone, {}", load.draw.name());
+        table.add(Line { what, speed, changes, states });
+    }
 }
 
 /// All dimensions, ten audiences, full detail, checked keys, both topics.

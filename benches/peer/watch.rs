@@ -82,6 +82,24 @@ pub(crate) fn watch(
     }
 }
 
+/// The threads of a process that have run for a hundredth of a second, by name, and the CPU seconds
+/// of each.
+pub(crate) fn threads(process: u32) -> Vec<(String, f64)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it lives");
+    let mut threads: Vec<(String, f64)> = tasks
+        .filter_map(|task| {
+            let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+            let (head, tail) = stat.rsplit_once(')')?;
+            let words: Vec<&str> = tail.split_whitespace().collect();
+            let ticks = words.get(11)?.parse::<f64>().ok()? + words.get(12)?.parse::<f64>().ok()?;
+            Some((head.split_once('(')?.1.to_owned(), ticks / 100.0))
+        })
+        .filter(|(_, seconds)| *seconds > 0.0)
+        .collect();
+    threads.sort_by(|one, other| other.1.total_cmp(&one.1));
+    threads
+}
+
 /// What a group has committed.
 struct Committed {
     client: BaseConsumer,
