@@ -3,6 +3,7 @@
 //! Adds nothing to a [`Change`] and, unless compact, leaves nothing out. Next: `encode.rs`.
 
 use crate::codec::encode::{Encoder, Map, OutputFormat, Time};
+use crate::codec::positional::ONE_OF_MANY;
 use crate::codec::schema::SEGMENT_CHANGES;
 use crate::domain::change::{Change, ChangeId, Evidence, Facts, NextChange, Number, Scores};
 use crate::domain::name::Name;
@@ -282,13 +283,27 @@ impl Serialize for EvidenceList<'_> {
 
 impl Serialize for NumberValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_json = serializer.is_human_readable();
         match self.0 {
             Number::None => serializer.serialize_none(),
-            Number::Integer(value) => serializer.serialize_i64(*value),
-            Number::Decimal(value) => serializer.serialize_f64(*value),
-            Number::Text(text) => serializer.serialize_str(text),
+            Number::Integer(value) if is_json => serializer.serialize_i64(*value),
+            Number::Decimal(value) if is_json => serializer.serialize_f64(*value),
+            Number::Text(text) if is_json => serializer.serialize_str(text),
+            Number::Integer(value) => one_of_many(serializer, 1, "long", value),
+            Number::Decimal(value) => one_of_many(serializer, 2, "double", value),
+            Number::Text(text) => one_of_many(serializer, 3, "string", &**text),
         }
     }
+}
+
+/// A branch of a union, by its place in the schema.
+fn one_of_many<S: Serializer, T: Serialize + ?Sized>(
+    serializer: S,
+    place: u32,
+    branch: &'static str,
+    value: &T,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_newtype_variant(ONE_OF_MANY, place, branch, value)
 }
 
 impl Serialize for Hex {
@@ -298,4 +313,4 @@ impl Serialize for Hex {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

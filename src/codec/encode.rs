@@ -3,6 +3,7 @@
 //! Fills the caller's buffer and allocates little else. Next: `change.rs`, `profile.rs`, which
 //! say what is written.
 
+use crate::codec::positional::to_datum;
 use crate::codec::schema::OwnSchema;
 use crate::codec::time;
 use crate::domain::time::Timestamp;
@@ -45,15 +46,32 @@ impl Encoder {
         self.format == OutputFormat::Json
     }
 
-    /// Replaces what the buffer holds by the record.
+    /// Replaces what the buffer holds by the record, whose fields stand as in the schema.
     #[expect(clippy::expect_used, reason = "the structures fit the project's schemas, by test")]
     pub(super) fn encode<T: Serialize>(&mut self, record: &T, into: &mut Vec<u8>) {
+        if self.begin(record, into) {
+            to_datum(record, into).expect("a record always fits its schema");
+        }
+    }
+
+    /// The same of a record whose fields stand anyhow, or are left out.
+    #[expect(clippy::expect_used, reason = "the structures fit the project's schemas, by test")]
+    pub(super) fn encode_by_name<T: Serialize>(&mut self, record: &T, into: &mut Vec<u8>) {
+        if self.begin(record, into) {
+            serde_avro_fast::to_datum(record, into, &mut self.avro)
+                .expect("a record always fits its schema");
+        }
+    }
+
+    /// Writes JSON, or what stands before an Avro datum; true when that is to follow.
+    #[expect(clippy::expect_used, reason = "the structures are plain, by test")]
+    fn begin<T: Serialize>(&self, record: &T, into: &mut Vec<u8>) -> bool {
         into.clear();
         match self.format {
             OutputFormat::Json => {
                 let mut json = serde_json::Serializer::with_formatter(into, PlainNumbers);
                 record.serialize(&mut json).expect("a record is always valid JSON");
-                return;
+                return false;
             }
             OutputFormat::AvroConfluent { schema_id } => {
                 into.push(0);
@@ -64,8 +82,7 @@ impl Encoder {
                 into.extend_from_slice(&self.schema.fingerprint().to_le_bytes());
             }
         }
-        serde_avro_fast::to_datum(record, into, &mut self.avro)
-            .expect("a record always fits its schema");
+        true
     }
 }
 

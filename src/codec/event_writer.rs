@@ -36,12 +36,12 @@ impl EventEncoder {
         match &event.body {
             Body::Purchase(purchase) => {
                 let raw = raw_purchase(event, purchase, self.purchases.writes_text());
-                self.purchases.encode(&raw, into);
+                self.purchases.encode_by_name(&raw, into);
                 RecordType::Purchases
             }
             Body::Interaction(interaction) => {
                 let raw = raw_interaction(event, interaction, self.interactions.writes_text());
-                self.interactions.encode(&raw, into);
+                self.interactions.encode_by_name(&raw, into);
                 RecordType::Interactions
             }
         }

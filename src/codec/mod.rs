@@ -11,6 +11,7 @@ pub mod event_writer;
 mod json_input;
 pub mod kinds;
 mod plan;
+mod positional;
 pub mod profile;
 pub mod raw;
 pub mod relay;

@@ -76,12 +76,7 @@ impl<'a> Writer<'a> {
 
     #[inline]
     pub(crate) fn long(&mut self, value: i64) {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        while rest >= 0x80 {
-            self.bytes.push(rest.to_le_bytes()[0] | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest.to_le_bytes()[0]);
+        push_long(self.bytes, value);
     }
 
     pub(crate) fn count(&mut self, count: usize) {
@@ -137,6 +132,17 @@ impl<'a> Writer<'a> {
             }
         }
     }
+}
+
+/// Appends a long: zigzag, seven bits in a byte, the lowest first.
+#[inline]
+pub(crate) fn push_long(bytes: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        bytes.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest.to_le_bytes()[0]);
 }
 
 /// Reads Avro binary values from a slice.

@@ -245,6 +245,45 @@ fn headers_allow_filtering_without_decoding() {
     );
 }
 
+/// Whether JSON and Avro say the same, field by field: a time as text is one in ms, what one leaves
+/// out is null in the other.
+pub(in crate::codec) fn assert_same(json: &serde_json::Value, avro: &Value) {
+    use serde_json::Value as Json;
+    match (json, avro) {
+        (_, Value::Union(_, inner)) => assert_same(json, inner),
+        (Json::Object(members), Value::Record(fields)) => {
+            let known = |name: &String| fields.iter().any(|(field, _)| field == name);
+            assert!(members.keys().all(known), "{members:?} and {fields:?}");
+            let names = fields.iter().map(|(name, value)| (members.get(name), value));
+            names.for_each(|(json, avro)| assert_same(json.unwrap_or(&Json::Null), avro));
+        }
+        (Json::Object(members), Value::Map(entries)) => {
+            assert_eq!(members.len(), entries.len(), "{members:?}");
+            members.iter().for_each(|(name, json)| assert_same(json, &entries[name]));
+        }
+        (Json::Array(items), Value::Array(values)) => {
+            assert_eq!(items.len(), values.len(), "{items:?}");
+            items.iter().zip(values).for_each(|(json, avro)| assert_same(json, avro));
+        }
+        (Json::String(text), Value::TimestampMillis(at)) => {
+            assert_eq!(text.as_bytes(), time::format(Timestamp(*at)));
+        }
+        (Json::String(text), Value::String(avro)) => assert_eq!(text, avro),
+        (Json::Bool(json), Value::Boolean(avro)) => assert_eq!(json, avro),
+        (Json::Number(number), Value::Int(avro)) => {
+            assert_eq!(number.as_i64(), Some((*avro).into()))
+        }
+        (Json::Number(number), Value::Long(avro)) => assert_eq!(number.as_i64(), Some(*avro)),
+        (Json::Number(number), Value::Double(avro)) => {
+            let difference = (number.as_f64().unwrap() - avro).abs();
+            assert!(difference <= 5e-10 + avro.abs() * f64::EPSILON, "{number} and {avro}");
+        }
+        (Json::Null, Value::Null) => {}
+        (Json::Null, Value::Double(avro)) => assert!(!avro.is_finite(), "{avro}"),
+        other => panic!("not the same: {other:?}"),
+    }
+}
+
 proptest! {
     #[test]
     fn extreme_values_are_written_in_every_format(
@@ -275,5 +314,6 @@ proptest! {
         prop_assert_eq!(field(&fields, "detected_at"), &Value::TimestampMillis(integers[0]));
         prop_assert_eq!(field(&fields, "customer_id"), &Value::String(text));
         prop_assert_eq!(field(&fields, "entry"), &Value::Long(i64::from(entry)));
+        assert_same(&json, &Value::Record(fields));
     }
 }

@@ -1,6 +1,7 @@
 //! The shape of a profile, and apache-avro as the oracle of what Avro says.
 
 use super::*;
+use crate::codec::change::tests::assert_same;
 use crate::domain::change::{Evidence, Facts, Holdout, NextChange, Number};
 use crate::domain::facts::perceived_value::PerceivedValue;
 use crate::domain::publish::profile::{MoreFacts, ProfileDimension, SurveyFacts};
@@ -137,6 +138,8 @@ fn avro_says_the_same_by_apache_avro() {
         .read_value(&mut rest)
         .unwrap();
     assert!(rest.is_empty());
+    let json: serde_json::Value = serde_json::from_slice(&encoded(OutputFormat::Json)).unwrap();
+    assert_same(&json, &value);
     let Value::Record(fields) = value else { panic!("a record") };
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).unwrap().1.clone();
     assert_eq!(field("as_of"), Value::TimestampMillis(1_000));
