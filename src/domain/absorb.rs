@@ -21,6 +21,7 @@ pub fn absorb(target: &mut Customer, source: Customer, rules: &Rules, tally: &mu
     let in_use = [target.book.in_use(), source.book.in_use()];
     let bounded = &mut tally.bounded;
     let places = preferences::absorb(&mut target.preferences, source.preferences, in_use, bounded);
+    target.counted.forget();
     target.book.absorb(source.book, &places, &rules.rates, &mut tally.book);
     unite(&mut target.signals, source.signals, |own, other| own.absorb(&other));
     unite(&mut target.interactions, source.interactions, |own, other| {

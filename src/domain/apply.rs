@@ -9,7 +9,7 @@ use crate::domain::dimensions::view::View;
 use crate::domain::event::{Body, Event, Interaction, MessageKind, Purchase, Survey};
 use crate::domain::facts::order::Stamp;
 use crate::domain::facts::order_book::{BookTally, Booked};
-use crate::domain::facts::order_facts::OrderFacts;
+use crate::domain::facts::order_facts::{Ends, OrderFacts};
 use crate::domain::facts::scored_kind::ScoredKind;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
@@ -161,10 +161,12 @@ pub fn apply(
     }
     // Of somebody new everything is asked for the first time.
     let touched = if customer.is_blank() { Reads::ALL } else { touched(&event.body) };
-    let before = measure(customer, rules, evaluated_at);
-    let orders_before = customer.book.orders.len();
+    let facts = customer.counted.get(&customer.book, &rules.rates);
+    let before = Measured::of(&View::of(customer, rules, facts, evaluated_at), evaluated_at);
+    let ends = Ends::of(&customer.book.orders);
     match &event.body {
         Body::Purchase(purchase) => {
+            customer.counted.forget();
             let Customer { book, preferences, .. } = customer;
             // The clock may not have come as far as the event.
             let clock = context.clock.max(evaluated_at);
@@ -196,10 +198,11 @@ pub fn apply(
     let facts = match &event.body {
         Body::Interaction(_) => before.facts,
         Body::Purchase(Purchase::OrderCompleted { order_id, .. }) => {
-            before.facts.after(&customer.book, orders_before, id_hash(order_id), &rules.rates)
+            before.facts.after(&customer.book, ends, id_hash(order_id), &rules.rates)
         }
         Body::Purchase(_) => OrderFacts::of(&customer.book, &rules.rates),
     };
+    customer.counted.set(facts);
     let after = Measured::of(&View::of(customer, rules, facts, evaluated_at), evaluated_at);
     let occasion = Occasion { kind, event: Some(cause), touched };
     let out = (&mut tally.unpublished, changes);
@@ -292,8 +295,9 @@ fn take_steadily(
     (rules, tally): (&Rules, &mut Tally),
 ) -> Option<Timestamp> {
     let touched = steady::touched(interaction, rules)?;
-    let view = View::new(customer, rules, at);
-    let (facts, measured) = (view.facts, Measured::part(&view, at, touched));
+    let facts = customer.counted.get(&customer.book, &rules.rates);
+    customer.counted.set(facts);
+    let measured = Measured::part(&View::of(customer, rules, facts, at), at, touched);
     let (before, counted) = (Before::of(customer), *tally);
     take_in(customer, interaction, stamp, rules, tally);
     let view = View::of(customer, rules, facts, at);

@@ -193,13 +193,18 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn long(&mut self) -> Result<i64, UnpackError> {
-        match self.bytes {
-            [byte, rest @ ..] if byte & 0x80 == 0 => {
-                self.bytes = rest;
-                Ok(unzigzag(u64::from(*byte)))
+        let low = |byte: &u8| u64::from(byte & 0x7f);
+        let (bits, rest) = match self.bytes {
+            [a, rest @ ..] if *a < 0x80 => (u64::from(*a), rest),
+            [a, b, rest @ ..] if *b < 0x80 => (low(a) | u64::from(*b) << 7, rest),
+            [a, b, c, rest @ ..] if *c < 0x80 => (low(a) | low(b) << 7 | u64::from(*c) << 14, rest),
+            [a, b, c, d, rest @ ..] if *d < 0x80 => {
+                (low(a) | low(b) << 7 | low(c) << 14 | u64::from(*d) << 21, rest)
             }
-            _ => self.long_of_many_bytes(),
-        }
+            _ => return self.long_of_many_bytes(),
+        };
+        self.bytes = rest;
+        Ok(unzigzag(bits))
     }
 
     fn long_of_many_bytes(&mut self) -> Result<i64, UnpackError> {
@@ -250,6 +255,10 @@ impl<'a> Reader<'a> {
     }
 
     fn low_bytes<const N: usize>(&mut self) -> Result<u64, UnpackError> {
+        if let Some((bytes, _)) = self.bytes.split_first_chunk::<8>() {
+            self.bytes = &self.bytes[N..];
+            return Ok(u64::from_be_bytes(*bytes) >> (64 - 8 * N));
+        }
         let bytes = self.fixed::<N>()?;
         Ok(bytes.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
     }

@@ -7,6 +7,7 @@ use crate::domain::facts::contacts::Contacts;
 use crate::domain::facts::interactions::Interactions;
 use crate::domain::facts::meddic::Meddic;
 use crate::domain::facts::order_book::OrderBook;
+use crate::domain::facts::order_facts::Counted;
 use crate::domain::facts::preferences::Preferences;
 use crate::domain::facts::signals::Signals;
 use crate::domain::facts::spending::Spending;
@@ -49,6 +50,8 @@ pub struct Customer {
     pub recent_events: Vec<u64>,
     /// Orders and subscriptions.
     pub book: OrderBook,
+    /// What was counted of them.
+    pub counted: Counted,
     /// Signs of consideration and advocacy; most buyers of imported histories have none.
     pub signals: Option<Box<Signals>>,
     /// Interactions and their score.
@@ -103,6 +106,7 @@ impl Customer {
         self.entries.clear();
         self.recent_events.clear();
         self.book.orders.clear();
+        self.counted.forget();
         (self.book.rare, self.signals, self.interactions) = (None, None, None);
         (self.preferences, self.spending, self.surveys) = (None, None, None);
         (self.meddic, self.traits, self.consent) = (None, None, None);
@@ -201,6 +205,13 @@ impl Customer {
     #[must_use]
     pub fn initial(&self) -> Published {
         Published { since: self.first_seen_at, ..Published::default() }
+    }
+
+    /// Forgets what a packed customer does not say: so it is the same, read again or not.
+    pub fn forget_trifles(&mut self) {
+        let initial = self.initial();
+        self.audiences.retain(|audience| audience.raw || audience.published != initial);
+        self.deadline = self.deadline.max(self.evaluated_at);
     }
 
     /// What is told of an audience; `None` when the customer never was in it.

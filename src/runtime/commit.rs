@@ -173,7 +173,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
             let partition = *partition;
             let mut states = 0;
             let (mut key, mut value) = (Vec::new(), Vec::new());
-            send_states(&mut slot.task, &mut out, &mut self.profiles, &mut self.tally)?;
+            let (profiles, tally) = (&mut self.profiles, &mut self.tally);
+            send_states(&mut slot.task, true, &mut out, profiles, tally)?;
             for (id, mark) in slot.task.marks() {
                 erased_key(id, &mut key);
                 let value = mark.map(encode_mark);
@@ -383,9 +384,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 }
 
-/// Sends the states of a task's customers that changed since they were sent last, and profiles.
+/// Sends the states of a task's customers that changed since they were sent last, and profiles; of
+/// all, or of those who are not expected back before the commit.
 pub(super) fn send_states<B: Broker>(
     task: &mut PartitionTask,
+    all: bool,
     out: &mut Out<'_, B>,
     encoder: &mut ProfileEncoder,
     tally: &mut TransactionTally,
@@ -394,7 +397,7 @@ pub(super) fn send_states<B: Broker>(
     let (mut states, mut profiles) = (0, 0);
     let mut failed = None;
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    task.pack(|id, packed, profile| {
+    let each = |id: &str, packed: Option<&[u8]>, profile| {
         if failed.is_some() {
             return;
         }
@@ -416,7 +419,12 @@ pub(super) fn send_states<B: Broker>(
         };
         failed = out.send_value(Output::Customers, partition, id.as_bytes(), profile).err();
         profiles += 1;
-    });
+    };
+    if all {
+        task.pack(each);
+    } else {
+        task.pack_passing(each);
+    }
     tally.sent("state", states);
     tally.sent("customers", profiles);
     failed.map_or(Ok(()), Err)

@@ -79,7 +79,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         // While the next events are read the broker writes what comes now, not all at the end.
         if slot.task.store().unpacked() >= self.settings.unpacked {
-            send_states(&mut slot.task, &mut out, &mut self.profiles, &mut self.tally)?;
+            let (profiles, tally) = (&mut self.profiles, &mut self.tally);
+            send_states(&mut slot.task, false, &mut out, profiles, tally)?;
             slot.task.settle_customers();
         }
         Ok(())

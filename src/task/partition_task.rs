@@ -114,9 +114,10 @@ impl PartitionTask {
     #[must_use]
     pub fn new(config: TaskConfig, lineage: u32, phase: Phase) -> Self {
         let position = Position { phase, ..Position::default() };
+        let store = Store::new(config.partitions);
         Self {
             config,
-            store: Store::default(),
+            store,
             position,
             committed: position,
             commit_counter: 0,

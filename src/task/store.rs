@@ -69,7 +69,7 @@ impl Default for Store {
         Self {
             home: hash64,
             committed: Arc::default(),
-            open: Open::default(),
+            open: Open::new(1),
             timers: Timers::default(),
             packed_bytes: 0,
         }
@@ -77,6 +77,12 @@ impl Default for Store {
 }
 
 impl Store {
+    /// The store of one of so many tasks that an instance may have.
+    #[must_use]
+    pub fn new(tasks: u32) -> Self {
+        Self { open: Open::new(tasks), ..Self::default() }
+    }
+
     /// The committed states, for readers.
     #[must_use]
     pub fn committed(&self) -> &Arc<CommittedStates> {
@@ -129,9 +135,10 @@ impl Store {
         loop {
             match self.open.place(key) {
                 Some(Place::Touched(place)) => {
-                    let touched = self.open.at(place);
-                    if touched.customer.id == id {
-                        if std::mem::take(&mut touched.erased) {
+                    if self.open.look_at(place).customer.id == id {
+                        if self.open.look_at(place).erased {
+                            let touched = self.open.at(place);
+                            touched.erased = false;
                             touched.customer.renew(id, at, rules.identity.revision);
                             touched.customer.incarnation = incarnation;
                         }
@@ -150,9 +157,18 @@ impl Store {
                 }
                 None => {}
             }
+            if let Some(resting) = self.open.resting(key) {
+                if resting.id == id
+                    && let Some(place) = self.open.wake(key)
+                {
+                    return Ok(place);
+                }
+                key = key.wrapping_add(1);
+                continue;
+            }
             let deadline = match self.committed.get(&key) {
                 None => {
-                    let customer = self.open.free();
+                    let customer = self.open.free().1;
                     customer.renew(id, at, rules.identity.revision);
                     customer.incarnation = incarnation;
                     None
@@ -163,7 +179,7 @@ impl Store {
                         key = key.wrapping_add(1);
                         continue;
                     }
-                    unpack_into(self.open.free(), &packed, &rules.rates)?;
+                    unpack_into(self.open.free().1, &packed, &rules.rates)?;
                     Some(deadline)
                 }
             };
@@ -180,7 +196,7 @@ impl Store {
         loop {
             match self.open.place(key) {
                 Some(Place::Touched(place)) => {
-                    let touched = &self.open.touched()[place];
+                    let touched = self.open.look_at(place);
                     if touched.customer.id == id {
                         return Ok((!touched.erased).then_some(touched.customer.deadline));
                     }
@@ -219,7 +235,10 @@ impl Store {
             Some(Place::Settled(place)) => return self.open.unsettle(place, rules),
             None => {}
         }
-        let customer = self.open.free();
+        if let Some(place) = self.open.wake(key) {
+            return Ok(place);
+        }
+        let customer = self.open.free().1;
         match self.committed.get(&key) {
             Some(packed) => unpack_into(customer, &packed, &rules.rates)?,
             None => return Err(UnpackError::Invalid),
@@ -238,13 +257,13 @@ impl Store {
 
     /// Sees to a timer for the deadline of a touched customer, which was `before`.
     pub fn reschedule(&mut self, place: usize, before: Timestamp) {
-        let touched = &self.open.touched()[place];
+        let touched = self.open.look_at(place);
         self.timers.reschedule(touched.key, before, touched.customer.deadline);
     }
 
     /// Replaces the timer of a touched customer whose deadline `before` has been seen to.
     pub fn fired(&mut self, place: usize, before: Timestamp) {
-        let touched = &self.open.touched()[place];
+        let touched = self.open.look_at(place);
         self.timers.remove(before, touched.key);
         self.timers.reschedule(touched.key, Timestamp::MAX, touched.customer.deadline);
     }
@@ -257,7 +276,7 @@ impl Store {
     pub fn next_due(&mut self, clock: Timestamp) -> Result<Option<u64>, UnpackError> {
         while let Some((at, key)) = self.timers.due(clock) {
             let deadline = match (self.open.place(key), self.committed.get(&key)) {
-                (Some(Place::Touched(place)), _) => self.open.touched()[place].customer.deadline,
+                (Some(Place::Touched(place)), _) => self.open.look_at(place).customer.deadline,
                 (Some(Place::Settled(place)), _) => {
                     peek(self.open.sent(place).unwrap_or_default())?.0
                 }
@@ -273,17 +292,23 @@ impl Store {
         Ok(None)
     }
 
-    /// Packs every customer that changed since it was unpacked; one that is erased has no bytes.
-    pub fn pack_touched(&mut self, rules: &Rules, each: impl FnMut(&Touched, Option<&[u8]>)) {
-        self.open.pack(rules, each);
+    /// Packs every customer that changed since it was unpacked, or only those who are not expected
+    /// back before the commit; one that is erased has no bytes.
+    pub fn pack_touched(
+        &mut self,
+        rules: &Rules,
+        all: bool,
+        each: impl FnMut(&Touched, Option<&[u8]>),
+    ) {
+        self.open.pack(rules, all, each);
     }
 
-    /// Lets go of the unpacked customers, all of which were packed.
+    /// Lets go of the unpacked customers that were packed.
     pub fn settle(&mut self) {
         self.open.settle();
     }
 
-    /// Customers that are unpacked, without those that were erased before they were settled last.
+    /// Customers that are unpacked, without those that settling left in use.
     #[must_use]
     pub fn unpacked(&self) -> usize {
         self.open.unpacked()
@@ -315,7 +340,11 @@ impl Store {
                 }
             }
         });
-        self.open.clear();
+        self.open.end(self.committed.len());
+        if !erased.is_empty() {
+            // Others may move to other keys.
+            self.open.forget_resting();
+        }
         // Behind the greatest first: what moves into a gap is not to be looked for elsewhere.
         erased.sort_unstable_by(|one, other| other.cmp(one));
         for key in erased {
@@ -328,9 +357,9 @@ impl Store {
 
     /// Forgets what the open transaction did.
     pub fn rollback(&mut self) {
-        let touched = self.open.touched().iter().map(|it| (it.key, it.committed_deadline));
-        let settled = self.open.settled().iter().map(|it| (it.key, it.committed_deadline));
         if !Mutation::TimersNotRolledBack.is_on() {
+            let touched = self.open.touched().map(|it| (it.key, it.committed_deadline));
+            let settled = self.open.settled().iter().map(|it| (it.key, it.committed_deadline));
             for (key, deadline) in touched.chain(settled) {
                 let committed = deadline.unwrap_or(Timestamp::MAX);
                 self.timers.reschedule(key, Timestamp::MAX, committed);
@@ -344,7 +373,7 @@ impl Store {
                 }
             });
         }
-        self.open.clear();
+        self.open.forget();
     }
 
     /// Puts a state read from the changelog in place; `None` removes the customer.
@@ -352,6 +381,7 @@ impl Store {
     /// # Errors
     /// When the bytes are no packed customer.
     pub fn restore(&mut self, id: &str, packed: Option<&[u8]>) -> Result<(), UnpackError> {
+        self.open.forget_resting();
         let mut key = (self.home)(id);
         let mut known = false;
         while let Some(present) = self.committed.get(&key) {

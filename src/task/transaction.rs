@@ -67,10 +67,19 @@ impl PartitionTask {
 
     /// Packs what the transaction changed since customers were settled last: for each the id, the
     /// state (none when it is erased) and what becomes of the profile.
-    pub fn pack(&mut self, mut each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
+    pub fn pack(&mut self, each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
+        self.pack_those(true, each);
+    }
+
+    /// The same of those who are not expected back before the commit.
+    pub fn pack_passing(&mut self, each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
+        self.pack_those(false, each);
+    }
+
+    fn pack_those(&mut self, all: bool, mut each: impl FnMut(&str, Option<&[u8]>, ProfileWrite)) {
         let rules = &self.config.rules;
         let on_touch = self.config.profiles_on_touch;
-        self.store.pack_touched(rules, |touched, packed| {
+        self.store.pack_touched(rules, all, |touched, packed| {
             let customer = &touched.customer;
             let write = if touched.erased {
                 ProfileWrite::Tombstone
@@ -87,7 +96,7 @@ impl PartitionTask {
         });
     }
 
-    /// Lets go of the unpacked customers; [`Self::pack`] was called just before.
+    /// Lets go of the unpacked customers that were packed just before.
     pub fn settle_customers(&mut self) {
         self.store.settle();
     }

@@ -26,7 +26,7 @@ impl<'a> View<'a> {
     /// Looks at a customer at an instant, which decides by which thresholds.
     #[must_use]
     pub fn new(customer: &'a Customer, rules: &'a Rules, at: Timestamp) -> Self {
-        Self::of(customer, rules, OrderFacts::of(&customer.book, &rules.rates), at)
+        Self::of(customer, rules, customer.counted.get(&customer.book, &rules.rates), at)
     }
 
     /// Looks at a customer whose orders have been counted.

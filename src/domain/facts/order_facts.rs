@@ -4,6 +4,7 @@
 //! asked for an instant. Next: `rfm.rs` and `lifecycle.rs`, which decide on them.
 
 use crate::domain::change::Facts;
+use crate::domain::facts::order::Order;
 use crate::domain::facts::order_book::OrderBook;
 use crate::domain::facts::subscription::Subscription;
 use crate::domain::money::ExchangeRates;
@@ -95,25 +96,33 @@ impl OrderFacts {
         facts
     }
 
-    /// These, of before an order with this id was completed, as they are after it; `orders_before`
-    /// is how many orders were in the book. One after all others is added; else all are counted
-    /// anew, for it may have been there, or pushed another one out.
+    /// These, of before an order with this id was completed, as they are after it; `ends` is how
+    /// the book was before. One after all others is added, whether or not it pushed the first one
+    /// out; else all are counted anew.
     #[must_use]
     pub(crate) fn after(
         mut self,
         book: &OrderBook,
-        orders_before: usize,
+        ends: Ends,
         id: u64,
         rates: &ExchangeRates,
     ) -> Self {
-        match &book.orders[..] {
-            [others @ .., last] if others.len() == orders_before && last.id == id => {
-                self.add(last.base.at, last.net_minor(rates), last.cancelled);
-                debug_assert_eq!(self, Self::of(book, rates), "an order came last");
-                self
-            }
-            _ => Self::of(book, rates),
+        let [others @ .., last] = &book.orders[..] else { return Self::of(book, rates) };
+        let now = Ends::of(others);
+        let pushed_out = ends.count > 1
+            && now.count + 1 == ends.count
+            && (now.first, now.last) == (ends.second, ends.last);
+        let net_minor = last.net_minor(rates);
+        let comes_last = last.id == id && last.id != ends.last && !last.cancelled && net_minor > 0;
+        if !comes_last || (now.count != ends.count && !pushed_out) {
+            return Self::of(book, rates);
         }
+        self.add(last.base.at, net_minor, false);
+        if pushed_out {
+            self.first_counting_at = first_counting_at(book, rates);
+        }
+        debug_assert_eq!(self, Self::of(book, rates), "an order came last");
+        self
     }
 
     fn add(&mut self, at: Timestamp, net_minor: i64, cancelled: bool) {
@@ -174,6 +183,60 @@ impl OrderFacts {
                 .last_activity_at
                 .map(|_| expected_gap(self, book, rules, at).in_days()),
         }
+    }
+}
+
+/// When the first order that counts was placed, as exactly as is known.
+fn first_counting_at(book: &OrderBook, rates: &ExchangeRates) -> Option<Timestamp> {
+    let before = book.sums().first_counting_day.map(Day::start);
+    before.or_else(|| book.counting(rates).next().map(|(at, _)| at))
+}
+
+/// The orders at the ends of those that a book has exactly; 0 where there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ends {
+    count: usize,
+    first: u64,
+    second: u64,
+    last: u64,
+}
+
+impl Ends {
+    pub(crate) fn of(orders: &[Order]) -> Self {
+        let id = |order: Option<&Order>| order.map_or(0, |order| order.id);
+        let [first, second] = [orders.first(), orders.get(1)].map(id);
+        Self { count: orders.len(), first, second, last: id(orders.last()) }
+    }
+}
+
+/// What was counted last, so that it is not counted again. Says nothing of a customer: all are the
+/// same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted(Option<OrderFacts>);
+
+impl PartialEq for Counted {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Counted {}
+
+impl Counted {
+    /// Whoever changes the book counts anew, or says what there is now.
+    pub(crate) const fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) const fn set(&mut self, facts: OrderFacts) {
+        self.0 = Some(facts);
+    }
+
+    /// The facts of a book that was not changed since they were counted.
+    pub(crate) fn get(self, book: &OrderBook, rates: &ExchangeRates) -> OrderFacts {
+        let Some(counted) = self.0 else { return OrderFacts::of(book, rates) };
+        debug_assert_eq!(counted, OrderFacts::of(book, rates), "counted before the book changed");
+        counted
     }
 }
 

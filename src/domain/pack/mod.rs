@@ -99,6 +99,7 @@ pub fn unpack_into(
     customer.rules_revision = reader.number()?;
     customer.first_seen_at = reader.time()?;
     customer.book.orders.clear();
+    customer.counted.forget();
     reader.array_into(&mut customer.book.orders, |reader| unpack_order(reader, rates.base()))?;
     unpack_published(&mut reader, customer)?;
     forget_tied(customer);

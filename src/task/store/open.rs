@@ -1,9 +1,11 @@
 //! The customers that the open transaction touched: unpacked, or packed again since they were sent.
 //!
-//! Knows nothing of what is committed but the deadlines. Next: `store.rs`.
+//! Who was packed and not touched since rests: unpacked, as it was sent or committed, so that
+//! whoever comes often is not read again each time. Knows nothing of what is committed but that and
+//! the deadlines. Next: `store.rs`.
 
 use crate::domain::customer::Customer;
-use crate::domain::pack::{UnpackError, pack, unpack_into};
+use crate::domain::pack::{UnpackError, pack, unpack, unpack_into};
 use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
@@ -11,8 +13,15 @@ use crate::task::store::KeyHasher;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-/// Unpacked customers whose memory is kept for the next ones.
-const MAX_SPARE: usize = 1024;
+/// Customers at rest of all tasks of an instance that has all of them.
+const MAX_RESTING: usize = 4096;
+/// Of one task at least, and at most.
+const RESTING: std::ops::RangeInclusive<usize> = 16..=1024;
+/// One of so many rests: they take ten times the memory of others.
+const CUSTOMERS_OF_ONE_RESTING: usize = 128;
+
+/// Unpacked customers whose memory is kept for the next ones, beside those at rest.
+const MAX_SPARE: usize = 768;
 
 /// A customer that the open transaction has touched.
 #[derive(Debug, Default)]
@@ -31,6 +40,17 @@ pub struct Touched {
     pub(super) sent: Option<Box<[u8]>>,
     /// It was said already that it is erased.
     buried: bool,
+    /// It is what `sent` says: nobody had it since it was packed.
+    is_packed: bool,
+    /// It was at rest before it was touched.
+    was_resting: bool,
+}
+
+impl Touched {
+    /// Whether nothing says that it comes again soon: it rested, since it came not long ago.
+    const fn is_passing(&self) -> bool {
+        self.erased || !self.was_resting
+    }
 }
 
 /// A customer that was sent and not touched since.
@@ -51,36 +71,85 @@ pub(super) enum Place {
     Settled(usize),
 }
 
+/// What a place is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Use {
+    /// By the transaction, or not at all.
+    Taken,
+    /// By a customer at rest who came once.
+    Resting,
+    /// By one who came again.
+    RestingAgain,
+}
+
 /// All customers of the open transaction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Open {
-    /// The first `in_use` are the transaction's; the others keep their memory for later.
-    touched: Vec<Touched>,
-    in_use: usize,
+    /// The unpacked customers, and memory of earlier ones; places point here.
+    slots: Vec<Touched>,
+    /// The places that the transaction touched, in this order.
+    in_use: Vec<usize>,
+    /// The places of those at rest, by key.
+    resting: HashMap<u64, usize, BuildHasherDefault<KeyHasher>>,
+    /// How many there may be: of so many customers, and of any number.
+    max_resting: usize,
+    share: usize,
+    /// By place.
+    uses: Vec<Use>,
+    /// Where the next one is looked for that has to make room.
+    hand: usize,
+    /// Places that hold nothing but memory.
+    free: Vec<usize>,
     settled: Vec<Settled>,
     places: HashMap<u64, Place, BuildHasherDefault<KeyHasher>>,
     /// Settled ones that are not committed.
     new: usize,
-    /// Touched ones that are erased, and were when it was settled last.
-    buried: usize,
+    /// Touched ones that settling left in use.
+    stay: usize,
 }
 
 impl Open {
+    /// Of a task that is one of so many.
+    pub(super) fn new(tasks: u32) -> Self {
+        let share = MAX_RESTING / usize::try_from(tasks).unwrap_or(usize::MAX).max(1);
+        Self {
+            slots: Vec::new(),
+            in_use: Vec::new(),
+            resting: HashMap::default(),
+            max_resting: *RESTING.start(),
+            share: share.clamp(*RESTING.start(), *RESTING.end()),
+            uses: Vec::new(),
+            hand: 0,
+            free: Vec::new(),
+            settled: Vec::new(),
+            places: HashMap::default(),
+            new: 0,
+            stay: 0,
+        }
+    }
+
     pub(super) fn place(&self, key: u64) -> Option<Place> {
         self.places.get(&key).copied()
     }
 
-    pub(super) fn touched(&self) -> &[Touched] {
-        &self.touched[..self.in_use]
+    pub(super) fn touched(&self) -> impl Iterator<Item = &Touched> {
+        self.in_use.iter().map(|place| &self.slots[*place])
     }
 
     /// Customers that settling would let go of.
     pub(super) fn unpacked(&self) -> usize {
-        self.in_use - self.buried
+        self.in_use.len() - self.stay
     }
 
     pub(super) fn at(&mut self, place: usize) -> &mut Touched {
-        &mut self.touched[place]
+        let touched = &mut self.slots[place];
+        touched.is_packed = false;
+        touched
+    }
+
+    /// The same, to be looked at alone.
+    pub(super) fn look_at(&self, place: usize) -> &Touched {
+        &self.slots[place]
     }
 
     pub(super) fn settled(&self) -> &[Settled] {
@@ -95,7 +164,7 @@ impl Open {
     /// Customers more than are committed, when this is.
     pub(super) fn growth(&self) -> (usize, usize) {
         let (mut new, mut gone) = (self.new, 0);
-        for touched in self.touched().iter().filter(|it| it.changed || it.sent.is_some()) {
+        for touched in self.touched().filter(|it| it.changed || it.sent.is_some()) {
             match (touched.erased, touched.committed_deadline) {
                 (false, None) => new += 1,
                 (true, Some(_)) => gone += 1,
@@ -106,28 +175,85 @@ impl Open {
     }
 
     pub(super) fn has_changes(&self) -> bool {
-        let mut touched = self.touched().iter();
-        !self.settled.is_empty() || touched.any(|it| it.changed || it.sent.is_some())
+        !self.settled.is_empty() || self.touched().any(|it| it.changed || it.sent.is_some())
     }
 
-    /// The customer in the first free place, to be filled before [`Self::add`].
-    pub(super) fn free(&mut self) -> &mut Customer {
-        if self.in_use == self.touched.len() {
-            self.touched.push(Touched::default());
+    /// A place that nobody uses, for [`Self::add`] once its customer is filled in.
+    pub(super) fn free(&mut self) -> (usize, &mut Customer) {
+        if self.free.is_empty() {
+            let place = if self.resting.len() < self.max_resting {
+                self.slots.push(Touched::default());
+                self.uses.push(Use::Taken);
+                self.slots.len() - 1
+            } else {
+                self.make_room()
+            };
+            self.free.push(place);
         }
-        &mut self.touched[self.in_use].customer
+        let place = self.free[self.free.len() - 1];
+        (place, &mut self.slots[place].customer)
     }
 
-    /// Makes the customer in the first free place a touched one.
+    /// Takes the place of a customer at rest, of those who came again only in a second round.
+    fn make_room(&mut self) -> usize {
+        loop {
+            self.hand = (self.hand + 1) % self.uses.len();
+            match self.uses[self.hand] {
+                Use::Taken => {}
+                Use::RestingAgain => self.uses[self.hand] = Use::Resting,
+                Use::Resting => {
+                    self.uses[self.hand] = Use::Taken;
+                    self.resting.remove(&self.slots[self.hand].key);
+                    return self.hand;
+                }
+            }
+        }
+    }
+
+    /// The customer at rest with this key.
+    pub(super) fn resting(&self, key: u64) -> Option<&Customer> {
+        self.resting.get(&key).map(|place| &self.slots[*place].customer)
+    }
+
+    /// Makes the customer at rest with this key a touched one.
+    pub(super) fn wake(&mut self, key: u64) -> Option<usize> {
+        let place = self.resting.remove(&key)?;
+        self.uses[place] = Use::Taken;
+        let deadline = self.slots[place].customer.deadline;
+        self.begin(place, key, Some(deadline));
+        self.slots[place].was_resting = true;
+        Some(place)
+    }
+
+    /// Nobody rests any longer: what is committed is another one now.
+    pub(super) fn forget_resting(&mut self) {
+        if self.resting.is_empty() {
+            return;
+        }
+        self.resting.clear();
+        for (place, known) in self.uses.iter_mut().enumerate() {
+            if std::mem::replace(known, Use::Taken) != Use::Taken {
+                self.free.push(place);
+            }
+        }
+    }
+
+    /// Makes the customer in the free place a touched one.
     pub(super) fn add(&mut self, key: u64, committed_deadline: Option<Timestamp>) -> usize {
-        let place = self.in_use;
-        self.in_use += 1;
+        // `free` was called before.
+        let place = self.free.pop().unwrap_or_default();
+        self.begin(place, key, committed_deadline);
+        self.slots[place].was_resting = false;
+        place
+    }
+
+    fn begin(&mut self, place: usize, key: u64, committed_deadline: Option<Timestamp>) {
+        self.in_use.push(place);
         self.places.insert(key, Place::Touched(place));
-        let touched = &mut self.touched[place];
+        let touched = &mut self.slots[place];
         (touched.key, touched.committed_deadline, touched.sent) = (key, committed_deadline, None);
         (touched.changed, touched.published, touched.erased) = (false, false, false);
-        touched.buried = false;
-        place
+        (touched.buried, touched.is_packed) = (false, false);
     }
 
     /// Makes a settled customer a touched one again.
@@ -140,17 +266,33 @@ impl Open {
         let published = settled.published;
         let sent = settled.sent.take().ok_or(UnpackError::Invalid)?;
         self.new -= usize::from(committed_deadline.is_none());
-        unpack_into(self.free(), &sent, &rules.rates)?;
-        let place = self.add(key, committed_deadline);
-        let touched = &mut self.touched[place];
+        let place = match self.wake(key) {
+            Some(place) => place,
+            None => {
+                unpack_into(self.free().1, &sent, &rules.rates)?;
+                self.add(key, committed_deadline)
+            }
+        };
+        let touched = &mut self.slots[place];
+        touched.committed_deadline = committed_deadline;
         (touched.sent, touched.published) = (Some(sent), published);
         Ok(place)
     }
 
-    /// Packs every customer that changed since it was unpacked; one that is erased has no bytes.
-    pub(super) fn pack(&mut self, rules: &Rules, mut each: impl FnMut(&Touched, Option<&[u8]>)) {
+    /// Packs every customer that changed since it was unpacked, or only those who are not expected
+    /// back before the commit; one that is erased has no bytes.
+    pub(super) fn pack(
+        &mut self,
+        rules: &Rules,
+        all: bool,
+        mut each: impl FnMut(&Touched, Option<&[u8]>),
+    ) {
         let mut bytes = Vec::with_capacity(256);
-        for touched in self.touched[..self.in_use].iter_mut().filter(|touched| touched.changed) {
+        for place in &self.in_use {
+            let touched = &mut self.slots[*place];
+            if !touched.changed || !(all || touched.is_passing()) {
+                continue;
+            }
             if touched.erased {
                 let known = touched.committed_deadline.is_some() || touched.sent.is_some();
                 // Of somebody unknown nothing is written that could be removed.
@@ -160,30 +302,39 @@ impl Open {
                 continue;
             }
             touched.buried = false;
+            touched.customer.forget_trifles();
             bytes.clear();
             pack(&touched.customer, rules.rates.base(), &mut bytes);
+            debug_assert_eq!(
+                unpack(&bytes, &rules.rates).as_ref(),
+                Ok(&touched.customer),
+                "whether a customer rests makes no difference"
+            );
             touched.sent = Some(bytes.as_slice().into());
+            touched.is_packed = true;
             each(touched, Some(&bytes));
         }
     }
 
-    /// Whether all that changed was packed once.
+    /// Whether all that changed was packed, and not touched since.
     pub(super) fn is_packed(&self) -> bool {
-        self.touched().iter().all(|it| it.erased || !it.changed || it.sent.is_some())
+        self.touched().all(|it| it.erased || !it.changed || it.is_packed)
     }
 
-    /// What was packed is settled: unpacked stay only those who are erased.
+    /// What was packed is settled: in use stay those who are erased or were not packed.
     pub(super) fn settle(&mut self) {
-        let mut kept = 0;
-        for place in 0..self.in_use {
-            let touched = &mut self.touched[place];
+        let mut in_use = std::mem::take(&mut self.in_use);
+        in_use.retain(|place| {
+            let touched = &mut self.slots[*place];
             let (key, committed_deadline) = (touched.key, touched.committed_deadline);
             if touched.erased {
                 touched.buried = true;
-                self.places.insert(key, Place::Touched(kept));
-                self.touched.swap(kept, place);
-                kept += 1;
-            } else if let Some(sent) = touched.sent.take() {
+                return true;
+            }
+            if touched.changed && !touched.is_packed {
+                return true;
+            }
+            if let Some(sent) = touched.sent.take() {
                 self.new += usize::from(committed_deadline.is_none());
                 self.places.insert(key, Place::Settled(self.settled.len()));
                 let (published, sent) = (touched.published, Some(sent));
@@ -191,9 +342,22 @@ impl Open {
             } else {
                 self.places.remove(&key);
             }
+            self.let_go(*place);
+            false
+        });
+        self.stay = in_use.len();
+        self.in_use = in_use;
+    }
+
+    /// Lets a customer rest that is what was packed, for there is nothing newer.
+    fn let_go(&mut self, place: usize) {
+        let touched = &self.slots[place];
+        if touched.erased || !touched.is_packed {
+            self.free.push(place);
+            return;
         }
-        (self.in_use, self.buried) = (kept, kept);
-        self.touched.truncate(MAX_SPARE.max(kept));
+        self.uses[place] = if touched.was_resting { Use::RestingAgain } else { Use::Resting };
+        self.resting.insert(touched.key, place);
     }
 
     /// The packed states of all, by key; those who are erased have none.
@@ -203,7 +367,8 @@ impl Open {
                 each(settled.key, Some(sent));
             }
         }
-        for touched in &mut self.touched[..self.in_use] {
+        for place in &self.in_use {
+            let touched = &mut self.slots[*place];
             let sent = touched.sent.take();
             if touched.erased && touched.changed {
                 each(touched.key, None);
@@ -213,11 +378,56 @@ impl Open {
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.in_use = 0;
-        self.touched.truncate(MAX_SPARE);
+    /// The transaction is committed, and there are so many customers: whoever was packed may rest.
+    pub(super) fn end(&mut self, customers: usize) {
+        let resting = customers / CUSTOMERS_OF_ONE_RESTING;
+        self.max_resting = resting.clamp(*RESTING.start(), self.share);
+        let in_use = std::mem::take(&mut self.in_use);
+        in_use.iter().for_each(|place| self.let_go(*place));
+        self.close(in_use);
+    }
+
+    /// The transaction is forgotten, and with it whoever rests since it began.
+    pub(super) fn forget(&mut self) {
+        self.forget_resting();
+        let in_use = std::mem::take(&mut self.in_use);
+        self.free.extend(&in_use);
+        self.close(in_use);
+    }
+
+    fn close(&mut self, mut in_use: Vec<usize>) {
+        in_use.clear();
+        self.in_use = in_use;
+        while self.resting.len() > self.max_resting {
+            let place = self.make_room();
+            self.free.push(place);
+        }
+        if self.free.len() > MAX_SPARE {
+            self.shrink();
+        }
         self.settled.clear();
         self.places.clear();
-        (self.new, self.buried) = (0, 0);
+        (self.new, self.stay) = (0, 0);
+    }
+
+    /// Gives back the memory of the free places that are too many: the others move together.
+    fn shrink(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        let uses = std::mem::take(&mut self.uses);
+        self.free.clear();
+        self.resting.clear();
+        for (touched, used) in slots.into_iter().zip(uses) {
+            let place = self.slots.len();
+            if used != Use::Taken {
+                self.resting.insert(touched.key, place);
+            } else if self.free.len() < MAX_SPARE {
+                self.free.push(place);
+            } else {
+                continue;
+            }
+            self.slots.push(touched);
+            self.uses.push(used);
+        }
+        self.hand = 0;
     }
 }
