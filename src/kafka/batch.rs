@@ -13,7 +13,8 @@ use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{
     rd_kafka_consume_batch_queue, rd_kafka_message_destroy, rd_kafka_message_errstr,
     rd_kafka_message_t, rd_kafka_message_timestamp, rd_kafka_position, rd_kafka_queue_destroy,
-    rd_kafka_queue_get_partition, rd_kafka_queue_t, rd_kafka_resp_err_t, rd_kafka_timestamp_type_t,
+    rd_kafka_queue_get_partition, rd_kafka_queue_t, rd_kafka_resp_err_t, rd_kafka_t,
+    rd_kafka_timestamp_type_t,
 };
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -100,57 +101,30 @@ pub(crate) struct QueueError {
     pub(crate) text: String,
 }
 
-/// One partition of a consumer, read through a queue of its own.
-pub(crate) struct PartitionReader<C: ConsumerContext> {
+/// A partition's queue.
+struct RecordQueue {
     handle: NonNull<rd_kafka_queue_t>,
     buffer: Vec<*mut rd_kafka_message_t>,
-    /// One element, this partition, for asking the position without building a list each time.
-    own: TopicPartitionList,
     #[cfg(debug_assertions)]
     live: Arc<AtomicUsize>,
-    // Beside the handle, because it carries the callback that wakes the worker.
-    queue: PartitionQueue<C>,
-    consumer: Arc<BaseConsumer<C>>,
 }
 
 // SAFETY: librdkafka's queues may be used from any thread; the buffer is empty between calls.
-unsafe impl<C: ConsumerContext> Send for PartitionReader<C> {}
+unsafe impl Send for RecordQueue {}
 
-impl<C: ConsumerContext> PartitionReader<C> {
-    /// Splits the partition off, so that none of its records come through `consumer.poll`. To be
-    /// called before the partition is assigned. `None` when librdkafka knows no such partition.
-    pub(crate) fn split(
-        consumer: &Arc<BaseConsumer<C>>,
-        topic: &str,
-        partition: i32,
-    ) -> Option<Self> {
-        let queue = consumer.split_partition_queue(topic, partition)?;
-        let name = CString::new(topic).ok()?;
-        // SAFETY: client and name are alive during the call; the handle is ours to destroy.
-        let handle = NonNull::new(unsafe {
-            rd_kafka_queue_get_partition(consumer.client().native_ptr(), name.as_ptr(), partition)
-        })?;
-        let mut own = TopicPartitionList::with_capacity(1);
-        own.add_partition(topic, partition);
-        Some(Self {
+impl RecordQueue {
+    /// # Safety
+    /// The handle is the caller's to give away, and its consumer lives longer than what is made.
+    unsafe fn new(handle: NonNull<rd_kafka_queue_t>) -> Self {
+        Self {
             handle,
             buffer: Vec::new(),
-            own,
             #[cfg(debug_assertions)]
             live: Arc::default(),
-            queue,
-            consumer: Arc::clone(consumer),
-        })
+        }
     }
 
-    /// Calls `wake` from a thread of librdkafka whenever the queue becomes nonempty.
-    pub(crate) fn on_records(&mut self, wake: impl Fn() + Send + Sync + 'static) {
-        self.queue.set_nonempty_callback(wake);
-    }
-
-    /// Hands at most `max` records to `deliver`, in offset order, waiting at most `wait` for the
-    /// first. Errors that lay between them are returned.
-    pub(crate) fn fetch(
+    fn fetch(
         &mut self,
         max: usize,
         wait: Duration,
@@ -187,34 +161,91 @@ impl<C: ConsumerContext> PartitionReader<C> {
         }
         errors
     }
+}
+
+impl Drop for RecordQueue {
+    fn drop(&mut self) {
+        // SAFETY: given away in `new`, destroyed once, before its consumer.
+        unsafe { rd_kafka_queue_destroy(self.handle.as_ptr()) };
+    }
+}
+
+/// One partition of a consumer, read through a queue of its own.
+pub(crate) struct PartitionReader<C: ConsumerContext> {
+    // Before the consumer, which a queue must not outlive.
+    records: RecordQueue,
+    /// One element, this partition, for asking the position without building a list each time.
+    own: TopicPartitionList,
+    // Carries the callback that wakes the worker.
+    queue: PartitionQueue<C>,
+    consumer: Arc<BaseConsumer<C>>,
+}
+
+impl<C: ConsumerContext> PartitionReader<C> {
+    /// Splits the partition off, so that none of its records come through `consumer.poll`. To be
+    /// called before the partition is assigned. `None` when librdkafka knows no such partition.
+    pub(crate) fn split(
+        consumer: &Arc<BaseConsumer<C>>,
+        topic: &str,
+        partition: i32,
+    ) -> Option<Self> {
+        let queue = consumer.split_partition_queue(topic, partition)?;
+        let name = CString::new(topic).ok()?;
+        // SAFETY: client and name are alive during the call; the handle is ours to destroy, which
+        // happens before the consumer, held beside it, is dropped.
+        let records = unsafe {
+            let client = consumer.client().native_ptr();
+            let handle = rd_kafka_queue_get_partition(client, name.as_ptr(), partition);
+            RecordQueue::new(NonNull::new(handle)?)
+        };
+        let mut own = TopicPartitionList::with_capacity(1);
+        own.add_partition(topic, partition);
+        Some(Self { records, own, queue, consumer: Arc::clone(consumer) })
+    }
+
+    /// Calls `wake` from a thread of librdkafka whenever the queue becomes nonempty.
+    pub(crate) fn on_records(&mut self, wake: impl Fn() + Send + Sync + 'static) {
+        self.queue.set_nonempty_callback(wake);
+    }
+
+    /// Hands at most `max` records to `deliver`, in offset order, waiting at most `wait` for the
+    /// first. Errors that lay between them are returned.
+    pub(crate) fn fetch(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        deliver: impl FnMut(FetchedRecord),
+    ) -> Vec<QueueError> {
+        self.records.fetch(max, wait, deliver)
+    }
 
     /// Next offset after all that [`Self::fetch`] has taken, control and aborted records
     /// included; `None` until the first of them after an assignment or a seek.
     pub(crate) fn position(&mut self) -> Option<i64> {
-        // SAFETY: client and list are alive; the list is not shared.
-        let code =
-            unsafe { rd_kafka_position(self.consumer.client().native_ptr(), self.own.ptr()) };
-        if code != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return None;
-        }
-        let elements = self.own.elements();
-        match elements.first()?.offset() {
-            rdkafka::Offset::Offset(next) => Some(next),
-            _ => None,
-        }
+        // SAFETY: the client lives as long as the consumer.
+        unsafe { position(self.consumer.client().native_ptr(), &mut self.own) }
     }
 
     /// Records of this reader that are still alive; debug builds only.
     #[cfg(debug_assertions)]
     pub(crate) fn live_records(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        self.records.live.load(Ordering::Relaxed)
     }
 }
 
-impl<C: ConsumerContext> Drop for PartitionReader<C> {
-    fn drop(&mut self) {
-        // SAFETY: taken in `split`, destroyed once; the consumer, a field, is still alive.
-        unsafe { rd_kafka_queue_destroy(self.handle.as_ptr()) };
+/// The position of the one partition in a list.
+///
+/// # Safety
+/// The client is alive.
+unsafe fn position(client: *mut rd_kafka_t, own: &mut TopicPartitionList) -> Option<i64> {
+    // SAFETY: the client is alive by the caller's promise, the list is not shared.
+    let code = unsafe { rd_kafka_position(client, own.ptr()) };
+    if code != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return None;
+    }
+    match own.elements().first()?.offset() {
+        rdkafka::Offset::Offset(next) => Some(next),
+        _ => None,
     }
 }
 
