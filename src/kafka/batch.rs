@@ -2,7 +2,8 @@
 //! `unsafe` code.
 //!
 //! A batch costs a third of what polling records one by one does. Never lets a pointer out: what
-//! leaves is a [`FetchedRecord`], which frees its message when dropped, and copies.
+//! leaves is a [`FetchedRecord`], which frees its message when dropped, and copies. Miri runs it on
+//! stand-ins for librdkafka (`make check-miri`, `batch/stand_in.rs`).
 //! Next: `group.rs` and `changelog.rs`, which read through it.
 
 #![expect(unsafe_code, reason = "rdkafka offers neither batches nor a position by partition")]
@@ -276,3 +277,8 @@ pub(crate) fn offset_metadata(list: &TopicPartitionList, index: usize) -> Option
     };
     str::from_utf8(metadata).ok().filter(|text| !text.is_empty()).map(str::to_owned)
 }
+
+#[cfg(all(test, miri))]
+mod stand_in;
+#[cfg(test)]
+mod tests;
