@@ -28,47 +28,58 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// A message of librdkafka's; null is `None` of an `Option`.
+#[repr(transparent)]
+struct Message(NonNull<rd_kafka_message_t>);
+
+// SAFETY: a message is owned by whoever holds its pointer and is bound to no thread.
+unsafe impl Send for Message {}
+
+impl Message {
+    fn head(&self) -> &rd_kafka_message_t {
+        // SAFETY: the pointer came from librdkafka, is ours alone, and is freed only in `drop`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: ours alone, and nothing refers to it after this.
+        unsafe { rd_kafka_message_destroy(self.0.as_ptr()) };
+    }
+}
+
 /// A record in librdkafka's memory.
 ///
 /// Every record has to be dropped before the broker it came from: a consumer with records
 /// outstanding waits for them for ever when it is dropped. Debug builds count them.
 pub struct FetchedRecord {
-    message: NonNull<rd_kafka_message_t>,
+    message: Message,
     #[cfg(debug_assertions)]
     live: Arc<AtomicUsize>,
 }
 
-// SAFETY: a message is owned by whoever holds its pointer and is bound to no thread.
-unsafe impl Send for FetchedRecord {}
-
-impl FetchedRecord {
-    fn message(&self) -> &rd_kafka_message_t {
-        // SAFETY: the pointer came from librdkafka, is ours alone, and is freed only in `drop`.
-        unsafe { self.message.as_ref() }
-    }
-}
-
 impl Record for FetchedRecord {
     fn key(&self) -> Option<&[u8]> {
-        let message = self.message();
+        let message = self.message.head();
         // SAFETY: `key` is null or points to `key_len` bytes that live as long as the message.
         unsafe { bytes(message.key.cast(), message.key_len) }
     }
 
     fn value(&self) -> Option<&[u8]> {
-        let message = self.message();
+        let message = self.message.head();
         // SAFETY: `payload` is null or points to `len` bytes that live as long as the message.
         unsafe { bytes(message.payload.cast(), message.len) }
     }
 
     fn offset(&self) -> i64 {
-        self.message().offset
+        self.message.head().offset
     }
 
     fn timestamp(&self) -> Option<Timestamp> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive, `kind` outlives the call.
-        let ms = unsafe { rd_kafka_message_timestamp(self.message.as_ptr(), &raw mut kind) };
+        let ms = unsafe { rd_kafka_message_timestamp(self.message.0.as_ptr(), &raw mut kind) };
         (kind != rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0)
             .then_some(Timestamp(ms))
     }
@@ -80,11 +91,9 @@ impl std::fmt::Debug for FetchedRecord {
     }
 }
 
+#[cfg(debug_assertions)]
 impl Drop for FetchedRecord {
     fn drop(&mut self) {
-        // SAFETY: ours alone, and nothing refers to it after this.
-        unsafe { rd_kafka_message_destroy(self.message.as_ptr()) };
-        #[cfg(debug_assertions)]
         self.live.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -105,12 +114,13 @@ pub(crate) struct QueueError {
 /// A partition's queue.
 struct RecordQueue {
     handle: NonNull<rd_kafka_queue_t>,
-    buffer: Vec<*mut rd_kafka_message_t>,
+    /// Owns what it has, so that a receiver that panics leaves no message behind.
+    buffer: Vec<Option<Message>>,
     #[cfg(debug_assertions)]
     live: Arc<AtomicUsize>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread; the buffer is empty between calls.
+// SAFETY: librdkafka's queues may be used from any thread.
 unsafe impl Send for RecordQueue {}
 
 impl RecordQueue {
@@ -133,20 +143,21 @@ impl RecordQueue {
     ) -> Vec<QueueError> {
         let wait_ms = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         self.buffer.reserve(max);
-        // SAFETY: the handle is alive; the buffer has room for `max` pointers.
+        // SAFETY: the handle is alive; the buffer has room for `max` messages, each laid out as its
+        // pointer.
         let count = unsafe {
             rd_kafka_consume_batch_queue(
                 self.handle.as_ptr(),
                 wait_ms,
-                self.buffer.as_mut_ptr(),
+                self.buffer.as_mut_ptr().cast(),
                 max,
             )
         };
         let count = usize::try_from(count).unwrap_or(0);
-        // SAFETY: librdkafka wrote that many pointers.
+        // SAFETY: librdkafka wrote that many pointers, and left what they point to to us.
         unsafe { self.buffer.set_len(count) };
         let mut errors = Vec::new();
-        for message in self.buffer.drain(..).filter_map(NonNull::new) {
+        for message in self.buffer.drain(..).flatten() {
             #[cfg(debug_assertions)]
             self.live.fetch_add(1, Ordering::Relaxed);
             let record = FetchedRecord {
@@ -154,7 +165,7 @@ impl RecordQueue {
                 #[cfg(debug_assertions)]
                 live: Arc::clone(&self.live),
             };
-            if record.message().err == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            if record.message.head().err == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
                 deliver(record);
             } else {
                 errors.push(queue_error(&record));
@@ -253,14 +264,14 @@ unsafe fn position(client: *mut rd_kafka_t, own: &mut TopicPartitionList) -> Opt
 fn queue_error(record: &FetchedRecord) -> QueueError {
     // SAFETY: the message is alive; the text, if any, is a C string that lives as long.
     let text = unsafe {
-        let text = rd_kafka_message_errstr(record.message.as_ptr());
+        let text = rd_kafka_message_errstr(record.message.0.as_ptr());
         if text.is_null() {
             String::new()
         } else {
             CStr::from_ptr(text).to_string_lossy().into_owned()
         }
     };
-    QueueError { code: record.message().err.into(), text }
+    QueueError { code: record.message.head().err.into(), text }
 }
 
 /// The metadata string at `index` of a list; `None` when it has none or it is not UTF-8 (on which

@@ -51,6 +51,7 @@ mod fetched {
         RD_KAFKA_TIMESTAMP_CREATE_TIME, RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME,
         RD_KAFKA_TIMESTAMP_NOT_AVAILABLE,
     };
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
 
     /// A record with key and value.
@@ -163,6 +164,18 @@ mod fetched {
         assert_eq!(live(&queue), 1);
         drop(queue);
         assert_eq!(records[0].value(), Some(b"order".as_slice()));
+    }
+
+    #[test]
+    fn a_receiver_that_panics_leaves_no_record_behind() {
+        let mut queue = queue(&[0, 1, 2].map(record));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            queue.fetch(2, Duration::ZERO, |record| panic!("at {}", record.offset()))
+        }));
+        assert!(panicked.is_err());
+        let (records, _) = fetch(&mut queue, 2);
+        assert_eq!(offsets(&records), [2]);
+        assert_eq!(live(&queue), 1);
     }
 
     #[test]
