@@ -3,14 +3,15 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench bench-peer simulate fuzz fire soak up down \
-        deps check-format check-lints check-tests check-mutations check-instructions check-alerts \
-        check-demo
+        deps check-format check-lints check-tests check-miri check-mutations check-instructions \
+        check-alerts check-demo
 
 # Minutes that a stage of `make test` may take on 2 cores, builds included.
 DEPS_MINUTES      := 5
 FORMAT_MINUTES    := 1
 LINTS_MINUTES     := 12
 TESTS_MINUTES     := 38
+MIRI_MINUTES      := 6
 MUTATIONS_MINUTES := 8
 INSTRUCTIONS_MINUTES := 12
 ALERTS_MINUTES    := 1
@@ -51,7 +52,7 @@ endef
 
 help:
 	@echo "make demo      build, and stream real orders through the whole path (no Kafka needed)"
-	@echo "make test      install or name what is needed; format, lints, all tests, alerts, demo"
+	@echo "make test      install or name what is needed; format, lints, all tests, Miri, alerts, demo"
 	@echo "make bench     benchmarks"
 	@echo "make bench-peer  beside a Kafka Streams program of the same job; RUNS=$(RUNS) EVENTS=$(EVENTS)"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
@@ -68,6 +69,7 @@ test:
 	@$(MAKE) --no-print-directory check-format
 	@$(MAKE) --no-print-directory check-lints
 	@$(MAKE) --no-print-directory check-tests
+	@$(MAKE) --no-print-directory check-miri
 	@$(MAKE) --no-print-directory check-mutations
 	@$(MAKE) --no-print-directory check-instructions
 	@$(MAKE) --no-print-directory check-alerts
@@ -119,6 +121,9 @@ check-lints:
 
 check-tests:
 	$(call stage,tests,$(TESTS_MINUTES),cargo test --locked --no-fail-fast)
+
+check-miri:
+	$(call stage,miri,$(MIRI_MINUTES),.ci/miri)
 
 check-mutations:
 	$(call stage,mutations,$(MUTATIONS_MINUTES),cargo test --locked --features mutations --test simulation -- mutations --nocapture)

@@ -77,6 +77,7 @@ fn names_away_from_home_are_refused() {
     assert_eq!(refused("src/http/mod.rs", "println!()"), 1);
     assert_eq!(refused("src/cli/mod.rs", "println!(); dbg!(1)"), 1);
     assert_eq!(refused("src/kafka/mod.rs", "unsafe { f() }"), 1);
+    assert_eq!(refused("src/kafka/batch.rs", "unsafe { f() }"), 0);
     assert_eq!(refused("src/task/mod.rs", "tracing::info!()"), 1);
     assert_eq!(refused("src/domain/x.rs", "std::fs::read(p); random; operand"), 1);
 }

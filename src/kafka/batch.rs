@@ -2,7 +2,8 @@
 //! `unsafe` code.
 //!
 //! A batch costs a third of what polling records one by one does. Never lets a pointer out: what
-//! leaves is a [`FetchedRecord`], which frees its message when dropped, and copies.
+//! leaves is a [`FetchedRecord`], which frees its message when dropped, and copies. Miri runs it on
+//! stand-ins for librdkafka (`make check-miri`, `batch/stand_in.rs`).
 //! Next: `group.rs` and `changelog.rs`, which read through it.
 
 #![expect(unsafe_code, reason = "rdkafka offers neither batches nor a position by partition")]
@@ -13,7 +14,8 @@ use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{
     rd_kafka_consume_batch_queue, rd_kafka_message_destroy, rd_kafka_message_errstr,
     rd_kafka_message_t, rd_kafka_message_timestamp, rd_kafka_position, rd_kafka_queue_destroy,
-    rd_kafka_queue_get_partition, rd_kafka_queue_t, rd_kafka_resp_err_t, rd_kafka_timestamp_type_t,
+    rd_kafka_queue_get_partition, rd_kafka_queue_t, rd_kafka_resp_err_t, rd_kafka_t,
+    rd_kafka_timestamp_type_t,
 };
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -26,47 +28,58 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// A message of librdkafka's; null is `None` of an `Option`.
+#[repr(transparent)]
+struct Message(NonNull<rd_kafka_message_t>);
+
+// SAFETY: a message is owned by whoever holds its pointer and is bound to no thread.
+unsafe impl Send for Message {}
+
+impl Message {
+    fn head(&self) -> &rd_kafka_message_t {
+        // SAFETY: the pointer came from librdkafka, is ours alone, and is freed only in `drop`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: ours alone, and nothing refers to it after this.
+        unsafe { rd_kafka_message_destroy(self.0.as_ptr()) };
+    }
+}
+
 /// A record in librdkafka's memory.
 ///
 /// Every record has to be dropped before the broker it came from: a consumer with records
 /// outstanding waits for them for ever when it is dropped. Debug builds count them.
 pub struct FetchedRecord {
-    message: NonNull<rd_kafka_message_t>,
+    message: Message,
     #[cfg(debug_assertions)]
     live: Arc<AtomicUsize>,
 }
 
-// SAFETY: a message is owned by whoever holds its pointer and is bound to no thread.
-unsafe impl Send for FetchedRecord {}
-
-impl FetchedRecord {
-    fn message(&self) -> &rd_kafka_message_t {
-        // SAFETY: the pointer came from librdkafka, is ours alone, and is freed only in `drop`.
-        unsafe { self.message.as_ref() }
-    }
-}
-
 impl Record for FetchedRecord {
     fn key(&self) -> Option<&[u8]> {
-        let message = self.message();
+        let message = self.message.head();
         // SAFETY: `key` is null or points to `key_len` bytes that live as long as the message.
         unsafe { bytes(message.key.cast(), message.key_len) }
     }
 
     fn value(&self) -> Option<&[u8]> {
-        let message = self.message();
+        let message = self.message.head();
         // SAFETY: `payload` is null or points to `len` bytes that live as long as the message.
         unsafe { bytes(message.payload.cast(), message.len) }
     }
 
     fn offset(&self) -> i64 {
-        self.message().offset
+        self.message.head().offset
     }
 
     fn timestamp(&self) -> Option<Timestamp> {
         let mut kind = rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive, `kind` outlives the call.
-        let ms = unsafe { rd_kafka_message_timestamp(self.message.as_ptr(), &raw mut kind) };
+        let ms = unsafe { rd_kafka_message_timestamp(self.message.0.as_ptr(), &raw mut kind) };
         (kind != rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0)
             .then_some(Timestamp(ms))
     }
@@ -78,11 +91,9 @@ impl std::fmt::Debug for FetchedRecord {
     }
 }
 
+#[cfg(debug_assertions)]
 impl Drop for FetchedRecord {
     fn drop(&mut self) {
-        // SAFETY: ours alone, and nothing refers to it after this.
-        unsafe { rd_kafka_message_destroy(self.message.as_ptr()) };
-        #[cfg(debug_assertions)]
         self.live.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -100,21 +111,87 @@ pub(crate) struct QueueError {
     pub(crate) text: String,
 }
 
-/// One partition of a consumer, read through a queue of its own.
-pub(crate) struct PartitionReader<C: ConsumerContext> {
+/// A partition's queue.
+struct RecordQueue {
     handle: NonNull<rd_kafka_queue_t>,
-    buffer: Vec<*mut rd_kafka_message_t>,
-    /// One element, this partition, for asking the position without building a list each time.
-    own: TopicPartitionList,
+    /// Owns what it has, so that a receiver that panics leaves no message behind.
+    buffer: Vec<Option<Message>>,
     #[cfg(debug_assertions)]
     live: Arc<AtomicUsize>,
-    // Beside the handle, because it carries the callback that wakes the worker.
+}
+
+// SAFETY: librdkafka's queues may be used from any thread.
+unsafe impl Send for RecordQueue {}
+
+impl RecordQueue {
+    /// # Safety
+    /// The handle is the caller's to give away, and its consumer lives longer than what is made.
+    unsafe fn new(handle: NonNull<rd_kafka_queue_t>) -> Self {
+        Self {
+            handle,
+            buffer: Vec::new(),
+            #[cfg(debug_assertions)]
+            live: Arc::default(),
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        mut deliver: impl FnMut(FetchedRecord),
+    ) -> Vec<QueueError> {
+        let wait_ms = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
+        self.buffer.reserve(max);
+        // SAFETY: the handle is alive; the buffer has room for `max` messages, each laid out as its
+        // pointer.
+        let count = unsafe {
+            rd_kafka_consume_batch_queue(
+                self.handle.as_ptr(),
+                wait_ms,
+                self.buffer.as_mut_ptr().cast(),
+                max,
+            )
+        };
+        let count = usize::try_from(count).unwrap_or(0);
+        // SAFETY: librdkafka wrote that many pointers, and left what they point to to us.
+        unsafe { self.buffer.set_len(count) };
+        let mut errors = Vec::new();
+        for message in self.buffer.drain(..).flatten() {
+            #[cfg(debug_assertions)]
+            self.live.fetch_add(1, Ordering::Relaxed);
+            let record = FetchedRecord {
+                message,
+                #[cfg(debug_assertions)]
+                live: Arc::clone(&self.live),
+            };
+            if record.message.head().err == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                deliver(record);
+            } else {
+                errors.push(queue_error(&record));
+            }
+        }
+        errors
+    }
+}
+
+impl Drop for RecordQueue {
+    fn drop(&mut self) {
+        // SAFETY: given away in `new`, destroyed once, before its consumer.
+        unsafe { rd_kafka_queue_destroy(self.handle.as_ptr()) };
+    }
+}
+
+/// One partition of a consumer, read through a queue of its own.
+pub(crate) struct PartitionReader<C: ConsumerContext> {
+    // Before the consumer, which a queue must not outlive.
+    records: RecordQueue,
+    /// One element, this partition, for asking the position without building a list each time.
+    own: TopicPartitionList,
+    // Carries the callback that wakes the worker.
     queue: PartitionQueue<C>,
     consumer: Arc<BaseConsumer<C>>,
 }
-
-// SAFETY: librdkafka's queues may be used from any thread; the buffer is empty between calls.
-unsafe impl<C: ConsumerContext> Send for PartitionReader<C> {}
 
 impl<C: ConsumerContext> PartitionReader<C> {
     /// Splits the partition off, so that none of its records come through `consumer.poll`. To be
@@ -126,21 +203,16 @@ impl<C: ConsumerContext> PartitionReader<C> {
     ) -> Option<Self> {
         let queue = consumer.split_partition_queue(topic, partition)?;
         let name = CString::new(topic).ok()?;
-        // SAFETY: client and name are alive during the call; the handle is ours to destroy.
-        let handle = NonNull::new(unsafe {
-            rd_kafka_queue_get_partition(consumer.client().native_ptr(), name.as_ptr(), partition)
-        })?;
+        // SAFETY: client and name are alive during the call; the handle is ours to destroy, which
+        // happens before the consumer, held beside it, is dropped.
+        let records = unsafe {
+            let client = consumer.client().native_ptr();
+            let handle = rd_kafka_queue_get_partition(client, name.as_ptr(), partition);
+            RecordQueue::new(NonNull::new(handle)?)
+        };
         let mut own = TopicPartitionList::with_capacity(1);
         own.add_partition(topic, partition);
-        Some(Self {
-            handle,
-            buffer: Vec::new(),
-            own,
-            #[cfg(debug_assertions)]
-            live: Arc::default(),
-            queue,
-            consumer: Arc::clone(consumer),
-        })
+        Some(Self { records, own, queue, consumer: Arc::clone(consumer) })
     }
 
     /// Calls `wake` from a thread of librdkafka whenever the queue becomes nonempty.
@@ -154,81 +226,52 @@ impl<C: ConsumerContext> PartitionReader<C> {
         &mut self,
         max: usize,
         wait: Duration,
-        mut deliver: impl FnMut(FetchedRecord),
+        deliver: impl FnMut(FetchedRecord),
     ) -> Vec<QueueError> {
-        let wait_ms = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
-        self.buffer.reserve(max);
-        // SAFETY: the handle is alive; the buffer has room for `max` pointers.
-        let count = unsafe {
-            rd_kafka_consume_batch_queue(
-                self.handle.as_ptr(),
-                wait_ms,
-                self.buffer.as_mut_ptr(),
-                max,
-            )
-        };
-        let count = usize::try_from(count).unwrap_or(0);
-        // SAFETY: librdkafka wrote that many pointers.
-        unsafe { self.buffer.set_len(count) };
-        let mut errors = Vec::new();
-        for message in self.buffer.drain(..).filter_map(NonNull::new) {
-            #[cfg(debug_assertions)]
-            self.live.fetch_add(1, Ordering::Relaxed);
-            let record = FetchedRecord {
-                message,
-                #[cfg(debug_assertions)]
-                live: Arc::clone(&self.live),
-            };
-            if record.message().err == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                deliver(record);
-            } else {
-                errors.push(queue_error(&record));
-            }
-        }
-        errors
+        self.records.fetch(max, wait, deliver)
     }
 
     /// Next offset after all that [`Self::fetch`] has taken, control and aborted records
     /// included; `None` until the first of them after an assignment or a seek.
     pub(crate) fn position(&mut self) -> Option<i64> {
-        // SAFETY: client and list are alive; the list is not shared.
-        let code =
-            unsafe { rd_kafka_position(self.consumer.client().native_ptr(), self.own.ptr()) };
-        if code != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return None;
-        }
-        let elements = self.own.elements();
-        match elements.first()?.offset() {
-            rdkafka::Offset::Offset(next) => Some(next),
-            _ => None,
-        }
+        // SAFETY: the client lives as long as the consumer.
+        unsafe { position(self.consumer.client().native_ptr(), &mut self.own) }
     }
 
     /// Records of this reader that are still alive; debug builds only.
     #[cfg(debug_assertions)]
     pub(crate) fn live_records(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        self.records.live.load(Ordering::Relaxed)
     }
 }
 
-impl<C: ConsumerContext> Drop for PartitionReader<C> {
-    fn drop(&mut self) {
-        // SAFETY: taken in `split`, destroyed once; the consumer, a field, is still alive.
-        unsafe { rd_kafka_queue_destroy(self.handle.as_ptr()) };
+/// The position of the one partition in a list.
+///
+/// # Safety
+/// The client is alive.
+unsafe fn position(client: *mut rd_kafka_t, own: &mut TopicPartitionList) -> Option<i64> {
+    // SAFETY: the client is alive by the caller's promise, the list is not shared.
+    let code = unsafe { rd_kafka_position(client, own.ptr()) };
+    if code != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return None;
+    }
+    match own.elements().first()?.offset() {
+        rdkafka::Offset::Offset(next) => Some(next),
+        _ => None,
     }
 }
 
 fn queue_error(record: &FetchedRecord) -> QueueError {
     // SAFETY: the message is alive; the text, if any, is a C string that lives as long.
     let text = unsafe {
-        let text = rd_kafka_message_errstr(record.message.as_ptr());
+        let text = rd_kafka_message_errstr(record.message.0.as_ptr());
         if text.is_null() {
             String::new()
         } else {
             CStr::from_ptr(text).to_string_lossy().into_owned()
         }
     };
-    QueueError { code: record.message().err.into(), text }
+    QueueError { code: record.message.head().err.into(), text }
 }
 
 /// The metadata string at `index` of a list; `None` when it has none or it is not UTF-8 (on which
@@ -245,3 +288,8 @@ pub(crate) fn offset_metadata(list: &TopicPartitionList, index: usize) -> Option
     };
     str::from_utf8(metadata).ok().filter(|text| !text.is_empty()).map(str::to_owned)
 }
+
+#[cfg(all(test, miri))]
+mod stand_in;
+#[cfg(test)]
+mod tests;
