@@ -137,8 +137,7 @@ pub(crate) fn by_timers(rules: Rules, most: u64) -> Curve {
         curve.push((timers, least));
         show(rules, "timers", timers, least, curve[0].1);
 
-        States::of(&config, Last::Due((hour + 1) * HOUR_MS))
-            .fill(&mut drives, DUE..DUE + FIRED);
+        States::of(&config, Last::Due((hour + 1) * HOUR_MS)).fill(&mut drives, DUE..DUE + FIRED);
         let due = now.plus_ms(HOUR_MS + 2_000);
         let (mut fired, mut costs) = (0, Vec::new());
         loop {
@@ -155,7 +154,10 @@ pub(crate) fn by_timers(rules: Rules, most: u64) -> Curve {
         firing.push((timers, median(costs)));
         let (_, ns) = firing[firing.len() - 1];
         let relative = ns / firing[0].1;
-        println!("growth/timers, {}: {timers}: {ns:.0} ns to fire one, {relative:.2}", rules.name());
+        println!(
+            "growth/timers, {}: {timers}: {ns:.0} ns to fire one, {relative:.2}",
+            rules.name()
+        );
     }
     curve
 }

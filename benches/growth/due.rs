@@ -71,7 +71,7 @@ pub(crate) fn due(rules: Rules, timers: u64) {
     while over.is_none_or(|over| live.now < over + Duration::from_secs(1)) {
         let until = over.unwrap_or(Duration::MAX);
         live.round(&mut waits, until);
-        let all = live.now > DUE_AFTER + Duration::from_secs(2) && !live.drive.task.is_due();
+        let all = live.now > DUE_AFTER + Duration::from_secs(1) && !live.drive.task.is_due();
         over = over.or(all.then_some(live.now));
     }
     let took = over.unwrap_or_default().saturating_sub(DUE_AFTER);
@@ -89,9 +89,7 @@ pub(crate) fn due(rules: Rules, timers: u64) {
 
 fn shown(mut waits: Vec<Duration>) -> String {
     waits.sort_unstable();
-    let at = |percent: usize| {
-        waits[(waits.len() - 1) * percent / 100].as_secs_f64() * 1000.0
-    };
+    let at = |percent: usize| waits[(waits.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
     format!("p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms", at(50), at(99), at(100))
 }
 

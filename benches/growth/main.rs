@@ -81,7 +81,7 @@ fn main() {
             curves.push(("timers", rules.name(), cost::by_timers(*rules, most)));
         }
     }
-    each("due", &|rules| due::due(rules, most / 10));
+    each("due", &|rules| due::due(rules, most.min(1_000_000)));
     each("workers", &workers::workers);
     each("restore", &restore::restore);
     if is_wanted("memory") {

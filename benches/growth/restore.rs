@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 const REPEATS: usize = 5;
 /// Records read at once.
-const SLICE: usize = 5_000;
+const SLICE: usize = 10_000;
 
 /// Fetched records, one behind the other: length of key and value, and both.
 #[derive(Default)]
@@ -84,7 +84,8 @@ pub(crate) fn restore(rules: Rules) {
     let ns = |runs: &[(f64, f64)]| median(runs.iter().map(|run| run.1).collect());
     println!(
         "growth/restore, {what}, {} bytes a state, {customers} customers a task: one thread {:.0} \
-         customers/s (best {:.0}), {:.0} ns on its core each; two {:.0} (best {:.0}), {:.0} ns",
+         customers/s (best {:.0}), {:.0} ns on its core each; two {:.0} (best {:.0}), {:.0} ns, which \
+         are {:.0} customers/s on two cores of their own",
         states.mean_bytes(),
         rate(&one),
         best(&one),
@@ -92,6 +93,7 @@ pub(crate) fn restore(rules: Rules) {
         rate(&two),
         best(&two),
         ns(&two),
+        2e9 / ns(&two),
     );
 }
 
