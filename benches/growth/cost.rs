@@ -1,7 +1,7 @@
 //! What an order costs with more customers, tasks and pending timers: from its bytes to the states
 //! and changes that would be sent.
 //!
-//! Each figure is the least of three medians over small transactions, so that other work on the
+//! Each figure is the least of five medians over small transactions, so that other work on the
 //! machine counts little. Next: `due.rs`, timers that all fall due at once.
 
 use crate::Rules;
@@ -14,7 +14,7 @@ use ebbflow::domain::time::Timestamp;
 /// Orders of a transaction where the number of tasks stays.
 const BATCH: usize = 500;
 /// How often each is measured.
-const REPEATS: usize = 3;
+const REPEATS: usize = 5;
 /// Timers fired in one round of a worker.
 pub(crate) const TIMERS: usize = 1000;
 const HOUR_MS: i64 = 3_600_000;
@@ -56,54 +56,76 @@ fn show(rules: Rules, what: &str, at: u64, ns: f64, first: f64) {
     println!("growth/{what}, {rules}: {at}: {ns:.0} ns an order, {relative:.2} of the first");
 }
 
-/// One task; every customer has two orders or three before, at any size.
+/// What is measured beside others: its tasks, its orders, how many it is of, and the least cost.
+struct Size {
+    at: u64,
+    drives: Vec<Drive>,
+    source: Orders,
+    least: f64,
+}
+
+impl Size {
+    fn new(at: u64, config: &Config, tasks_of: u32, customers: u64) -> Self {
+        let source = Orders::of(customers, tasks_of);
+        Self { at, drives: tasks(config, tasks_of), source, least: f64::MAX }
+    }
+}
+
+fn curve(rules: Rules, what: &str, sizes: Vec<Size>) -> Curve {
+    let first = sizes[0].least;
+    sizes
+        .into_iter()
+        .map(|size| {
+            show(rules, what, size.at, size.least, first);
+            (size.at, size.least)
+        })
+        .collect()
+}
+
+/// One task; every customer has two orders or three before, at any size. The sizes take turns.
 pub(crate) fn by_customers(rules: Rules, most: u64) -> Curve {
     let config = rules.config();
     let mut states = States::of(&config, Last::Lately);
     println!("growth/customers, {}: {} bytes a state", rules.name(), states.mean_bytes());
-    let mut curve = Curve::new();
-    for customers in [10_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|it| *it <= most) {
-        // Few of the orders are of a customer who had another one since the filling.
-        let orders = usize::try_from(customers / 2).expect("few").min(100_000);
-        let fillings = if customers < 1_000_000 { 200_000 / orders } else { 1 };
-        let mut drives = tasks(&config, 1);
-        let mut least = f64::MAX;
-        let mut source = Orders::of(customers, 1);
-        for _ in 0..REPEATS {
+    let wanted = [10_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|it| *it <= most);
+    let mut sizes: Vec<Size> =
+        wanted.map(|customers| Size::new(customers, &config, 1, customers)).collect();
+    for _ in 0..REPEATS {
+        for size in &mut sizes {
+            // Few of the orders are of a customer who had another one since the filling.
+            let customers = size.at;
+            let orders = usize::try_from(customers / 2).expect("few").min(100_000);
             let mut all = Vec::new();
-            for _ in 0..fillings {
-                if fillings > 1 || source.is_new() {
-                    states.fill(&mut drives, 0..customers);
+            for _ in 0..(100_000 / orders) {
+                if customers < 1_000_000 || size.source.is_new() {
+                    states.fill(&mut size.drives, 0..customers);
                 }
-                all.extend(costs(&mut drives, &mut source, (orders / BATCH, BATCH), START));
+                let transactions = (orders / BATCH, BATCH);
+                all.extend(costs(&mut size.drives, &mut size.source, transactions, START));
             }
-            least = least.min(median(all));
+            size.least = size.least.min(median(all));
         }
-        curve.push((customers, least));
-        show(rules, "customers", customers, least, curve[0].1);
     }
-    curve
+    curve(rules, "customers", sizes)
 }
 
-/// The same customers and orders over more tasks; a transaction is as large in all.
+/// The same customers and orders over more tasks; a transaction is as large in all. The sizes take
+/// turns.
 pub(crate) fn by_partitions(rules: Rules, most: u64) -> Curve {
     const BATCH: usize = 10_240;
     let config = rules.config();
     let customers = most.min(1_000_000);
     let mut states = States::of(&config, Last::Lately);
-    let mut curve = Curve::new();
-    for partitions in [4, 16, 64, 256] {
-        let mut drives = tasks(&config, partitions);
-        let mut source = Orders::of(customers, partitions);
-        let mut least = f64::MAX;
-        for _ in 0..REPEATS {
-            states.fill(&mut drives, 0..customers);
-            least = least.min(median(costs(&mut drives, &mut source, (15, BATCH), START)));
+    let mut sizes: Vec<Size> =
+        [4, 16, 64, 256].map(|count| Size::new(count.into(), &config, count, customers)).into();
+    for _ in 0..REPEATS {
+        for size in &mut sizes {
+            states.fill(&mut size.drives, 0..customers);
+            let costs = costs(&mut size.drives, &mut size.source, (10, BATCH), START);
+            size.least = size.least.min(median(costs));
         }
-        curve.push((partitions.into(), least));
-        show(rules, "partitions", partitions.into(), least, curve[0].1);
     }
-    curve
+    curve(rules, "partitions", sizes)
 }
 
 /// One task with the same customers in all: those who order, and others at rest, of whom more and

@@ -1,10 +1,11 @@
-//! Resident bytes of a customer in a process that got them all by events.
+//! Resident bytes of a customer in a process that got them all by events, or by their states.
 //!
 //! Each process is a child with two workers' threads and the program's allocator; what a
 //! transaction has to say is dropped. By parts and to the byte: `tests/memory.rs`.
 //! Next: `life.rs`, what customers do.
 
 use crate::drive::Drive;
+use crate::fill::{Last, States};
 use crate::life;
 use crate::support::{EVERYTHING, RFM_ALONE, START, config_of};
 use crate::{life::event, support};
@@ -24,11 +25,16 @@ const THREADS: u32 = 2;
 /// Events of a transaction.
 const BATCH: u64 = 1000;
 
-/// Orders only, by few rules and by all; then everything in use, where a customer takes long.
+/// Orders only, by few rules and by all; then everything in use, where a customer takes long. Last
+/// as many as a process has that was started over their states.
 pub(crate) fn memory(most: u64) {
-    for (what, customers) in
-        [("orders, rfm alone", most), ("orders", most / 5), ("everything", most / 20)]
-    {
+    for (what, customers) in [
+        ("orders, rfm alone", most),
+        ("orders", most / 5),
+        ("everything", most / 20),
+        ("orders, restored", most),
+        ("everything, restored", most),
+    ] {
         let own = std::env::current_exe().expect("this program");
         let child = Command::new(own).args([CHILD, what, &customers.to_string()]).status();
         assert!(child.is_ok_and(|status| status.success()), "the child failed");
@@ -39,7 +45,7 @@ pub(crate) fn memory(most: u64) {
 pub(crate) fn child(what: &str, customers: u64) {
     let config = match what {
         "orders, rfm alone" => config_of(RFM_ALONE),
-        "orders" => support::config(),
+        "orders" | "orders, restored" => support::config(),
         _ => config_of(EVERYTHING),
     };
     let before = resident("VmRSS:");
@@ -49,6 +55,13 @@ pub(crate) fn child(what: &str, customers: u64) {
             .map(|partition| {
                 scope.spawn(move || match what {
                     "everything" => lives(config, partition, customers),
+                    "everything, restored" => {
+                        restored(config, life::states(config), partition, customers)
+                    }
+                    "orders, restored" => {
+                        let states = States::of(config, Last::Lately);
+                        restored(config, states, partition, customers)
+                    }
                     _ => orders(config, partition, customers),
                 })
             })
@@ -126,6 +139,18 @@ impl Filling {
             }
         }
     }
+}
+
+/// The customers of a partition by their states.
+fn restored(config: &Config, mut states: States, partition: u32, customers: u64) -> PartitionTask {
+    let mut drive = Drive::new(config, partition, THREADS);
+    for n in 0..customers {
+        let (id, packed) = states.get(n);
+        if partition_of(id, THREADS) == partition {
+            drive.task.restore_state(id, Some(packed)).expect("a customer");
+        }
+    }
+    drive.task
 }
 
 /// Three orders each, in the order of time.
