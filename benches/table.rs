@@ -178,7 +178,7 @@ fn restore(name: &str, rules: &str) {
         .store()
         .customers(source.rules())
         .map(|customer| {
-            let id = customer.expect("a customer").id.to_string();
+            let id = customer.expect("a customer").id;
             let key = ebbflow::domain::id::hash64(&id);
             let packed = source.store().committed().get(&key).expect("a state").to_vec();
             (id, packed)
