@@ -75,8 +75,8 @@ pub(crate) fn child(what: &str, customers: u64) {
     let (after, peak) = (resident("VmRSS:"), resident("VmHWM:"));
     let each = |bytes: u64| bytes as f64 / customers as f64;
     println!(
-        "growth/memory, {what}: {customers} customers, {timers} timers: {} MB resident, {:.0} bytes \
-         a customer (peak {:.0}; {} MB before the first; {:.0} by its own estimate)",
+        "growth/memory, {what}: {customers} customers, {timers} timers: {} MB resident, {:.0} \
+         bytes a customer (peak {:.0}; {} MB before the first; {:.0} by its own estimate)",
         after >> 20,
         each(after),
         each(peak),

@@ -84,8 +84,8 @@ pub(crate) fn restore(rules: Rules) {
     let ns = |runs: &[(f64, f64)]| median(runs.iter().map(|run| run.1).collect());
     println!(
         "growth/restore, {what}, {} bytes a state, {customers} customers a task: one thread {:.0} \
-         customers/s (best {:.0}), {:.0} ns on its core each; two {:.0} (best {:.0}), {:.0} ns, which \
-         are {:.0} customers/s on two cores of their own",
+         customers/s (best {:.0}), {:.0} ns on its core each; two {:.0} (best {:.0}), {:.0} ns, \
+         which are {:.0} customers/s on two cores of their own",
         states.mean_bytes(),
         rate(&one),
         best(&one),
