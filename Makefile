@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-peer simulate fuzz fire soak up down \
+.PHONY: help demo test bench bench-growth bench-peer simulate fuzz fire soak up down \
         deps check-format check-lints check-tests check-miri check-mutations check-instructions \
         check-alerts check-demo
 
@@ -53,7 +53,8 @@ endef
 help:
 	@echo "make demo      build, and stream real orders through the whole path (no Kafka needed)"
 	@echo "make test      install or name what is needed; format, lints, all tests, Miri, alerts, demo"
-	@echo "make bench     benchmarks"
+	@echo "make bench     benchmarks; at the end one table of what each step takes"
+	@echo "make bench-growth  what more customers, tasks, timers and cores cost; draws docs/growth-*.svg"
 	@echo "make bench-peer  beside a Kafka Streams program of the same job; RUNS=$(RUNS) EVENTS=$(EVENTS)"
 	@echo "make simulate  the runtime on a simulated broker; SEEDS=$(SEEDS)"
 	@echo "make fuzz      every decoder with libFuzzer; FUZZ_SECONDS=$(FUZZ_SECONDS) for each"
@@ -77,6 +78,10 @@ test:
 
 bench:
 	cargo bench --locked --bench codec --bench dimensions --bench task --bench end_to_end --bench restart
+	cargo bench --locked --bench table
+
+bench-growth:
+	SVG=docs cargo bench --locked --bench growth
 
 bench-peer:
 	RUNS=$(RUNS) EVENTS=$(EVENTS) cargo bench --locked --bench peer

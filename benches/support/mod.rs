@@ -9,6 +9,7 @@ use ebbflow::domain::progress::Phase;
 use ebbflow::domain::time::{DAY_MS, Timestamp};
 use ebbflow::task::{EventRecord, PartitionTask, TaskConfig};
 use mimalloc::MiMalloc;
+use rustix::time::{ClockId, clock_gettime};
 use std::alloc::{GlobalAlloc, Layout};
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,16 +17,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts allocations of the whole process.
+/// Counts allocations of the whole process, and their bytes.
 pub(crate) struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: every call goes to the program's allocator unchanged; only a counter is added.
+fn count(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    ALLOCATED.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the program's allocator unchanged; only counters are added.
 #[allow(unsafe_code, reason = "an allocator is unsafe by its nature")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count(layout.size());
         // SAFETY: as the caller promises.
         unsafe { MiMalloc.alloc(layout) }
     }
@@ -36,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        count(size);
         // SAFETY: as the caller promises.
         unsafe { MiMalloc.realloc(pointer, layout, size) }
     }
@@ -48,12 +55,17 @@ pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
+/// Bytes that were asked for since the start of the process.
+#[must_use]
+pub(crate) fn allocated_bytes() -> u64 {
+    ALLOCATED.load(Ordering::Relaxed)
+}
+
 /// How long this thread has run on a core.
 #[must_use]
 pub(crate) fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    let ns = text.split_whitespace().next().and_then(|ns| ns.parse().ok()).expect("a number");
-    Duration::from_nanos(ns)
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("a time that passes")
 }
 
 /// What a process has used so far.
@@ -143,7 +155,12 @@ pub(crate) struct Texts {
 /// Texts of the `index`th event over so many customers, spread by a multiplicative hash.
 #[must_use]
 pub(crate) fn texts(index: u64, customers: u64) -> Texts {
-    let customer = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % customers;
+    texts_of(index, index.wrapping_mul(0x9e37_79b9_7f4a_7c15) % customers)
+}
+
+/// Texts of the `index`th event, which is this customer's.
+#[must_use]
+pub(crate) fn texts_of(index: u64, customer: u64) -> Texts {
     Texts {
         event_id: format!("{:016x}", index.wrapping_mul(0xff51_afd7_ed55_8ccd)),
         customer_id: format!("c_{customer:019}"),
