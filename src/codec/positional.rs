@@ -236,9 +236,8 @@ impl Items<'_> {
         item.serialize(&mut Datum { bytes: self.bytes })
     }
 
-    fn close(self) -> Result<(), NotPositional> {
+    fn close(self) {
         push_long(self.bytes, 0);
-        Ok(())
     }
 }
 
@@ -251,7 +250,8 @@ impl ser::SerializeSeq for Items<'_> {
     }
 
     fn end(self) -> Result<(), NotPositional> {
-        self.close()
+        self.close();
+        Ok(())
     }
 }
 
@@ -268,7 +268,8 @@ impl ser::SerializeMap for Items<'_> {
     }
 
     fn end(self) -> Result<(), NotPositional> {
-        self.close()
+        self.close();
+        Ok(())
     }
 }
 

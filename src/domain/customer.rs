@@ -211,7 +211,10 @@ impl Customer {
     pub fn forget_trifles(&mut self) {
         let initial = self.initial();
         self.audiences.retain(|audience| audience.raw || audience.published != initial);
-        self.deadline = self.deadline.max(self.evaluated_at);
+        if self.deadline != Timestamp::MAX {
+            let after_ms = self.deadline.since(self.evaluated_at).max(0);
+            self.deadline = self.evaluated_at.plus_ms(after_ms);
+        }
     }
 
     /// What is told of an audience; `None` when the customer never was in it.

@@ -80,7 +80,8 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         // While the next events are read the broker writes what comes now, not all at the end.
         if slot.task.store().unpacked() >= self.settings.unpacked {
             let (profiles, tally) = (&mut self.profiles, &mut self.tally);
-            send_states(&mut slot.task, false, &mut out, profiles, tally)?;
+            let all = slot.task.store().staying() >= self.settings.unpacked;
+            send_states(&mut slot.task, all, &mut out, profiles, tally)?;
             slot.task.settle_customers();
         }
         Ok(())

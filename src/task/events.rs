@@ -234,10 +234,11 @@ impl PartitionTask {
             place
         } else {
             let place = self.touch_subject(to, at, now)?;
-            let customer = &mut self.store.at(place).customer;
-            let before = customer.deadline;
-            let forget_at = customer.forget_at(self.config.rules.keep_visitors_ms);
-            customer.deadline = before.min(forget_at);
+            let touched = self.store.at(place);
+            let before = touched.customer.deadline;
+            let forget_at = touched.customer.forget_at(self.config.rules.keep_visitors_ms);
+            touched.customer.deadline = before.min(forget_at);
+            touched.changed |= forget_at < before;
             self.store.reschedule(place, before);
             place
         };
@@ -322,7 +323,10 @@ impl PartitionTask {
         if !Mutation::EventsBeforeNewRules.is_on() {
             self.prepare(place, now);
         }
-        self.store.at(place).customer.hear(at);
+        let touched = self.store.at(place);
+        let before = touched.customer.heard_at;
+        touched.customer.hear(at);
+        touched.changed |= touched.customer.heard_at != before;
         Ok(place)
     }
 

@@ -15,11 +15,13 @@ use crate::task::timers::Timers;
 use open::{Open, Place};
 
 use dashmap::DashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+mod key_hasher;
 mod open;
 
+pub use key_hasher::KeyHasher;
 pub use open::Touched;
 
 /// Packed states by key.
@@ -27,26 +29,6 @@ pub use open::Touched;
 /// The key is a 64-bit hash of the id; where two ids share it, the later one moves to the next
 /// key, so the id in the packed state has the last word.
 pub type CommittedStates = DashMap<u64, Box<[u8]>, BuildHasherDefault<KeyHasher>>;
-
-/// Passes keys through: they are hashes already.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-}
 
 /// Heap bytes per customer beside the packed state: map slot, allocation header, timer.
 ///
@@ -312,6 +294,12 @@ impl Store {
     #[must_use]
     pub fn unpacked(&self) -> usize {
         self.open.unpacked()
+    }
+
+    /// Customers that settling left in use.
+    #[must_use]
+    pub const fn staying(&self) -> usize {
+        self.open.staying()
     }
 
     /// Whether the open transaction changed a customer.

@@ -138,7 +138,8 @@ impl PartitionTask {
 
     /// Tells the referrer of a subject what it has spent that the referrer does not know of.
     pub(super) fn tell_credit(&mut self, place: usize, cause: &CauseEvent<'_>) {
-        let Customer { id, ties, book, .. } = &mut self.store.at(place).customer;
+        let touched = self.store.at(place);
+        let Customer { id, ties, book, .. } = &mut touched.customer;
         let Some(ties) = ties.as_deref_mut().filter(|ties| ties.referrer.is_some()) else { return };
         let id = id.clone();
         let net_minor = OrderFacts::of(book, &self.config.rules.rates).net_minor;
@@ -148,6 +149,7 @@ impl PartitionTask {
         let Some(mut referrer) = ties.referrer.clone() else { return };
         if is_own(&referrer.id) {
             ties.referrer = None;
+            touched.changed = true;
             self.take_back(Some(referrer), cause, &id);
             return;
         }
@@ -156,6 +158,7 @@ impl PartitionTask {
             referrer.credited_minor = net_minor;
             let by = referrer.id.clone();
             ties.referrer = Some(referrer);
+            touched.changed = true;
             self.tell_by(&by, cause, Told::Credit { from: id, minor });
         }
     }

@@ -26,9 +26,15 @@ fn pack(task: &mut PartitionTask, states: &mut States) {
     });
 }
 
-/// States are sent in the middle of a transaction.
+/// States are sent in the middle of a transaction, of all or of those who do not come often.
 fn settle(task: &mut PartitionTask, states: &mut States) {
-    pack(task, states);
+    if task.store().staying() > 1 {
+        pack(task, states);
+    } else {
+        task.pack_passing(|id, packed, _| {
+            states.insert(id.to_owned(), packed.expect("a state").to_vec());
+        });
+    }
     task.settle_customers();
     assert_eq!(task.store().unpacked(), 0);
 }

@@ -120,6 +120,7 @@ impl OrderFacts {
         self.add(last.base.at, net_minor, false);
         if pushed_out {
             self.first_counting_at = first_counting_at(book, rates);
+            self.first_day = first_day(book);
         }
         debug_assert_eq!(self, Self::of(book, rates), "an order came last");
         self
@@ -190,6 +191,13 @@ impl OrderFacts {
 fn first_counting_at(book: &OrderBook, rates: &ExchangeRates) -> Option<Timestamp> {
     let before = book.sums().first_counting_day.map(Day::start);
     before.or_else(|| book.counting(rates).next().map(|(at, _)| at))
+}
+
+/// The day of the first order that is not cancelled.
+fn first_day(book: &OrderBook) -> Option<Day> {
+    let evicted = book.evicted().iter().filter(|order| !order.cancelled).map(|order| order.day);
+    let exact = book.orders.iter().filter(|order| !order.cancelled);
+    book.sums().first_day.or_else(|| evicted.chain(exact.map(|it| it.base.at.day())).next())
 }
 
 /// The orders at the ends of those that a book has exactly; 0 where there is none.

@@ -141,6 +141,11 @@ impl Open {
         self.in_use.len() - self.stay
     }
 
+    /// Customers that settling left in use.
+    pub(super) const fn staying(&self) -> usize {
+        self.stay
+    }
+
     pub(super) fn at(&mut self, place: usize) -> &mut Touched {
         let touched = &mut self.slots[place];
         touched.is_packed = false;
