@@ -193,21 +193,32 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn long(&mut self) -> Result<i64, UnpackError> {
+        match self.bytes {
+            [byte, rest @ ..] if byte & 0x80 == 0 => {
+                self.bytes = rest;
+                Ok(unzigzag(u64::from(*byte)))
+            }
+            _ => self.long_of_many_bytes(),
+        }
+    }
+
+    fn long_of_many_bytes(&mut self) -> Result<i64, UnpackError> {
         let low = |byte: &u8| u64::from(byte & 0x7f);
         let (bits, rest) = match self.bytes {
-            [a, rest @ ..] if *a < 0x80 => (u64::from(*a), rest),
             [a, b, rest @ ..] if *b < 0x80 => (low(a) | u64::from(*b) << 7, rest),
-            [a, b, c, rest @ ..] if *c < 0x80 => (low(a) | low(b) << 7 | u64::from(*c) << 14, rest),
+            [a, b, c, rest @ ..] if *c < 0x80 => {
+                (low(a) | low(b) << 7 | u64::from(*c) << 14, rest)
+            }
             [a, b, c, d, rest @ ..] if *d < 0x80 => {
                 (low(a) | low(b) << 7 | low(c) << 14 | u64::from(*d) << 21, rest)
             }
-            _ => return self.long_of_many_bytes(),
+            _ => return self.long_byte_by_byte(),
         };
         self.bytes = rest;
         Ok(unzigzag(bits))
     }
 
-    fn long_of_many_bytes(&mut self) -> Result<i64, UnpackError> {
+    fn long_byte_by_byte(&mut self) -> Result<i64, UnpackError> {
         let bytes = self.bytes;
         let mut bits = 0_u64;
         let mut shift = 0;
