@@ -206,9 +206,7 @@ impl<'a> Reader<'a> {
         let low = |byte: &u8| u64::from(byte & 0x7f);
         let (bits, rest) = match self.bytes {
             [a, b, rest @ ..] if *b < 0x80 => (low(a) | u64::from(*b) << 7, rest),
-            [a, b, c, rest @ ..] if *c < 0x80 => {
-                (low(a) | low(b) << 7 | u64::from(*c) << 14, rest)
-            }
+            [a, b, c, rest @ ..] if *c < 0x80 => (low(a) | low(b) << 7 | u64::from(*c) << 14, rest),
             [a, b, c, d, rest @ ..] if *d < 0x80 => {
                 (low(a) | low(b) << 7 | low(c) << 14 | u64::from(*d) << 21, rest)
             }
