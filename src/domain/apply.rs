@@ -161,8 +161,7 @@ pub fn apply(
     }
     // Of somebody new everything is asked for the first time.
     let touched = if customer.is_blank() { Reads::ALL } else { touched(&event.body) };
-    let facts = customer.counted.get(&customer.book, &rules.rates);
-    let before = Measured::of(&View::of(customer, rules, facts, evaluated_at), evaluated_at);
+    let before = measure(customer, rules, evaluated_at);
     let ends = Ends::of(&customer.book.orders);
     match &event.body {
         Body::Purchase(purchase) => {

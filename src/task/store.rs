@@ -150,7 +150,7 @@ impl Store {
             }
             let deadline = match self.committed.get(&key) {
                 None => {
-                    let customer = self.open.free().1;
+                    let customer = self.open.free();
                     customer.renew(id, at, rules.identity.revision);
                     customer.incarnation = incarnation;
                     None
@@ -161,7 +161,7 @@ impl Store {
                         key = key.wrapping_add(1);
                         continue;
                     }
-                    unpack_into(self.open.free().1, &packed, &rules.rates)?;
+                    unpack_into(self.open.free(), &packed, &rules.rates)?;
                     Some(deadline)
                 }
             };
@@ -220,7 +220,7 @@ impl Store {
         if let Some(place) = self.open.wake(key) {
             return Ok(place);
         }
-        let customer = self.open.free().1;
+        let customer = self.open.free();
         match self.committed.get(&key) {
             Some(packed) => unpack_into(customer, &packed, &rules.rates)?,
             None => return Err(UnpackError::Invalid),

@@ -5,7 +5,6 @@
 
 use crate::domain::customer::Customer;
 use crate::domain::event::{Body, Event, Interaction};
-use crate::domain::facts::order_facts::OrderFacts;
 use crate::domain::facts::ties::{Referrer, Ties};
 use crate::domain::id::{ACCOUNT_PREFIX, ANONYMOUS_PREFIX, EventKey, hash64};
 use crate::domain::publish::context::CauseEvent;
@@ -139,10 +138,10 @@ impl PartitionTask {
     /// Tells the referrer of a subject what it has spent that the referrer does not know of.
     pub(super) fn tell_credit(&mut self, place: usize, cause: &CauseEvent<'_>) {
         let touched = self.store.at(place);
-        let Customer { id, ties, book, .. } = &mut touched.customer;
+        let Customer { id, ties, book, counted, .. } = &mut touched.customer;
         let Some(ties) = ties.as_deref_mut().filter(|ties| ties.referrer.is_some()) else { return };
         let id = id.clone();
-        let net_minor = OrderFacts::of(book, &self.config.rules.rates).net_minor;
+        let net_minor = counted.get(book, &self.config.rules.rates).net_minor;
         let is_own = |referrer: &str| {
             referrer == id || ties.aliases.iter().any(|alias| alias.id == referrer)
         };

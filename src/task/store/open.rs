@@ -184,7 +184,7 @@ impl Open {
     }
 
     /// A place that nobody uses, for [`Self::add`] once its customer is filled in.
-    pub(super) fn free(&mut self) -> (usize, &mut Customer) {
+    pub(super) fn free(&mut self) -> &mut Customer {
         if self.free.is_empty() {
             let place = if self.resting.len() < self.max_resting {
                 self.slots.push(Touched::default());
@@ -196,7 +196,7 @@ impl Open {
             self.free.push(place);
         }
         let place = self.free[self.free.len() - 1];
-        (place, &mut self.slots[place].customer)
+        &mut self.slots[place].customer
     }
 
     /// Takes the place of a customer at rest, of those who came again only in a second round.
@@ -274,7 +274,7 @@ impl Open {
         let place = match self.wake(key) {
             Some(place) => place,
             None => {
-                unpack_into(self.free().1, &sent, &rules.rates)?;
+                unpack_into(self.free(), &sent, &rules.rates)?;
                 self.add(key, committed_deadline)
             }
         };
