@@ -12,6 +12,9 @@ use crate::runtime::commit::{Out, send_states};
 use crate::runtime::worker::{Trip, Worker};
 use crate::task::relay::Outgoing;
 
+/// Where so many times the customers that are unpacked at most stay unpacked, all are sent.
+const STAYING: usize = 8;
+
 impl<B: Broker, C: Clock> Worker<B, C> {
     /// Sends what a task has to say so far: dead letters, changes, what it tells others, and states
     /// where many customers are unpacked.
@@ -80,7 +83,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         // While the next events are read the broker writes what comes now, not all at the end.
         if slot.task.store().unpacked() >= self.settings.unpacked {
             let (profiles, tally) = (&mut self.profiles, &mut self.tally);
-            let all = slot.task.store().staying() >= self.settings.unpacked;
+            let all = slot.task.store().staying() >= STAYING * self.settings.unpacked;
             send_states(&mut slot.task, all, &mut out, profiles, tally)?;
             slot.task.settle_customers();
         }

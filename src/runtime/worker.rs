@@ -37,7 +37,7 @@ pub(super) const LOW_WATER: usize = 500;
 /// Records fetched for an input at once.
 pub(super) const FETCH_RECORDS: usize = 2000;
 /// Records processed for a task before the next one has its turn.
-pub(super) const PUMP_RECORDS: usize = 1000;
+pub(super) const PUMP_RECORDS: usize = 256;
 /// How long an idle worker may sleep.
 const IDLE: Duration = Duration::from_millis(20);
 /// How long to wait before the registry is asked again, in ms.

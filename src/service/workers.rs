@@ -24,9 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-/// Unpacked customers of a task at most: they take a kilobyte each, and more of them are found no
-/// faster than packed ones.
-const UNPACKED: usize = 1_024;
+/// Unpacked customers of a task at most: they take a kilobyte each, and more of them do not stay in
+/// the second-level cache of a core.
+const UNPACKED: usize = 256;
 /// What a run that was to end by itself says when it is stopped.
 pub(super) const STOPPED_BEFORE_THE_END: &str =
     "stopped before the ends of the inputs; hint: run it again, it goes on where it stopped";

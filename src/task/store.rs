@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 mod key_hasher;
 mod open;
+mod seen;
 
 pub use key_hasher::KeyHasher;
 pub use open::Touched;

@@ -1,8 +1,8 @@
 //! The customers that the open transaction touched: unpacked, or packed again since they were sent.
 //!
-//! Who was packed and not touched since rests: unpacked, as it was sent or committed, so that
-//! whoever comes often is not read again each time. Knows nothing of what is committed but that and
-//! the deadlines. Next: `store.rs`.
+//! Who came twice of late, was packed and not touched since rests: unpacked, as it was sent or
+//! committed, so that whoever comes often is not read again each time. Knows nothing of what is
+//! committed but that and the deadlines. Next: `seen.rs`, who came of late; `store.rs`.
 
 use crate::domain::customer::Customer;
 use crate::domain::pack::{UnpackError, pack, unpack, unpack_into};
@@ -10,6 +10,7 @@ use crate::domain::rules::Rules;
 use crate::domain::time::Timestamp;
 use crate::mutation::Mutation;
 use crate::task::store::KeyHasher;
+use crate::task::store::seen::Seen;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
@@ -19,6 +20,8 @@ const MAX_RESTING: usize = 4096;
 const RESTING: std::ops::RangeInclusive<usize> = 16..=1024;
 /// One of so many rests: they take ten times the memory of others.
 const CUSTOMERS_OF_ONE_RESTING: usize = 128;
+/// Keys whose coming is remembered, for each customer who may rest.
+const SEEN_OF_ONE_RESTING: usize = 16;
 
 /// Unpacked customers whose memory is kept for the next ones, beside those at rest.
 const MAX_SPARE: usize = 768;
@@ -42,14 +45,14 @@ pub struct Touched {
     buried: bool,
     /// It is what `sent` says: nobody had it since it was packed.
     is_packed: bool,
-    /// It was at rest before it was touched.
-    was_resting: bool,
+    /// It came not long ago.
+    came_lately: bool,
 }
 
 impl Touched {
-    /// Whether nothing says that it comes again soon: it rested, since it came not long ago.
+    /// Whether nothing says that it comes again soon.
     const fn is_passing(&self) -> bool {
-        self.erased || !self.was_resting
+        self.erased || !self.came_lately
     }
 }
 
@@ -76,10 +79,10 @@ pub(super) enum Place {
 enum Use {
     /// By the transaction, or not at all.
     Taken,
-    /// By a customer at rest who came once.
+    /// By a customer at rest.
     Resting,
-    /// By one who came again.
-    RestingAgain,
+    /// By one who has not come since the hand was here.
+    PassedOver,
 }
 
 /// All customers of the open transaction.
@@ -98,6 +101,7 @@ pub(super) struct Open {
     uses: Vec<Use>,
     /// Where the next one is looked for that has to make room.
     hand: usize,
+    seen: Seen,
     /// Places that hold nothing but memory.
     free: Vec<usize>,
     settled: Vec<Settled>,
@@ -120,6 +124,7 @@ impl Open {
             share: share.clamp(*RESTING.start(), *RESTING.end()),
             uses: Vec::new(),
             hand: 0,
+            seen: Seen::new(SEEN_OF_ONE_RESTING * RESTING.start()),
             free: Vec::new(),
             settled: Vec::new(),
             places: HashMap::default(),
@@ -199,14 +204,14 @@ impl Open {
         &mut self.slots[place].customer
     }
 
-    /// Takes the place of a customer at rest, of those who came again only in a second round.
+    /// Takes the place of a customer who rests since the last round of the hand or longer.
     fn make_room(&mut self) -> usize {
         loop {
             self.hand = (self.hand + 1) % self.uses.len();
             match self.uses[self.hand] {
                 Use::Taken => {}
-                Use::RestingAgain => self.uses[self.hand] = Use::Resting,
-                Use::Resting => {
+                Use::Resting => self.uses[self.hand] = Use::PassedOver,
+                Use::PassedOver => {
                     self.uses[self.hand] = Use::Taken;
                     self.resting.remove(&self.slots[self.hand].key);
                     return self.hand;
@@ -226,7 +231,7 @@ impl Open {
         self.uses[place] = Use::Taken;
         let deadline = self.slots[place].customer.deadline;
         self.begin(place, key, Some(deadline));
-        self.slots[place].was_resting = true;
+        self.slots[place].came_lately = true;
         Some(place)
     }
 
@@ -248,7 +253,7 @@ impl Open {
         // `free` was called before.
         let place = self.free.pop().unwrap_or_default();
         self.begin(place, key, committed_deadline);
-        self.slots[place].was_resting = false;
+        self.slots[place].came_lately = self.seen.see(key);
         place
     }
 
@@ -354,14 +359,14 @@ impl Open {
         self.in_use = in_use;
     }
 
-    /// Lets a customer rest that is what was packed, for there is nothing newer.
+    /// Lets a customer rest who comes again and is what was packed: there is nothing newer.
     fn let_go(&mut self, place: usize) {
         let touched = &self.slots[place];
-        if touched.erased || !touched.is_packed {
+        if touched.is_passing() || !touched.is_packed {
             self.free.push(place);
             return;
         }
-        self.uses[place] = if touched.was_resting { Use::RestingAgain } else { Use::Resting };
+        self.uses[place] = Use::Resting;
         self.resting.insert(touched.key, place);
     }
 
@@ -387,6 +392,7 @@ impl Open {
     pub(super) fn end(&mut self, customers: usize) {
         let resting = customers / CUSTOMERS_OF_ONE_RESTING;
         self.max_resting = resting.clamp(*RESTING.start(), self.share);
+        self.seen.grow(SEEN_OF_ONE_RESTING * self.max_resting);
         let in_use = std::mem::take(&mut self.in_use);
         in_use.iter().for_each(|place| self.let_go(*place));
         self.close(in_use);
