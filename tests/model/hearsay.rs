@@ -3,10 +3,11 @@
 //! What others tell comes through other partitions, whenever it comes: since when a subject is
 //! known, and what is told of it, must not hang on that. Next: `src/task/ties.rs`.
 
-use crate::fixture::{day, eur, event, ordered, rules};
+use crate::fixture::{day, eur, event, ordered, rules, visited};
 use crate::network::Network;
 use ebbflow::domain::customer::Customer;
-use ebbflow::domain::event::{Body, Event, Interaction};
+use ebbflow::domain::event::{Body, Event, Interaction, VisitKind};
+use ebbflow::domain::id::partition_of;
 use std::sync::Arc;
 
 const PARTITIONS: u32 = 3;
@@ -86,4 +87,48 @@ fn who_takes_over_another_one_is_known_since_what_either_did_whatever_others_tol
             assert_eq!(known.first_seen_at, day(5), "clock {clock_days}, {order:?}");
         }
     }
+}
+
+#[test]
+fn what_a_referrer_was_told_of_itself_is_taken_back_once() {
+    let body = Interaction::CustomersMerged { from_customer_id: "r-1".into() };
+    let merged = event("m-1", "c-new", day(5), Body::Interaction(body));
+    let (told, order) = (referred("r-1", 1), bought(3));
+    let mut network = Network::new(&Arc::new(rules()), PARTITIONS, day(0));
+    for event in [&told, &order] {
+        network.read(0, event);
+        network.drain();
+    }
+    let revenue = |network: &Network, id: &str| {
+        network.subject(id).and_then(|it| it.ties).map(|ties| ties.referred_revenue_minor)
+    };
+    assert_eq!(revenue(&network, "r-1"), Some(1_000));
+    // What was merged is on its way while an order that is known comes again: it moves nothing,
+    // but finds that the customer brought itself.
+    let home = partition_of("c-new", PARTITIONS) as usize;
+    assert_ne!(home, partition_of("r-1", PARTITIONS) as usize);
+    network.read(home, &merged);
+    for _ in 0..2 {
+        network.read(home, &order);
+    }
+    network.drain();
+    assert_eq!(network.whoever_is("r-1"), "c-new");
+    assert_eq!(revenue(&network, "c-new"), Some(0));
+    assert_eq!(network.subject("c-new").and_then(|it| it.ties?.referrer), None);
+}
+
+#[test]
+fn a_visitor_is_kept_from_when_it_was_last_heard_of_even_by_what_is_known() {
+    let mut network = Network::new(&Arc::new(rules()), PARTITIONS, day(0));
+    let visit = |id: &str, days| Event {
+        customer_id: None,
+        anonymous_id: Some("v-1".into()),
+        ..event(id, "v-1", day(days), visited(VisitKind::PageViewed))
+    };
+    let again = visit("e-1", 9);
+    for event in [&visit("e-1", 1), &again] {
+        network.read(0, event);
+        network.drain();
+    }
+    assert_eq!(network.subject("anon:v-1").expect("a visitor").heard_at, day(9));
 }
