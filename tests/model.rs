@@ -65,6 +65,8 @@ mod predicates;
 mod published;
 #[path = "model/restart.rs"]
 mod restart;
+#[path = "model/resting.rs"]
+mod resting;
 #[path = "model/said.rs"]
 mod said;
 #[path = "model/shift.rs"]

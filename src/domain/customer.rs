@@ -157,8 +157,11 @@ impl Customer {
     /// known nor, as long as nothing came of it, until when it was judged.
     pub fn begin(&mut self, at: Timestamp) {
         let known = self.initial();
-        let is_untouched = self.published.iter().all(|published| *published == known);
-        if self.seq == 0 && is_untouched && self.audiences.is_empty() {
+        let mut published =
+            self.published.iter().chain(self.audiences.iter().map(|it| &it.published));
+        let is_untouched = published.all(|published| *published == known)
+            && !self.audiences.iter().any(|audience| audience.raw);
+        if self.seq == 0 && is_untouched {
             self.evaluated_at = self.evaluated_at.min(at);
         }
         self.known_since(at);

@@ -21,7 +21,7 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use std::ffi::{CStr, CString, c_int};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 #[cfg(debug_assertions)]
@@ -39,6 +39,18 @@ impl Message {
     fn head(&self) -> &rd_kafka_message_t {
         // SAFETY: the pointer came from librdkafka, is ours alone, and is freed only in `drop`.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Why it is no record. A broker may say numbers that this version of the bindings has no
+    /// name for, and librdkafka hands them on: the field is not to be read as their enum.
+    fn error(&self) -> Option<RDKafkaErrorCode> {
+        // SAFETY: as in `head`; an enum of C is as large as an `i32`, and any is one.
+        let code = unsafe { (&raw const (*self.0.as_ptr()).err).cast::<i32>().read() };
+        match rd_kafka_resp_err_t::try_from(code) {
+            Ok(rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR) => None,
+            Ok(code) => Some(code.into()),
+            Err(_) => Some(RDKafkaErrorCode::Unknown),
+        }
     }
 }
 
@@ -165,10 +177,9 @@ impl RecordQueue {
                 #[cfg(debug_assertions)]
                 live: Arc::clone(&self.live),
             };
-            if record.message.head().err == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                deliver(record);
-            } else {
-                errors.push(queue_error(&record));
+            match record.message.error() {
+                None => deliver(record),
+                Some(code) => errors.push(queue_error(&record, code)),
             }
         }
         errors
@@ -261,7 +272,7 @@ unsafe fn position(client: *mut rd_kafka_t, own: &mut TopicPartitionList) -> Opt
     }
 }
 
-fn queue_error(record: &FetchedRecord) -> QueueError {
+fn queue_error(record: &FetchedRecord, code: RDKafkaErrorCode) -> QueueError {
     // SAFETY: the message is alive; the text, if any, is a C string that lives as long.
     let text = unsafe {
         let text = rd_kafka_message_errstr(record.message.0.as_ptr());
@@ -271,7 +282,7 @@ fn queue_error(record: &FetchedRecord) -> QueueError {
             CStr::from_ptr(text).to_string_lossy().into_owned()
         }
     };
-    QueueError { code: record.message.head().err.into(), text }
+    QueueError { code, text }
 }
 
 /// The metadata string at `index` of a list; `None` when it has none or it is not UTF-8 (on which
@@ -283,8 +294,8 @@ pub(crate) fn offset_metadata(list: &TopicPartitionList, index: usize) -> Option
     // SAFETY: the list has more than `index` elements, and its metadata is null or points to
     // `metadata_size` bytes; both live as long as the list, which is borrowed.
     let metadata = unsafe {
-        let element = ptr::read((*list.ptr()).elems.add(index));
-        bytes(element.metadata.cast(), element.metadata_size)?
+        let element = (*list.ptr()).elems.add(index);
+        bytes((*element).metadata.cast(), (*element).metadata_size)?
     };
     str::from_utf8(metadata).ok().filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -106,6 +106,9 @@ impl ChangelogReader {
         });
         for error in errors {
             let doing = format!("read topic \"{}\"", source.topic);
+            if let Some(fatal) = error::damaged(&doing, error.code, &error.text) {
+                return Err(fatal);
+            }
             if let Some(fatal) = error::never_heals(&doing, error.code, &error.text) {
                 return Err(fatal);
             }

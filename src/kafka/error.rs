@@ -52,6 +52,14 @@ pub(crate) fn delivery(topic: &str, code: Code) -> BrokerError {
         Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
             BrokerError::Fatal(format!("{text}; hint: run `ebbflow topics --config FILE`"))
         }
+        Code::InvalidTimestamp => BrokerError::Fatal(format!(
+            "{text}; hint: the clock of this machine is far from the broker's: set it, or see \
+             message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic"
+        )),
+        Code::InvalidRecord | Code::PolicyViolation => BrokerError::Fatal(format!(
+            "{text}; hint: something at the broker refuses what is written to this topic: see its \
+             log, and the topic's settings in `ebbflow topics --help`"
+        )),
         code if is_fenced(code) || code == Code::Fatal => BrokerError::Fenced(text),
         _ => BrokerError::Abort(text),
     }
@@ -95,6 +103,18 @@ pub(crate) fn out_of_range(doing: &str, code: Code, reason: &str) -> Option<Brok
             "could not {doing}: the offset is out of range, retention has removed records that \
              were not read yet or the topic was made anew ({reason}); hint: `ebbflow run \
              --rebuild` starts a new lineage from what the inputs still hold"
+        ))
+    })
+}
+
+/// Errors with which nothing behind a place can be trusted: what follows is read from within
+/// damaged bytes.
+pub(crate) fn damaged(doing: &str, code: Code, reason: &str) -> Option<BrokerError> {
+    matches!(code, Code::BadMessage | Code::BadCompression | Code::NotImplemented).then(|| {
+        BrokerError::Fatal(format!(
+            "could not {doing}: a batch of records cannot be read ({reason}); nothing is lost; \
+             hint: start again, it may have been damaged on its way; if the same comes again, \
+             check the disk of the partition's leader"
         ))
     })
 }
@@ -196,6 +216,24 @@ mod tests {
     use super::*;
 
     /// What the login has to do with is a query that got no answer, and none other.
+    #[test]
+    fn records_that_the_broker_never_takes_end_the_process_and_say_why() {
+        let told = |code| match delivery("state", code) {
+            BrokerError::Fatal(text) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(told(Code::InvalidTimestamp).contains("the clock of this machine"));
+        assert!(told(Code::InvalidRecord).contains("refuses what is written"));
+        assert!(matches!(delivery("state", Code::MessageTimedOut), BrokerError::Abort(_)));
+    }
+
+    #[test]
+    fn damaged_bytes_are_told_as_what_they_are() {
+        let text = damaged("read", Code::BadMessage, "CRC").expect("damaged").to_string();
+        assert!(text.contains("nothing is lost") && !text.contains("--rebuild"), "{text}");
+        assert_eq!(damaged("read", Code::OffsetOutOfRange, ""), None);
+    }
+
     #[test]
     fn wrong_credentials_explain_a_query_without_an_answer_and_no_other_error() {
         let told = Diagnostics::default();

@@ -410,6 +410,9 @@ impl Group {
         for error in errors {
             let topic = self.names.input(input);
             let doing = format!("read topic \"{topic}\" partition {task}");
+            if let Some(fatal) = error::damaged(&doing, error.code, &error.text) {
+                return Err(fatal);
+            }
             if let Some(fatal) = error::out_of_range(&doing, error.code, &error.text) {
                 return Err(fatal);
             }

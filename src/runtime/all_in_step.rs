@@ -5,6 +5,7 @@
 use crate::domain::progress::Phase;
 use crate::runtime::broker::Broker;
 use crate::runtime::clock::Clock;
+use crate::runtime::commit::PURGE_CUSTOMERS;
 use crate::runtime::in_step::{Lane, pump_in_step};
 use crate::runtime::pump::{Limits, Pumped};
 use crate::runtime::share::Shares;
@@ -24,7 +25,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         }
         let purging = |slot: &&u32| self.slots[slot].task.phase() == Phase::Purging;
         if let Some(partition) = self.slots.keys().find(purging).copied() {
-            self.purge(partition)?;
+            self.purge(partition, PURGE_CUSTOMERS)?;
             return Ok(true);
         }
         let wall = self.settings.wall_clock.then_some(self.now);

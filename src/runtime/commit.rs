@@ -28,8 +28,8 @@ const MAX_RENEWALS: usize = 3;
 const RENEWALS_WITHIN_MS: i64 = 60_000;
 /// Between two looks for deliveries: whoever spins takes the processor from a broker beside it.
 const DRAIN_WAIT: Duration = Duration::from_millis(1);
-/// Deletions of an earlier lineage in one round.
-const PURGE_RECORDS: usize = 5000;
+/// Customers of an earlier lineage who are deleted in one round.
+pub(super) const PURGE_CUSTOMERS: usize = 5000;
 
 /// The open transaction of a worker, and the health of its producer.
 #[derive(Debug)]
@@ -120,13 +120,14 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         Ok(())
     }
 
-    /// Deletes a part of what an earlier lineage left.
-    pub(super) fn purge(&mut self, partition: u32) -> Result<(), Trip> {
+    /// Deletes what an earlier lineage left, of so many customers at most; of how many it was.
+    pub(super) fn purge(&mut self, partition: u32, most: usize) -> Result<usize, Trip> {
         self.begin()?;
-        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(()) };
+        let Some(slot) = self.slots.get_mut(&partition) else { return Ok(0) };
         let mut out = Out { broker: &mut self.broker, bytes: &mut self.transaction.bytes };
         let mut key = Vec::new();
-        let keep = slot.purge.len().saturating_sub(PURGE_RECORDS);
+        let before = slot.purge.len();
+        let keep = before.saturating_sub(most);
         for id in slot.purge.drain(keep..) {
             customer_key(&id, &mut key);
             for (output, key) in
@@ -145,7 +146,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         if slot.purge.is_empty() {
             slot.task.enter_phase(slot.first_phase);
         }
-        Ok(())
+        Ok(before - slot.purge.len())
     }
 
     /// Whether the open transaction is to be committed now.

@@ -11,6 +11,7 @@ use crate::runtime::broker::{Broker, BrokerError, Input};
 use crate::runtime::clock::Clock;
 use crate::runtime::restore::{Restore, Restored};
 use crate::runtime::settings::WorkerError;
+use crate::runtime::share::Share;
 use crate::runtime::slot::{Slot, SlotState};
 use crate::runtime::status::Trouble;
 use crate::runtime::stores::TaskStates;
@@ -27,7 +28,7 @@ const REMARKABLE_WAIT_MS: i64 = 10_000;
 /// Why a changelog that is not at its end may have no records.
 const CHANGELOG_WAITS: &str = "the state topic has no more records at hand; its partition may be \
                                without a leader, or a transaction open in it";
-/// Changelog records applied in one round.
+/// Changelog records applied in one round, of all tasks.
 const RESTORE_RECORDS: usize = 10_000;
 
 impl<B: Broker, C: Clock> Worker<B, C> {
@@ -35,6 +36,9 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// at once.
     pub(super) fn prepare_tasks(&mut self) -> Result<bool, Trip> {
         let mut busy = false;
+        let restoring =
+            self.slots.values().filter(|slot| matches!(slot.state, SlotState::Restoring(_)));
+        let mut share = Share::new(RESTORE_RECORDS, restoring.count());
         let mut asking = !self.transaction.is_open() && self.now_ms >= self.next_ask_ms;
         // Whoever got no answer is the last to ask again.
         let (later, sooner): (Vec<u32>, Vec<u32>) =
@@ -50,7 +54,7 @@ impl<B: Broker, C: Clock> Worker<B, C> {
                 SlotState::Verifying => self.verify(partition).map(|()| true),
                 SlotState::Starting => self.open(partition, false).map(|()| true),
                 SlotState::Restoring(_) if asks => self.conclude(partition).map(|()| true),
-                SlotState::Restoring(_) => self.restore(partition),
+                SlotState::Restoring(_) => self.restore(partition, &mut share),
                 SlotState::Seeking => self.seek(partition).map(|()| true),
             };
             match step {
@@ -144,9 +148,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     }
 
     /// True unless the changelog has nothing at hand: when it has, it wakes the worker.
-    fn restore(&mut self, partition: u32) -> Result<bool, Trip> {
+    fn restore(&mut self, partition: u32, share: &mut Share) -> Result<bool, Trip> {
         let mut records = Vec::new();
-        let done = self.broker.read_changelog(partition, RESTORE_RECORDS, &mut records)?;
+        let most = share.of_next().max(1);
+        let done = self.broker.read_changelog(partition, most, &mut records)?;
+        share.spend(records.len());
         let now_ms = self.now_ms;
         let Some(slot) = self.slots.get_mut(&partition) else { return Ok(false) };
         let SlotState::Restoring(restore) = &mut slot.state else { return Ok(false) };

@@ -36,6 +36,8 @@ pub(super) struct Shares {
     pub(super) timers: Share,
     /// Customers who are judged by new rules, or told of in a baseline.
     pub(super) judged: Share,
+    /// Customers of an earlier lineage who are deleted.
+    pub(super) purged: Share,
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::metrics::{Metrics, TransactionTally};
 use crate::runtime::broker::{Broker, BrokerError};
 use crate::runtime::clock::{Clock, SteadyWall};
-use crate::runtime::commit::Transaction;
+use crate::runtime::commit::{PURGE_CUSTOMERS, Transaction};
 use crate::runtime::group::Answer;
 use crate::runtime::heads::TopicDecoders;
 use crate::runtime::hold::Hold;
@@ -197,8 +197,11 @@ impl<B: Broker, C: Clock> Worker<B, C> {
         let mut busy = false;
         let partitions = self.in_turn();
         let (budget, tasks) = (self.settings.timers_per_round, partitions.len());
-        let mut shares =
-            Shares { timers: Share::new(budget, tasks), judged: Share::new(budget, tasks) };
+        let mut shares = Shares {
+            timers: Share::new(budget, tasks),
+            judged: Share::new(budget, tasks),
+            purged: Share::new(PURGE_CUSTOMERS, tasks),
+        };
         if self.goes_in_step() {
             busy |= self.work_in_step(&mut shares)?;
         } else {
@@ -248,11 +251,12 @@ impl<B: Broker, C: Clock> Worker<B, C> {
     /// Steps of one task; true when there is more to do at once.
     fn work_on(&mut self, partition: u32, shares: &mut Shares) -> Result<bool, Trip> {
         let (timers, judged) = (shares.timers.of_next(), shares.judged.of_next());
+        let purged = shares.purged.of_next();
         let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.is_running()) else {
             return Ok(false);
         };
         if slot.task.phase() == Phase::Purging {
-            self.purge(partition)?;
+            shares.purged.spend(self.purge(partition, purged)?);
             return Ok(true);
         }
         slot.task.hold(self.hold.as_ref().map(Hold::released));

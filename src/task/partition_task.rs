@@ -172,7 +172,7 @@ impl PartitionTask {
     /// Begins a lineage after so many commits: what earlier ones left is deleted first.
     pub fn begin_anew(&mut self, lineage: u32, commit_counter: u64) {
         let clock = Some(Timestamp::MIN);
-        self.room.clear();
+        self.room.begin_anew();
         self.position = Position { phase: Phase::Purging, clock, ..Position::default() };
         self.committed = self.position;
         (self.lineage, self.commit_counter) = (lineage, commit_counter);
@@ -330,7 +330,9 @@ impl PartitionTask {
         let mut fired = 0;
         while fired < budget {
             let clock = self.timer_clock();
-            let Some(key) = self.store.next_due(clock)? else { break };
+            let (moved, due) = self.store.next_due(clock, budget - fired)?;
+            fired += moved;
+            let Some(key) = due else { break };
             fired += 1;
             let place = self.store.touch_key(key, &self.config.rules)?;
             self.prepare(place, now);

@@ -35,6 +35,8 @@ pub(super) struct Room {
     put: BTreeSet<u64>,
     /// Taken out by the open transaction, of those from before it.
     taken: BTreeMap<u64, Relayed<'static>>,
+    /// Those of an earlier lineage: whatever becomes of the open transaction, they are gone.
+    outdated: BTreeSet<u64>,
     next: u64,
     bytes: usize,
     /// Time of the record that was taken out and goes on now: no timer after it may have fired.
@@ -152,21 +154,26 @@ impl Room {
         Some(relayed)
     }
 
-    /// Takes all records out, for nobody.
-    pub(super) fn clear(&mut self) {
-        while self.take().is_some() {}
+    /// A lineage begins: no record of the earlier one comes back, and the next commit says so.
+    pub(super) fn begin_anew(&mut self) {
+        self.rollback();
+        while let Some(number) = self.waiting.keys().next().copied() {
+            self.remove(number);
+            self.outdated.insert(number);
+        }
     }
 
     /// What the open transaction put there, or took out, by number.
     pub(super) fn changes(&self) -> impl Iterator<Item = (u64, Option<&Relayed<'static>>)> {
         let put = self.put.iter().map(|number| (*number, self.waiting.get(number)));
-        put.chain(self.taken.keys().map(|number| (*number, None)))
+        put.chain(self.taken.keys().chain(&self.outdated).map(|number| (*number, None)))
     }
 
     /// The open transaction is committed.
     pub(super) fn commit(&mut self) {
         self.put.clear();
         self.taken.clear();
+        self.outdated.clear();
     }
 
     /// The open transaction is aborted.
@@ -373,8 +380,22 @@ mod tests {
         assert_eq!(changes(&room), [(3, Some(9)), (0, None)]);
         room.rollback();
         assert_eq!((changes(&room), room.len(), room.first_at()), (vec![], 2, Some(Timestamp(5))));
-        room.clear();
-        assert_eq!((changes(&room), room.estimated_bytes()), (vec![(0, None), (2, None)], 0));
+    }
+
+    #[test]
+    fn records_of_an_earlier_lineage_do_not_come_back_by_a_rollback() {
+        let mut room = Room::default();
+        [5, 3].into_iter().for_each(|at| room.put(told(at)));
+        room.commit();
+        room.begin_anew();
+        assert_eq!((room.len(), room.first_at(), room.estimated_bytes()), (0, None, 0));
+        room.rollback();
+        assert_eq!((room.len(), changes(&room)), (0, vec![(0, None), (1, None)]));
+        room.put(told(7));
+        assert_eq!(changes(&room), [(2, Some(7)), (0, None), (1, None)]);
+        room.rollback();
+        room.commit();
+        assert_eq!((room.len(), changes(&room)), (0, vec![]));
     }
 
     #[test]

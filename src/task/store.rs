@@ -252,12 +252,19 @@ impl Store {
     }
 
     /// The customer whose deadline comes first, at or before `clock`. Timers that stand before
-    /// their customer's deadline are moved to it.
+    /// their customer's deadline are moved to it, less than `budget`; gives how many, too. With as
+    /// many as that, more may be due.
     ///
     /// # Errors
     /// When a state cannot be read.
-    pub fn next_due(&mut self, clock: Timestamp) -> Result<Option<u64>, UnpackError> {
-        while let Some((at, key)) = self.timers.due(clock) {
+    pub fn next_due(
+        &mut self,
+        clock: Timestamp,
+        budget: usize,
+    ) -> Result<(usize, Option<u64>), UnpackError> {
+        let mut moved = 0;
+        while moved < budget {
+            let Some((at, key)) = self.timers.due(clock) else { break };
             let deadline = match (self.open.place(key), self.committed.get(&key)) {
                 (Some(Place::Touched(place)), _) => self.open.look_at(place).customer.deadline,
                 (Some(Place::Settled(place)), _) => {
@@ -267,12 +274,13 @@ impl Store {
                 (None, None) => Timestamp::MAX,
             };
             if deadline == at {
-                return Ok(Some(key));
+                return Ok((moved, Some(key)));
             }
             self.timers.remove(at, key);
             self.timers.reschedule(key, Timestamp::MAX, deadline);
+            moved += 1;
         }
-        Ok(None)
+        Ok((moved, None))
     }
 
     /// Packs every customer that changed since it was unpacked, or only those who are not expected

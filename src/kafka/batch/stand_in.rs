@@ -24,7 +24,8 @@ pub(super) struct Content {
     pub(super) value: Option<&'static [u8]>,
     pub(super) offset: i64,
     pub(super) timestamp: (rd_kafka_timestamp_type_t, i64),
-    pub(super) err: rd_kafka_resp_err_t,
+    /// A number of `rd_kafka_resp_err_t`, or one that it does not name.
+    pub(super) err: i32,
 }
 
 /// A message as it lies in memory: what callers see, and what is behind it.
@@ -54,7 +55,7 @@ fn message(content: Content) -> *mut rd_kafka_message_t {
     let (key, key_len) = allocated(content.key);
     let (payload, len) = allocated(content.value);
     let head = rd_kafka_message_t {
-        err: content.err,
+        err: rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
         rkt: ptr::null_mut(),
         partition: 0,
         payload,
@@ -64,7 +65,10 @@ fn message(content: Content) -> *mut rd_kafka_message_t {
         offset: content.offset,
         _private: ptr::null_mut(),
     };
-    Box::into_raw(Box::new(Message { head, timestamp: content.timestamp })).cast()
+    let message = Box::into_raw(Box::new(Message { head, timestamp: content.timestamp }));
+    // SAFETY: the message is ours; librdkafka may put any number there.
+    unsafe { (&raw mut (*message).head.err).cast::<i32>().write(content.err) };
+    message.cast()
 }
 
 fn allocated(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
@@ -104,9 +108,9 @@ unsafe extern "C" fn rd_kafka_queue_destroy(queue: *mut rd_kafka_queue_t) {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rd_kafka_message_destroy(message: *mut rd_kafka_message_t) {
-    let head = Box::from_raw(message.cast::<Message>()).head;
-    free_allocated(head.key, head.key_len);
-    free_allocated(head.payload, head.len);
+    let message = Box::from_raw(message.cast::<Message>());
+    free_allocated(message.head.key, message.head.key_len);
+    free_allocated(message.head.payload, message.head.len);
 }
 
 #[unsafe(no_mangle)]

@@ -54,6 +54,9 @@ mod fetched {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
 
+    /// A number that a broker may say and the bindings do not name.
+    const NAMELESS: i32 = 30_000;
+
     /// A record with key and value.
     fn record(offset: i64) -> Content {
         Content {
@@ -61,12 +64,12 @@ mod fetched {
             value: Some(b"order"),
             offset,
             timestamp: (RD_KAFKA_TIMESTAMP_CREATE_TIME, 1_000 + offset),
-            err: RD_KAFKA_RESP_ERR_NO_ERROR,
+            err: RD_KAFKA_RESP_ERR_NO_ERROR as i32,
         }
     }
 
     /// What comes in place of a record.
-    fn error(err: rd_kafka_resp_err_t, text: Option<&'static [u8]>) -> Content {
+    fn error(err: i32, text: Option<&'static [u8]>) -> Content {
         let timestamp = (RD_KAFKA_TIMESTAMP_NOT_AVAILABLE, -1);
         Content { key: None, value: text, timestamp, err, ..record(0) }
     }
@@ -136,10 +139,11 @@ mod fetched {
     fn errors_come_apart_from_the_records_between_which_they_lay() {
         let mut queue = queue(&[
             record(0),
-            error(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, Some(b"3/3 brokers are down\0")),
+            error(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as i32, Some(b"3/3 brokers are down\0")),
             record(1),
-            error(RD_KAFKA_RESP_ERR__STATE, None),
-            error(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, Some(b"\xff\0")),
+            error(RD_KAFKA_RESP_ERR__STATE as i32, None),
+            error(NAMELESS, Some(b"newer than the client\0")),
+            error(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET as i32, Some(b"\xff\0")),
         ]);
         let (records, errors) = fetch(&mut queue, 10);
         assert_eq!(offsets(&records), [0, 1]);
@@ -149,6 +153,7 @@ mod fetched {
             [
                 (RDKafkaErrorCode::AllBrokersDown, "3/3 brokers are down"),
                 (RDKafkaErrorCode::State, ""),
+                (RDKafkaErrorCode::Unknown, "newer than the client"),
                 (RDKafkaErrorCode::AutoOffsetReset, "\u{fffd}"),
             ]
         );

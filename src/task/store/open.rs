@@ -23,8 +23,10 @@ const CUSTOMERS_OF_ONE_RESTING: usize = 128;
 /// Keys whose coming is remembered, for each customer who may rest.
 const SEEN_OF_ONE_RESTING: usize = 16;
 
-/// Unpacked customers whose memory is kept for the next ones, beside those at rest.
-const MAX_SPARE: usize = 768;
+/// Unpacked customers whose memory is kept for the next ones, beside those at rest: of all tasks of
+/// an instance that has all of them, and of one at least and at most.
+const MAX_SPARE: usize = 8192;
+const SPARE: std::ops::RangeInclusive<usize> = 64..=768;
 
 /// A customer that the open transaction has touched.
 #[derive(Debug, Default)]
@@ -97,6 +99,7 @@ pub(super) struct Open {
     /// How many there may be: of so many customers, and of any number.
     max_resting: usize,
     share: usize,
+    max_spare: usize,
     /// By place.
     uses: Vec<Use>,
     /// Where the next one is looked for that has to make room.
@@ -115,13 +118,17 @@ pub(super) struct Open {
 impl Open {
     /// Of a task that is one of so many.
     pub(super) fn new(tasks: u32) -> Self {
-        let share = MAX_RESTING / usize::try_from(tasks).unwrap_or(usize::MAX).max(1);
+        let tasks = usize::try_from(tasks).unwrap_or(usize::MAX).max(1);
+        let of_one = |all: usize, range: std::ops::RangeInclusive<usize>| {
+            (all / tasks).clamp(*range.start(), *range.end())
+        };
         Self {
             slots: Vec::new(),
             in_use: Vec::new(),
             resting: HashMap::default(),
             max_resting: *RESTING.start(),
-            share: share.clamp(*RESTING.start(), *RESTING.end()),
+            share: of_one(MAX_RESTING, RESTING),
+            max_spare: of_one(MAX_SPARE, SPARE),
             uses: Vec::new(),
             hand: 0,
             seen: Seen::new(SEEN_OF_ONE_RESTING * RESTING.start()),
@@ -413,7 +420,7 @@ impl Open {
             let place = self.make_room();
             self.free.push(place);
         }
-        if self.free.len() > MAX_SPARE {
+        if self.free.len() > self.max_spare {
             self.shrink();
         }
         self.settled.clear();
@@ -431,7 +438,7 @@ impl Open {
             let place = self.slots.len();
             if used != Use::Taken {
                 self.resting.insert(touched.key, place);
-            } else if self.free.len() < MAX_SPARE {
+            } else if self.free.len() < self.max_spare {
                 self.free.push(place);
             } else {
                 continue;

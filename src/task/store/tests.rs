@@ -47,11 +47,11 @@ fn removing_a_customer_leaves_those_with_shared_keys_within_reach() {
             }
             assert_eq!(store.len(), deadlines.len());
             for (deadline, key) in deadlines {
-                let due = store.next_due(Timestamp::MAX).expect("readable states");
-                assert_eq!(due, Some(key));
+                let due = store.next_due(Timestamp::MAX, 1).expect("readable states");
+                assert_eq!(due, (0, Some(key)));
                 store.timers.remove(deadline, key);
             }
-            assert_eq!(store.next_due(Timestamp::MAX), Ok(None));
+            assert_eq!(store.next_due(Timestamp::MAX, 1), Ok((0, None)));
             assert!(store.timers.is_empty());
             let bytes: usize = store.committed.iter().map(|entry| entry.value().len()).sum();
             assert_eq!(store.packed_bytes, bytes as u64);
